@@ -38,7 +38,8 @@ struct buf {
 
 void buf_clear(struct buf *buf); /* frees; the buffer is empty and usable again */
 void buf_reset(struct buf *buf); /* empties, keeps the memory */
-/* Makes room for `more` bytes behind `len` and returns the place to write them; the caller adds to len. */
+/* Makes room for `more` bytes behind `len` and returns the place to write them; the caller adds to
+ * len. */
 uint8_t *buf_reserve(struct buf *buf, size_t more);
 void buf_append(struct buf *buf, const void *data, size_t len);
 void buf_append_bytes(struct buf *buf, struct bytes bytes);
@@ -53,7 +54,8 @@ buf_bytes(const struct buf *buf)
 	return bytes_of(buf->data, buf->len);
 }
 
-/* An immutable block of bytes that several owners share. Counted without atomics: one thread only. */
+/* An immutable block of bytes that several owners share. Counted without atomics: one thread only.
+ */
 struct blob {
 	uint32_t refs;
 	uint32_t len;

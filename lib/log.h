@@ -31,10 +31,12 @@ void log_tap(void (*tap)(void *arg, const struct log_line *line), void *arg);
 void log_emit(const struct log_line *line);
 bool log_wanted(enum log_level level);
 
-void log_debug(const char *component, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log_debug(const char *component, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void log_info(const char *component, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_warn(const char *component, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void log_error(const char *component, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log_error(const char *component, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* "debug", "info", "warn", "error"; -1 for another word. */
 int log_level_parse(const char *word, enum log_level *level);

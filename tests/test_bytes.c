@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <string.h>
 
 #include "lib/bytes.h"

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT
+ * The loop over libevent.
+ */
+#include "net/loop.h"
+
+#include <assert.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "lib/bytes.h"
+
+struct signal_watch {
+	SLIST_ENTRY(signal_watch) link;
+	struct event *event;
+	void (*fire)(void *arg);
+	void *arg;
+};
+
+struct garbage {
+	SLIST_ENTRY(garbage) link;
+	void *memory;
+};
+
+struct loop {
+	const struct sys *sys;
+	struct event_base *base;
+	TAILQ_HEAD(, task) tasks;
+	SLIST_HEAD(, signal_watch) signals;
+	SLIST_HEAD(, garbage) garbage;
+	int64_t now_us;
+	int64_t wall_ms;
+	bool stop;
+	bool clock_is_fresh; /* read since this turn began to wait */
+};
+
+static void
+read_clock(struct loop *loop)
+{
+	if (loop->clock_is_fresh)
+		return;
+	loop->now_us = loop->sys->monotonic_us();
+	loop->wall_ms = loop->sys->wall_ms();
+	loop->clock_is_fresh = true;
+}
+
+struct loop *
+loop_new(const struct sys *sys, struct err *err)
+{
+	struct event_config *config = event_config_new();
+	struct loop *loop = NULL;
+	struct event_base *base = NULL;
+
+	if (config == NULL)
+		goto out;
+	(void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	(void)event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+	base = event_base_new_with_config(config);
+	if (base == NULL)
+		goto out;
+	loop = xcalloc(1, sizeof(*loop));
+	loop->sys = sys;
+	loop->base = base;
+	TAILQ_INIT(&loop->tasks);
+	read_clock(loop);
+out:
+	if (config != NULL)
+		event_config_free(config);
+	if (loop == NULL)
+		(void)err_errno(err, "start the event loop");
+	return loop;
+}
+
+static void
+collect_garbage(struct loop *loop)
+{
+	struct garbage *garbage;
+
+	while ((garbage = SLIST_FIRST(&loop->garbage)) != NULL) {
+		SLIST_REMOVE_HEAD(&loop->garbage, link);
+		free(garbage->memory);
+		free(garbage);
+	}
+}
+
+void
+loop_free(struct loop *loop)
+{
+	struct signal_watch *watch;
+
+	if (loop == NULL)
+		return;
+	while ((watch = SLIST_FIRST(&loop->signals)) != NULL) {
+		SLIST_REMOVE_HEAD(&loop->signals, link);
+		event_free(watch->event);
+		free(watch);
+	}
+	collect_garbage(loop);
+	event_base_free(loop->base);
+	free(loop);
+}
+
+static void
+run_tasks(struct loop *loop)
+{
+	struct task *task;
+
+	while ((task = TAILQ_FIRST(&loop->tasks)) != NULL) {
+		task_cancel(task);
+		task->run(task->arg);
+	}
+}
+
+int
+loop_turn(struct loop *loop, bool wait, struct err *err)
+{
+	int flags = EVLOOP_ONCE | (wait && TAILQ_EMPTY(&loop->tasks) ? 0 : EVLOOP_NONBLOCK);
+
+	loop->clock_is_fresh = false;
+	if (event_base_loop(loop->base, flags) < 0)
+		return err_errno(err, "wait for events");
+	read_clock(loop);
+	run_tasks(loop);
+	collect_garbage(loop);
+	return 0;
+}
+
+int
+loop_run(struct loop *loop, struct err *err)
+{
+	loop->stop = false;
+	while (!loop->stop) {
+		if (loop_turn(loop, true, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+void
+loop_stop(struct loop *loop)
+{
+	loop->stop = true;
+	(void)event_base_loopbreak(loop->base);
+}
+
+const struct sys *
+loop_sys(const struct loop *loop)
+{
+	return loop->sys;
+}
+
+int64_t
+loop_now_us(const struct loop *loop)
+{
+	return loop->now_us;
+}
+
+int64_t
+loop_wall_ms(const struct loop *loop)
+{
+	return loop->wall_ms;
+}
+
+static struct event *
+checked(struct event *event)
+{
+	if (event == NULL)
+		abort();
+	return event;
+}
+
+static void
+watch_fired(evutil_socket_t fd, short what, void *arg)
+{
+	struct watch *watch = arg;
+
+	(void)fd;
+	read_clock(watch->loop);
+	watch->ready(watch->arg, (what & EV_READ) != 0, (what & EV_WRITE) != 0);
+}
+
+void
+watch_init(struct watch *watch, struct loop *loop, int fd,
+    void (*ready)(void *arg, bool readable, bool writable), void *arg)
+{
+	*watch = (struct watch){ .loop = loop, .fd = fd, .ready = ready, .arg = arg };
+	watch->event = checked(event_new(loop->base, fd, EV_PERSIST, watch_fired, watch));
+}
+
+void
+watch_want(struct watch *watch, bool read, bool write)
+{
+	short what = (short)(EV_PERSIST | (read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+
+	if (read == watch->want_read && write == watch->want_write)
+		return;
+	(void)event_del(watch->event);
+	watch->want_read = read;
+	watch->want_write = write;
+	if (!read && !write)
+		return;
+	if (event_assign(watch->event, watch->loop->base, watch->fd, what, watch_fired, watch) <
+		0 ||
+	    event_add(watch->event, NULL) < 0)
+		abort();
+}
+
+void
+watch_clear(struct watch *watch)
+{
+	if (watch->event == NULL)
+		return;
+	event_free(watch->event);
+	watch->event = NULL;
+	watch->want_read = watch->want_write = false;
+}
+
+static void
+timer_fired(evutil_socket_t fd, short what, void *arg)
+{
+	struct timer *timer = arg;
+
+	(void)fd;
+	(void)what;
+	read_clock(timer->loop);
+	timer->fire(timer->arg);
+}
+
+void
+timer_init(struct timer *timer, struct loop *loop, void (*fire)(void *arg), void *arg)
+{
+	*timer = (struct timer){ .loop = loop, .fire = fire, .arg = arg };
+	timer->event = checked(event_new(loop->base, -1, 0, timer_fired, timer));
+}
+
+void
+timer_set(struct timer *timer, int64_t delay_us)
+{
+	struct timeval delay;
+
+	if (delay_us < 0)
+		delay_us = 0;
+	delay.tv_sec = (time_t)(delay_us / 1000000);
+	delay.tv_usec = (suseconds_t)(delay_us % 1000000);
+	if (event_add(timer->event, &delay) < 0)
+		abort();
+}
+
+bool
+timer_is_set(const struct timer *timer)
+{
+	return timer->event != NULL && event_pending(timer->event, EV_TIMEOUT, NULL) != 0;
+}
+
+void
+timer_cancel(struct timer *timer)
+{
+	if (timer->event != NULL)
+		(void)event_del(timer->event);
+}
+
+void
+timer_clear(struct timer *timer)
+{
+	if (timer->event == NULL)
+		return;
+	event_free(timer->event);
+	timer->event = NULL;
+}
+
+void
+task_init(struct task *task, void (*run)(void *arg), void *arg)
+{
+	*task = (struct task){ .run = run, .arg = arg };
+}
+
+void
+task_schedule(struct task *task, struct loop *loop)
+{
+	if (task->loop != NULL)
+		return;
+	task->loop = loop;
+	TAILQ_INSERT_TAIL(&loop->tasks, task, link);
+}
+
+void
+task_cancel(struct task *task)
+{
+	if (task->loop == NULL)
+		return;
+	TAILQ_REMOVE(&task->loop->tasks, task, link);
+	task->loop = NULL;
+}
+
+static void
+signal_fired(evutil_socket_t signo, short what, void *arg)
+{
+	struct signal_watch *watch = arg;
+
+	(void)signo;
+	(void)what;
+	watch->fire(watch->arg);
+}
+
+int
+loop_signal(struct loop *loop, int signo, void (*fire)(void *arg), void *arg, struct err *err)
+{
+	struct signal_watch *watch = xcalloc(1, sizeof(*watch));
+
+	watch->fire = fire;
+	watch->arg = arg;
+	watch->event = evsignal_new(loop->base, signo, signal_fired, watch);
+	if (watch->event == NULL || event_add(watch->event, NULL) < 0) {
+		if (watch->event != NULL)
+			event_free(watch->event);
+		free(watch);
+		return err_set(err, "cannot handle signal %d (%s)", signo, strsignal(signo));
+	}
+	SLIST_INSERT_HEAD(&loop->signals, watch, link);
+	return 0;
+}
+
+void
+loop_free_later(struct loop *loop, void *memory)
+{
+	struct garbage *garbage;
+
+	if (memory == NULL)
+		return;
+	garbage = xmalloc(sizeof(*garbage));
+	garbage->memory = memory;
+	SLIST_INSERT_HEAD(&loop->garbage, garbage, link);
+}
