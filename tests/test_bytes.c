@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit.h"
+
 #include <string.h>
 
 #include "lib/bytes.h"

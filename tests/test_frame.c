@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit.h"
 
 #include "lib/frame.h"
 #include "lib/protocol.h"

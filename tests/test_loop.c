@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include <cmocka.h>
-#include <setjmp.h>
+#include "tests/unit.h"
+
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
