@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT
+ * The client: its queue, and curl's multi handle on the loop. A request goes queued -> running ->
+ * (running again at a redirect) -> done. curl is entered only from the loop's callbacks, never from
+ * within one of curl's own.
+ */
+#include "net/http_client.h"
+
+#include <stdlib.h>
+
+#include "net/http_transfer.h"
+
+TAILQ_HEAD(transfers, http_transfer);
+
+/* A descriptor that curl wants watched. */
+struct curl_watch {
+	struct http_client *client;
+	struct watch watch;
+	TAILQ_ENTRY(curl_watch) link;
+};
+
+struct http_client {
+	struct loop *loop;
+	struct http_client_config config;
+	CURLM *multi;
+	struct timer timer; /* curl's own */
+	struct task pump;   /* moves queued ones on */
+	struct transfers queued;
+	struct transfers running;
+	TAILQ_HEAD(, curl_watch) watches;
+	unsigned queued_count;
+	unsigned running_count;
+};
+
+static void
+detach(struct http_transfer *transfer)
+{
+	struct http_client *client = transfer->client;
+
+	if (transfer->running) {
+		(void)curl_multi_remove_handle(client->multi, transfer->easy);
+		TAILQ_REMOVE(&client->running, transfer, link);
+		client->running_count--;
+		transfer->running = false;
+	} else {
+		TAILQ_REMOVE(&client->queued, transfer, link);
+		client->queued_count--;
+	}
+	if (!TAILQ_EMPTY(&client->queued))
+		task_schedule(&client->pump, client->loop);
+}
+
+/* Ends it with an error. */
+static void
+fail(struct http_transfer *transfer, const struct err *err)
+{
+	detach(transfer);
+	transfer->done(transfer->arg, NULL, err->text);
+	transfer_free(transfer);
+}
+
+static void
+on_deadline(void *arg)
+{
+	struct http_transfer *transfer = arg;
+	struct err err;
+
+	(void)err_set(&err, "http %s %s: no complete response within %u ms", transfer->method,
+	    transfer->url_text, transfer->timeout_ms);
+	fail(transfer, &err);
+}
+
+static void
+begin(struct http_client *client, struct http_transfer *transfer)
+{
+	struct err err;
+
+	TAILQ_REMOVE(&client->queued, transfer, link);
+	client->queued_count--;
+	TAILQ_INSERT_TAIL(&client->running, transfer, link);
+	client->running_count++;
+	transfer->running = true;
+	if (transfer_prepare(transfer, client->config.ca_file, &err) < 0) {
+		fail(transfer, &err);
+		return;
+	}
+	if (curl_multi_add_handle(client->multi, transfer->easy) != CURLM_OK) {
+		(void)err_set(&err, "http %s %s: curl does not take the request", transfer->method,
+		    transfer->url_text);
+		fail(transfer, &err);
+	}
+}
+
+static void
+pump(void *arg)
+{
+	struct http_client *client = arg;
+
+	while (!TAILQ_EMPTY(&client->queued) && client->running_count < client->config.parallel_max)
+		begin(client, TAILQ_FIRST(&client->queued));
+}
+
+/* A redirect goes to the head of the queue: it has had its turn. */
+static void
+run_again(struct http_transfer *transfer)
+{
+	struct http_client *client = transfer->client;
+
+	(void)curl_multi_remove_handle(client->multi, transfer->easy);
+	TAILQ_REMOVE(&client->running, transfer, link);
+	client->running_count--;
+	transfer->running = false;
+	TAILQ_INSERT_HEAD(&client->queued, transfer, link);
+	client->queued_count++;
+	task_schedule(&client->pump, client->loop);
+}
+
+static void
+finish(struct http_transfer *transfer, CURLcode code)
+{
+	struct err err;
+	int redirect = 0;
+
+	if (code == CURLE_OK)
+		redirect = transfer_redirect(transfer, &err);
+	else
+		transfer_explain(transfer, code, &err);
+	if (code != CURLE_OK || redirect < 0) {
+		fail(transfer, &err);
+	} else if (redirect > 0) {
+		run_again(transfer);
+	} else {
+		detach(transfer);
+		transfer_respond(transfer);
+		transfer_free(transfer);
+	}
+}
+
+static void
+collect(struct http_client *client)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(client->multi, &left)) != NULL) {
+		struct http_transfer *transfer = NULL;
+		char *private = NULL;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+		transfer = (struct http_transfer *)(void *)private;
+		finish(transfer, message->data.result);
+	}
+}
+
+static void
+act(struct http_client *client, curl_socket_t fd, int what)
+{
+	int running;
+
+	(void)curl_multi_socket_action(client->multi, fd, what, &running);
+	collect(client);
+}
+
+static void
+on_ready(void *arg, bool readable, bool writable)
+{
+	struct curl_watch *watch = arg;
+
+	act(watch->client, watch->watch.fd,
+	    (readable ? CURL_CSELECT_IN : 0) | (writable ? CURL_CSELECT_OUT : 0));
+}
+
+static void
+on_timer(void *arg)
+{
+	act(arg, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static void
+watch_free(struct curl_watch *watch)
+{
+	watch_clear(&watch->watch);
+	TAILQ_REMOVE(&watch->client->watches, watch, link);
+	loop_free_later(watch->client->loop, watch);
+}
+
+static struct curl_watch *
+watch_new(struct http_client *client, curl_socket_t fd)
+{
+	struct curl_watch *watch = xcalloc(1, sizeof(*watch));
+
+	watch->client = client;
+	watch_init(&watch->watch, client->loop, fd, on_ready, watch);
+	TAILQ_INSERT_TAIL(&client->watches, watch, link);
+	(void)curl_multi_assign(client->multi, fd, watch);
+	return watch;
+}
+
+/* curl says what to watch a descriptor for. */
+static int
+on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
+{
+	struct curl_watch *watch = assigned;
+
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		if (watch != NULL)
+			watch_free(watch);
+		return 0;
+	}
+	if (watch == NULL)
+		watch = watch_new(arg, fd);
+	watch_want(&watch->watch, (what & CURL_POLL_IN) != 0, (what & CURL_POLL_OUT) != 0);
+	return 0;
+}
+
+static int
+on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+	struct http_client *client = arg;
+
+	(void)multi;
+	if (timeout_ms < 0)
+		timer_cancel(&client->timer);
+	else
+		timer_set(&client->timer, (int64_t)timeout_ms * 1000);
+	return 0;
+}
+
+static bool
+set_up(struct http_client *client)
+{
+	CURLM *multi = client->multi;
+	long connections = (long)client->config.parallel_max;
+
+	return curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) == CURLM_OK &&
+	       curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, client) == CURLM_OK &&
+	       curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_curl_timer) == CURLM_OK &&
+	       curl_multi_setopt(multi, CURLMOPT_TIMERDATA, client) == CURLM_OK &&
+	       curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, connections) == CURLM_OK;
+}
+
+/* Looking up names on the loop's own thread would hold up everybody. */
+static int
+check_curl(struct err *err)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return err_set(err, "curl does not start");
+	if ((curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_ASYNCHDNS) == 0)
+		return err_set(err, "this libcurl resolves names synchronously; one built with the "
+				    "threaded resolver or c-ares is needed");
+	return 0;
+}
+
+struct http_client *
+http_client_new(struct loop *loop, const struct http_client_config *config, struct err *err)
+{
+	struct http_client *client;
+
+	if (check_curl(err) < 0)
+		return NULL;
+	client = xcalloc(1, sizeof(*client));
+	client->loop = loop;
+	client->config = *config;
+	client->config.ca_file = config->ca_file != NULL ? xstrdup(config->ca_file) : NULL;
+	TAILQ_INIT(&client->queued);
+	TAILQ_INIT(&client->running);
+	TAILQ_INIT(&client->watches);
+	timer_init(&client->timer, loop, on_timer, client);
+	task_init(&client->pump, pump, client);
+	client->multi = curl_multi_init();
+	if (client->multi == NULL || !set_up(client)) {
+		http_client_free(client);
+		(void)err_set(err, "curl cannot be set up");
+		return NULL;
+	}
+	return client;
+}
+
+void
+http_client_free(struct http_client *client)
+{
+	if (client == NULL)
+		return;
+	while (!TAILQ_EMPTY(&client->running))
+		http_transfer_abort(TAILQ_FIRST(&client->running));
+	while (!TAILQ_EMPTY(&client->queued))
+		http_transfer_abort(TAILQ_FIRST(&client->queued));
+	task_cancel(&client->pump);
+	(void)curl_multi_cleanup(client->multi);
+	while (!TAILQ_EMPTY(&client->watches))
+		watch_free(TAILQ_FIRST(&client->watches));
+	timer_clear(&client->timer);
+	free((char *)client->config.ca_file);
+	free(client);
+}
+
+struct http_transfer *
+http_client_start(struct http_client *client, const struct http_request *request, struct err *err)
+{
+	struct http_transfer *transfer;
+
+	if (client->queued_count >= client->config.queued_max) {
+		(void)err_set(err, "http %.16s %.200s: %u requests wait already", request->method,
+		    request->url, client->queued_count);
+		return NULL;
+	}
+	transfer = transfer_new(request, err);
+	if (transfer == NULL)
+		return NULL;
+	transfer->client = client;
+	transfer->response_bytes_max = client->config.response_bytes_max;
+	timer_init(&transfer->deadline, client->loop, on_deadline, transfer);
+	timer_set(&transfer->deadline, (int64_t)transfer->timeout_ms * 1000);
+	TAILQ_INSERT_TAIL(&client->queued, transfer, link);
+	client->queued_count++;
+	task_schedule(&client->pump, client->loop);
+	return transfer;
+}
+
+void
+http_transfer_abort(struct http_transfer *transfer)
+{
+	if (transfer == NULL)
+		return;
+	detach(transfer);
+	transfer_free(transfer);
+}
+
+unsigned
+http_client_active(const struct http_client *client)
+{
+	return client->queued_count + client->running_count;
+}
