@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT
+ * Connections.
+ *
+ * Output is a buffer of own bytes and, where blocks are queued by reference, a list of pieces:
+ *
+ *      own bytes  [........|.....|..........]
+ *      pieces      own 0-8, blob, own 8-13, blob; the rest of the own bytes is the implicit tail
+ */
+#include "net/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	READ_BYTES = 262144,
+	IOV_MAX_USED = 64,
+	SPARE_BUFFERS = 64,
+	SPARE_BYTES = 65536,
+	FLUSH_US_MAX = 5000000,
+	REASON_BYTES = 96,
+};
+
+struct piece {
+	struct blob *blob; /* NULL: own bytes */
+	size_t at;
+	size_t len;
+};
+
+struct conn_group {
+	struct loop *loop;
+	struct buf scratch;
+	struct buf spare[SPARE_BUFFERS];
+	size_t spares;
+};
+
+enum conn_state { CONN_OPEN, CONN_FLUSHING, CONN_ENDED };
+
+struct conn {
+	struct conn_group *group;
+	const struct conn_events *events;
+	void *arg;
+	const struct transport *transport;
+	void *transport_state;
+	struct watch watch;
+	struct task flush_task;
+	struct task input_task; /* offers what was kept again; later: ends */
+	struct buf rest;	/* input that was not consumed */
+	struct buf out;
+	size_t sent; /* of the first piece, or of the own bytes where there is none */
+	struct piece *pieces;
+	size_t piece_count;
+	size_t piece_cap;
+	size_t own_queued; /* own bytes that stand in pieces */
+	size_t own_gone;   /* of those, in pieces that have left */
+	size_t blob_bytes;
+	enum conn_state state;
+	bool reading;
+	bool in_input;
+	struct timer *flush_timer;
+	char reason[REASON_BYTES];
+};
+
+static ssize_t
+plain_recv(void *state, const struct sys *sys, int fd, void *out, size_t len)
+{
+	(void)state;
+	return sys->recv(fd, out, len);
+}
+
+static ssize_t
+plain_writev(void *state, const struct sys *sys, int fd, const struct iovec *parts, int count)
+{
+	(void)state;
+	return sys->writev(fd, parts, count);
+}
+
+static void
+plain_finish(void *state)
+{
+	(void)state;
+}
+
+const struct transport transport_plain = { "plain", plain_recv, plain_writev, plain_finish };
+
+struct conn_group *
+conn_group_new(struct loop *loop)
+{
+	struct conn_group *group = xcalloc(1, sizeof(*group));
+
+	group->loop = loop;
+	return group;
+}
+
+void
+conn_group_free(struct conn_group *group)
+{
+	if (group == NULL)
+		return;
+	for (size_t i = 0; i < group->spares; i++)
+		buf_clear(&group->spare[i]);
+	buf_clear(&group->scratch);
+	free(group);
+}
+
+/* An idle connection owns no buffer: it borrows one from the group while it has output. */
+static void
+borrow_buffer(struct conn *conn)
+{
+	struct conn_group *group = conn->group;
+
+	if (conn->out.cap > 0)
+		return;
+	if (group->spares > 0)
+		conn->out = group->spare[--group->spares];
+	else
+		(void)buf_reserve(&conn->out, 4096);
+}
+
+static void
+return_buffer(struct conn *conn)
+{
+	struct conn_group *group = conn->group;
+
+	if (conn->out.cap <= SPARE_BYTES * 8 && group->spares < SPARE_BUFFERS) {
+		buf_reset(&conn->out);
+		group->spare[group->spares++] = conn->out;
+		conn->out = (struct buf){ 0 };
+	} else {
+		buf_clear(&conn->out);
+	}
+}
+
+static void
+update_watch(struct conn *conn, bool blocked)
+{
+	watch_want(&conn->watch, conn->reading && conn->state == CONN_OPEN, blocked);
+}
+
+static void
+drop_pieces(struct conn *conn)
+{
+	for (size_t i = 0; i < conn->piece_count; i++)
+		blob_unref(conn->pieces[i].blob);
+	free(conn->pieces);
+	conn->pieces = NULL;
+	conn->piece_count = conn->piece_cap = 0;
+}
+
+static void
+finish_conn(void *arg)
+{
+	struct conn *conn = arg;
+
+	watch_clear(&conn->watch);
+	if (conn->flush_timer != NULL)
+		timer_clear(conn->flush_timer);
+	free(conn->flush_timer);
+	task_cancel(&conn->flush_task);
+	conn->transport->finish(conn->transport_state);
+	(void)loop_sys(conn->group->loop)->close(conn->watch.fd);
+	drop_pieces(conn);
+	buf_clear(&conn->rest);
+	return_buffer(conn);
+	conn->events->ended(conn->arg, conn->reason);
+	loop_free_later(conn->group->loop, conn);
+}
+
+static void
+set_reason(struct conn *conn, const char *reason)
+{
+	if (conn->reason[0] != '\0')
+		return;
+	strncpy(conn->reason, reason, sizeof(conn->reason) - 1);
+}
+
+static void
+end_now(struct conn *conn, const char *reason)
+{
+	if (conn->state == CONN_ENDED)
+		return;
+	set_reason(conn, reason);
+	conn->state = CONN_ENDED;
+	watch_want(&conn->watch, false, false);
+	task_cancel(&conn->input_task);
+	task_init(&conn->input_task, finish_conn, conn);
+	task_schedule(&conn->input_task, conn->group->loop);
+}
+
+static void
+flush_timed_out(void *arg)
+{
+	end_now(arg, "the peer does not read");
+}
+
+size_t
+conn_pending(const struct conn *conn)
+{
+	return conn->out.len - conn->own_gone + conn->blob_bytes - conn->sent;
+}
+
+void
+conn_end(struct conn *conn, bool flush, const char *reason)
+{
+	if (conn->state != CONN_OPEN && (flush || conn->state == CONN_ENDED))
+		return;
+	set_reason(conn, reason);
+	if (!flush || conn_pending(conn) == 0) {
+		end_now(conn, reason);
+		return;
+	}
+	conn->state = CONN_FLUSHING;
+	conn->flush_timer = xcalloc(1, sizeof(*conn->flush_timer));
+	timer_init(conn->flush_timer, conn->group->loop, flush_timed_out, conn);
+	timer_set(conn->flush_timer, FLUSH_US_MAX);
+	task_cancel(&conn->input_task);
+	task_schedule(&conn->flush_task, conn->group->loop);
+	update_watch(conn, conn->watch.want_write);
+}
+
+bool
+conn_is_ending(const struct conn *conn)
+{
+	return conn->state != CONN_OPEN;
+}
+
+static size_t
+gather(const struct conn *conn, struct iovec *parts)
+{
+	size_t count = 0, tail = conn->own_queued, skip = conn->sent;
+
+	for (size_t i = 0; i < conn->piece_count && count < IOV_MAX_USED - 1; i++) {
+		const struct piece *piece = &conn->pieces[i];
+		uint8_t *base = piece->blob != NULL ? piece->blob->data : conn->out.data;
+
+		parts[count].iov_base = base + piece->at + skip;
+		parts[count++].iov_len = piece->len - skip;
+		skip = 0;
+	}
+	if (count == conn->piece_count && conn->out.len > tail) {
+		parts[count].iov_base = conn->out.data + tail + skip;
+		parts[count++].iov_len = conn->out.len - tail - skip;
+	}
+	return count;
+}
+
+/* Takes `len` bytes that have left off the front. */
+static void
+advance(struct conn *conn, size_t len)
+{
+	size_t gone = 0;
+
+	conn->sent += len;
+	while (gone < conn->piece_count && conn->sent >= conn->pieces[gone].len) {
+		conn->sent -= conn->pieces[gone].len;
+		if (conn->pieces[gone].blob != NULL)
+			conn->blob_bytes -= conn->pieces[gone].len;
+		else
+			conn->own_gone += conn->pieces[gone].len;
+		blob_unref(conn->pieces[gone].blob);
+		gone++;
+	}
+	if (gone > 0) {
+		conn->piece_count -= gone;
+		memmove(
+		    conn->pieces, conn->pieces + gone, conn->piece_count * sizeof(*conn->pieces));
+	}
+	if (conn->piece_count == 0 && conn->own_queued > 0) {
+		buf_drain(&conn->out, conn->own_queued);
+		conn->own_queued = conn->own_gone = 0;
+	}
+}
+
+static void
+all_left(struct conn *conn)
+{
+	conn->sent = 0;
+	drop_pieces(conn);
+	return_buffer(conn);
+	update_watch(conn, false);
+	if (conn->state == CONN_FLUSHING)
+		end_now(conn, conn->reason);
+	else if (conn->events->drained != NULL)
+		conn->events->drained(conn->arg);
+}
+
+static void
+flush_conn(void *arg)
+{
+	struct conn *conn = arg;
+	struct iovec parts[IOV_MAX_USED];
+
+	while (conn->state != CONN_ENDED && conn_pending(conn) > 0) {
+		size_t count = gather(conn, parts);
+		ssize_t wrote = conn->transport->writev(conn->transport_state,
+		    loop_sys(conn->group->loop), conn->watch.fd, parts, (int)count);
+
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote < 0 && errno == EAGAIN) {
+			update_watch(conn, true);
+			return;
+		}
+		if (wrote < 0) {
+			end_now(conn, strerror(errno));
+			return;
+		}
+		advance(conn, (size_t)wrote);
+	}
+	if (conn->state != CONN_ENDED)
+		all_left(conn);
+}
+
+void
+conn_wrote(struct conn *conn)
+{
+	if (conn->state == CONN_OPEN && !conn->watch.want_write)
+		task_schedule(&conn->flush_task, conn->group->loop);
+}
+
+struct buf *
+conn_out(struct conn *conn)
+{
+	borrow_buffer(conn);
+	return &conn->out;
+}
+
+void
+conn_write(struct conn *conn, struct bytes bytes)
+{
+	buf_append_bytes(conn_out(conn), bytes);
+	conn_wrote(conn);
+}
+
+static void
+add_piece(struct conn *conn, struct blob *blob, size_t at, size_t len)
+{
+	if (conn->piece_count == conn->piece_cap) {
+		conn->piece_cap = conn->piece_cap == 0 ? 8 : conn->piece_cap * 2;
+		conn->pieces = xrealloc(conn->pieces, conn->piece_cap * sizeof(*conn->pieces));
+	}
+	conn->pieces[conn->piece_count++] = (struct piece){ blob, at, len };
+}
+
+void
+conn_write_blob(struct conn *conn, struct blob *blob)
+{
+	if (blob->len == 0)
+		return;
+	if (conn->out.len > conn->own_queued) {
+		add_piece(conn, NULL, conn->own_queued, conn->out.len - conn->own_queued);
+		conn->own_queued = conn->out.len;
+	}
+	add_piece(conn, blob_ref(blob), 0, blob->len);
+	conn->blob_bytes += blob->len;
+	conn_wrote(conn);
+}
+
+/* Offers the shared buffer's bytes to the owner and keeps what it leaves. */
+static void
+offer(struct conn *conn, struct bytes in)
+{
+	size_t used;
+
+	conn->in_input = true;
+	used = conn->events->input(conn->arg, in);
+	conn->in_input = false;
+	assert(used <= in.len);
+	if (conn->state != CONN_OPEN || used == in.len)
+		return;
+	buf_append(&conn->rest, in.data + used, in.len - used);
+}
+
+static struct buf *
+scratch_with_rest(struct conn *conn)
+{
+	struct buf *scratch = &conn->group->scratch;
+
+	buf_reset(scratch);
+	buf_append_bytes(scratch, buf_bytes(&conn->rest));
+	buf_clear(&conn->rest);
+	(void)buf_reserve(scratch, READ_BYTES);
+	return scratch;
+}
+
+static void
+offer_rest(void *arg)
+{
+	struct conn *conn = arg;
+
+	if (conn->state == CONN_OPEN && conn->reading && conn->rest.len > 0)
+		offer(conn, buf_bytes(scratch_with_rest(conn)));
+}
+
+static void
+read_conn(struct conn *conn)
+{
+	struct buf *scratch = scratch_with_rest(conn);
+	ssize_t got;
+
+	got = conn->transport->recv(conn->transport_state, loop_sys(conn->group->loop),
+	    conn->watch.fd, scratch->data + scratch->len, READ_BYTES);
+	if (got > 0) {
+		scratch->len += (size_t)got;
+		offer(conn, buf_bytes(scratch));
+		return;
+	}
+	buf_append_bytes(&conn->rest, buf_bytes(scratch));
+	if (got == 0)
+		end_now(conn, "closed by the peer");
+	else if (errno != EAGAIN && errno != EINTR)
+		end_now(conn, strerror(errno));
+}
+
+static void
+conn_ready(void *arg, bool readable, bool writable)
+{
+	struct conn *conn = arg;
+
+	if (writable)
+		flush_conn(conn);
+	if (readable && conn->reading && conn->state == CONN_OPEN)
+		read_conn(conn);
+}
+
+void
+conn_read(struct conn *conn, bool on)
+{
+	if (conn->reading == on || conn->state != CONN_OPEN)
+		return;
+	conn->reading = on;
+	update_watch(conn, conn->watch.want_write);
+	if (on && conn->rest.len > 0)
+		task_schedule(&conn->input_task, conn->group->loop);
+}
+
+bool
+conn_is_reading(const struct conn *conn)
+{
+	return conn->reading;
+}
+
+int
+conn_fd(const struct conn *conn)
+{
+	return conn->watch.fd;
+}
+
+struct conn *
+conn_new(struct conn_group *group, int fd, const struct conn_events *events, void *arg)
+{
+	struct conn *conn = xcalloc(1, sizeof(*conn));
+
+	conn->group = group;
+	conn->events = events;
+	conn->arg = arg;
+	conn->transport = &transport_plain;
+	conn->reading = true;
+	watch_init(&conn->watch, group->loop, fd, conn_ready, conn);
+	task_init(&conn->flush_task, flush_conn, conn);
+	task_init(&conn->input_task, offer_rest, conn);
+	watch_want(&conn->watch, true, false);
+	return conn;
+}

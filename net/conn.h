@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ * A connection: bytes in and out of a stream socket, whatever speaks on it.
+ *
+ * Input is read into one large buffer that all connections of a group share; what the owner did
+ * not consume is kept by the connection until more is there, so an idle one holds no buffer.
+ * Output gathers and leaves by one system call at the end of the loop's turn. Large payloads are
+ * queued by reference to a block that many connections may share.
+ *
+ * A connection ends in one way: conn_end with a reason. The owner hears `ended` at the end of
+ * that turn, once, and the connection is gone after it.
+ */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include <sys/uio.h>
+
+#include "lib/bytes.h"
+#include "net/loop.h"
+
+struct conn;
+
+/* What carries the bytes: plain TCP, a Unix socket, TLS. recv and writev behave as the system
+ * calls do, EAGAIN included; `finish` frees `state`. */
+struct transport {
+	const char *name;
+	ssize_t (*recv)(void *state, const struct sys *sys, int fd, void *out, size_t len);
+	ssize_t (*writev)(
+	    void *state, const struct sys *sys, int fd, const struct iovec *parts, int count);
+	void (*finish)(void *state);
+};
+
+extern const struct transport transport_plain;
+
+struct conn_events {
+	/* Returns how many of the bytes it consumed. The rest comes again in front of what arrives
+	 * next, or when conn_read goes on. */
+	size_t (*input)(void *arg, struct bytes in);
+	/* The connection is over; frees the owner. `reason` is for the log. */
+	void (*ended)(void *arg, const char *reason);
+	/* All output has left. May be NULL. */
+	void (*drained)(void *arg);
+};
+
+struct conn_group; /* what the connections of one loop share */
+
+struct conn_group *conn_group_new(struct loop *loop);
+void conn_group_free(struct conn_group *group); /* after the last of its connections */
+
+/* Takes over `fd`. Reading begins at once. */
+struct conn *conn_new(
+    struct conn_group *group, int fd, const struct conn_events *events, void *arg);
+
+/* Copies to the output. */
+void conn_write(struct conn *conn, struct bytes bytes);
+/* The output's tail, to encode into; call conn_wrote afterwards. */
+struct buf *conn_out(struct conn *conn);
+void conn_wrote(struct conn *conn);
+/* Queues a part of a block by reference. */
+void conn_write_blob(struct conn *conn, struct blob *blob);
+size_t conn_pending(const struct conn *conn); /* bytes that have not left */
+
+void conn_read(struct conn *conn, bool on); /* false: back-pressure, the peer is not read */
+bool conn_is_reading(const struct conn *conn);
+
+/* `reason` is copied. With `flush`, what is queued leaves first, for at most five seconds. */
+void conn_end(struct conn *conn, bool flush, const char *reason);
+bool conn_is_ending(const struct conn *conn);
+
+int conn_fd(const struct conn *conn);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * Listening sockets: TCP by "ADDRESS:PORT" ("[::1]:1883" for IPv6; port 0 picks a free one) and
+ * Unix sockets by path.
+ */
+#ifndef NET_LISTENER_H
+#define NET_LISTENER_H
+
+#include "lib/err.h"
+#include "net/loop.h"
+
+struct listener;
+
+/* Takes over `fd` (non-blocking). `peer` is the other side's address as text, borrowed. */
+typedef void (*listener_accepted)(void *arg, int fd, const char *peer);
+
+/* NULL with the error where the address cannot be read or bound ("port 1883 is in use"). */
+struct listener *listener_open(struct loop *loop, const char *address, listener_accepted accepted,
+    void *arg, struct err *err) __attribute__((warn_unused_result));
+/* A Unix socket of mode 0600; a left-over one nobody listens on is replaced. */
+struct listener *listener_open_unix(struct loop *loop, const char *path, listener_accepted accepted,
+    void *arg, struct err *err) __attribute__((warn_unused_result));
+
+const char *listener_address(const struct listener *listener); /* with the port that it has */
+void listener_pause(struct listener *listener, bool pause);
+void listener_close(struct listener *listener); /* takes NULL */
+
+#endif
