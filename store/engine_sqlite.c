@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT
+ * The SQLite engine: <folder>/moonlet.db in WAL mode with synchronous=FULL, one table for each
+ * space, to be read with plain SQL.
+ *
+ * Keys are bound as TEXT whatever their bytes are: SQLite compares text by memcmp, so the order is
+ * that of the bytes, and every BLOB sorts behind it, which is how "to the end" is bound. A value is
+ * TEXT where it is UTF-8 without zeros and a BLOB where it is not.
+ *
+ * After an I/O error nothing is known of what the kernel still holds, so such a handle is BROKEN:
+ * it is closed, and closing moves only the commits that had succeeded out of the WAL.
+ */
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/utf8.h"
+#include "store/engine.h"
+
+#define DB_NAME "moonlet.db"
+
+enum { BUSY_TIMEOUT_MS = 5000, SCHEMA_VERSION = 1 };
+
+/* "%s" is the space's name. */
+enum statement {
+	STATEMENT_GET,
+	STATEMENT_PUT,
+	STATEMENT_DELETE,
+	STATEMENT_SCAN,
+	STATEMENT_SCAN_BACK,
+	STATEMENT_COUNT
+};
+
+static const char *const statement_texts[STATEMENT_COUNT] = {
+	[STATEMENT_GET] = "SELECT key, version, value FROM %s WHERE key = ?1",
+	[STATEMENT_PUT] = "INSERT OR REPLACE INTO %s (key, version, value) VALUES (?1, ?2, ?3)",
+	[STATEMENT_DELETE] = "DELETE FROM %s WHERE key = ?1",
+	[STATEMENT_SCAN] = "SELECT key, version, value FROM %s"
+			   " WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3",
+	[STATEMENT_SCAN_BACK] = "SELECT key, version, value FROM %s"
+				" WHERE key >= ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3",
+};
+
+enum control {
+	CONTROL_BEGIN,
+	CONTROL_COMMIT,
+	CONTROL_ROLLBACK,
+	CONTROL_MARK,
+	CONTROL_KEEP,
+	CONTROL_UNDO,
+	CONTROL_COUNT
+};
+
+static const char *const control_texts[CONTROL_COUNT] = {
+	[CONTROL_BEGIN] = "BEGIN IMMEDIATE",
+	[CONTROL_COMMIT] = "COMMIT",
+	[CONTROL_ROLLBACK] = "ROLLBACK",
+	[CONTROL_MARK] = "SAVEPOINT job",
+	[CONTROL_KEEP] = "RELEASE job",
+	[CONTROL_UNDO] = "ROLLBACK TO job",
+};
+
+/* Taken in this order when the database is opened. */
+static const char *const pragmas[] = {
+	"PRAGMA journal_mode = WAL",
+	"PRAGMA synchronous = FULL",
+	"PRAGMA journal_size_limit = 67108864",
+	"PRAGMA cache_size = -16384",
+	"PRAGMA temp_store = MEMORY",
+	"PRAGMA trusted_schema = OFF",
+};
+
+struct engine_db {
+	sqlite3 *sqlite;
+	char *path;
+	sqlite3_stmt *statements[SPACE_COUNT][STATEMENT_COUNT];
+	sqlite3_stmt *controls[CONTROL_COUNT];
+	sqlite3_stmt *last_get; /* reset before anything else, its row was borrowed */
+	enum engine_trouble trouble;
+};
+
+static enum engine_trouble
+trouble_of(int code)
+{
+	if ((code & 0xff) == SQLITE_FULL)
+		return TROUBLE_FULL;
+	return TROUBLE_BROKEN;
+}
+
+/* SQLite says "disk I/O error" where the system said "no space": ask it. */
+static int
+note_trouble(struct engine_db *db, int code, const char *doing, struct err *err)
+{
+	const char *what = sqlite3_errmsg(db->sqlite);
+
+	db->trouble = trouble_of(code);
+	if (db->trouble == TROUBLE_FULL)
+		return err_set(err, "%s: %s: the disk is full; free some space", db->path, doing);
+	if ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB)
+		return err_set(err,
+		    "%s: %s: the file is damaged (%s); restore it from a backup, "
+		    "or move it away to start empty",
+		    db->path, doing, what);
+	if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)
+		return err_set(err, "%s: %s: another program holds a lock on it", db->path, doing);
+	return err_set(err, "%s: %s: %s", db->path, doing, what);
+}
+
+static int
+prepare(struct engine_db *db, const char *text, sqlite3_stmt **statement, struct err *err)
+{
+	int code =
+	    sqlite3_prepare_v3(db->sqlite, text, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+
+	return code == SQLITE_OK ? 0 : note_trouble(db, code, "prepare", err);
+}
+
+static void
+finish_get(struct engine_db *db)
+{
+	if (db->last_get != NULL)
+		(void)sqlite3_reset(db->last_get);
+	db->last_get = NULL;
+}
+
+static sqlite3_stmt *
+statement_for(struct engine_db *db, enum space space, enum statement which, struct err *err)
+{
+	sqlite3_stmt **statement = &db->statements[space][which];
+	char text[256];
+
+	finish_get(db);
+	if (*statement == NULL) {
+		(void)sqlite3_snprintf(
+		    sizeof(text), text, statement_texts[which], space_rows[space].name);
+		if (prepare(db, text, statement, err) < 0)
+			return NULL;
+	}
+	return *statement;
+}
+
+static int
+control(struct engine_db *db, enum control which, struct err *err)
+{
+	int code;
+
+	finish_get(db);
+	if (db->controls[which] == NULL &&
+	    prepare(db, control_texts[which], &db->controls[which], err) < 0)
+		return -1;
+	code = sqlite3_step(db->controls[which]);
+	if (code != SQLITE_DONE)
+		(void)note_trouble(db, code, control_texts[which], err);
+	(void)sqlite3_reset(db->controls[which]);
+	return code == SQLITE_DONE ? 0 : -1;
+}
+
+static void
+bind_key(sqlite3_stmt *statement, int at, struct bytes key)
+{
+	(void)sqlite3_bind_text(
+	    statement, at, key.len > 0 ? (const char *)key.data : "", (int)key.len, SQLITE_STATIC);
+}
+
+static void
+bind_value(sqlite3_stmt *statement, int at, struct bytes value)
+{
+	bool text =
+	    value.len == 0 || (memchr(value.data, 0, value.len) == NULL && utf8_is_valid(value));
+
+	if (text)
+		bind_key(statement, at, value);
+	else
+		(void)sqlite3_bind_blob(statement, at, value.data, (int)value.len, SQLITE_STATIC);
+}
+
+static struct bytes
+column(sqlite3_stmt *statement, int at)
+{
+	const void *data = sqlite3_column_blob(statement, at);
+
+	return bytes_of(data, (size_t)sqlite3_column_bytes(statement, at));
+}
+
+static struct txn_row
+row_of(sqlite3_stmt *statement)
+{
+	return (struct txn_row){
+		.key = column(statement, 0),
+		.version = (uint64_t)sqlite3_column_int64(statement, 1),
+		.value = column(statement, 2),
+	};
+}
+
+static int
+sqlite_get(
+    struct engine_db *db, enum space space, struct bytes key, struct txn_row *row, struct err *err)
+{
+	sqlite3_stmt *statement = statement_for(db, space, STATEMENT_GET, err);
+	int code;
+
+	if (statement == NULL)
+		return -1;
+	bind_key(statement, 1, key);
+	db->last_get = statement;
+	code = sqlite3_step(statement);
+	if (code == SQLITE_ROW) {
+		*row = row_of(statement);
+		return 1;
+	}
+	return code == SQLITE_DONE ? 0 : note_trouble(db, code, "read", err);
+}
+
+static int
+change(struct engine_db *db, sqlite3_stmt *statement, struct err *err)
+{
+	int code = sqlite3_step(statement);
+
+	if (code != SQLITE_DONE)
+		(void)note_trouble(db, code, "write", err);
+	(void)sqlite3_reset(statement);
+	return code == SQLITE_DONE ? 0 : -1;
+}
+
+static int
+sqlite_put(struct engine_db *db, enum space space, const struct txn_row *row, struct err *err)
+{
+	sqlite3_stmt *statement = statement_for(db, space, STATEMENT_PUT, err);
+
+	if (statement == NULL)
+		return -1;
+	bind_key(statement, 1, row->key);
+	(void)sqlite3_bind_int64(statement, 2, (sqlite3_int64)row->version);
+	bind_value(statement, 3, row->value);
+	return change(db, statement, err);
+}
+
+static int
+sqlite_remove(struct engine_db *db, enum space space, struct bytes key, struct err *err)
+{
+	sqlite3_stmt *statement = statement_for(db, space, STATEMENT_DELETE, err);
+
+	if (statement == NULL)
+		return -1;
+	bind_key(statement, 1, key);
+	if (change(db, statement, err) < 0)
+		return -1;
+	return sqlite3_changes(db->sqlite) > 0;
+}
+
+static int
+sqlite_scan(struct engine_db *db, const struct txn_range *range, txn_scan_fn *each, void *arg,
+    struct err *err)
+{
+	sqlite3_stmt *statement = statement_for(
+	    db, range->space, range->reverse ? STATEMENT_SCAN_BACK : STATEMENT_SCAN, err);
+	int code, result = 0;
+
+	if (statement == NULL)
+		return -1;
+	bind_key(statement, 1, range->from);
+	if (range->to.len > 0)
+		bind_key(statement, 2, range->to);
+	else
+		(void)sqlite3_bind_zeroblob(statement, 2, 0);
+	(void)sqlite3_bind_int64(statement, 3, range->limit > 0 ? (sqlite3_int64)range->limit : -1);
+	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+		struct txn_row row = row_of(statement);
+
+		if (!each(arg, &row))
+			break;
+	}
+	if (code != SQLITE_DONE && code != SQLITE_ROW)
+		result = note_trouble(db, code, "read", err);
+	(void)sqlite3_reset(statement);
+	return result;
+}
+
+static enum engine_trouble
+sqlite_trouble(const struct engine_db *db)
+{
+	return db->trouble;
+}
+
+static int
+sqlite_begin(struct engine_db *db, struct err *err)
+{
+	db->trouble = TROUBLE_NONE;
+	return control(db, CONTROL_BEGIN, err);
+}
+
+static int
+sqlite_commit(struct engine_db *db, struct err *err)
+{
+	return control(db, CONTROL_COMMIT, err);
+}
+
+/* SQLite has rolled back by itself after some errors; a second time would be an error. */
+static void
+sqlite_rollback(struct engine_db *db)
+{
+	enum engine_trouble trouble = db->trouble;
+	struct err err;
+
+	finish_get(db);
+	if (sqlite3_get_autocommit(db->sqlite) == 0 && control(db, CONTROL_ROLLBACK, &err) < 0)
+		trouble = TROUBLE_BROKEN;
+	db->trouble = trouble;
+}
+
+static int
+sqlite_mark(struct engine_db *db, struct err *err)
+{
+	return control(db, CONTROL_MARK, err);
+}
+
+static int
+sqlite_unmark(struct engine_db *db, bool undo, struct err *err)
+{
+	if (undo && control(db, CONTROL_UNDO, err) < 0)
+		return -1;
+	return control(db, CONTROL_KEEP, err);
+}
+
+static void
+sqlite_close(struct engine_db *db)
+{
+	for (int i = 0; i < SPACE_COUNT; i++) {
+		for (int j = 0; j < STATEMENT_COUNT; j++)
+			(void)sqlite3_finalize(db->statements[i][j]);
+	}
+	for (int i = 0; i < CONTROL_COUNT; i++)
+		(void)sqlite3_finalize(db->controls[i]);
+	(void)sqlite3_close(db->sqlite);
+	free(db->path);
+	free(db);
+}
+
+static int
+run_text(struct engine_db *db, const char *text, const char *doing, struct err *err)
+{
+	int code = sqlite3_exec(db->sqlite, text, NULL, NULL, NULL);
+
+	return code == SQLITE_OK ? 0 : note_trouble(db, code, doing, err);
+}
+
+/* Reads a row of each table too, so that a file that is no database is found now. */
+static int
+make_tables(struct engine_db *db, struct err *err)
+{
+	char text[256];
+
+	for (int i = 0; i < SPACE_COUNT; i++) {
+		(void)sqlite3_snprintf(sizeof(text), text,
+		    "CREATE TABLE IF NOT EXISTS %s (key TEXT NOT NULL PRIMARY KEY,"
+		    " version INTEGER NOT NULL, value) WITHOUT ROWID;"
+		    " SELECT key FROM %s LIMIT 1",
+		    space_rows[i].name, space_rows[i].name);
+		if (run_text(db, text, "open", err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+schema_version_read(struct engine_db *db, struct err *err)
+{
+	struct txn_row row;
+	int found = sqlite_get(db, SPACE_META, bytes_of_string("schema"), &row, err);
+	char text[16] = "";
+
+	if (found <= 0)
+		return found;
+	if (row.value.len < sizeof(text))
+		memcpy(text, row.value.data, row.value.len);
+	finish_get(db);
+	return atoi(text);
+}
+
+static int
+schema_check(struct engine_db *db, struct err *err)
+{
+	int version = schema_version_read(db, err);
+
+	if (version < 0)
+		return -1;
+	if (version > SCHEMA_VERSION)
+		return err_set(err,
+		    "%s: was written by a newer Moonlet (schema %d, this one knows %d); "
+		    "run that one, or move the file away to start empty",
+		    db->path, version, SCHEMA_VERSION);
+	if (version == SCHEMA_VERSION)
+		return 0;
+	return sqlite_put(db, SPACE_META,
+	    &(struct txn_row){ .key = bytes_of_string("schema"), .value = bytes_of_string("1") },
+	    err);
+}
+
+static int
+set_up(struct engine_db *db, struct err *err)
+{
+	(void)sqlite3_extended_result_codes(db->sqlite, 1);
+	(void)sqlite3_busy_timeout(db->sqlite, BUSY_TIMEOUT_MS);
+	for (size_t i = 0; i < sizeof(pragmas) / sizeof(*pragmas); i++) {
+		if (run_text(db, pragmas[i], "open", err) < 0)
+			return -1;
+	}
+	if (sqlite_begin(db, err) < 0 || make_tables(db, err) < 0 || schema_check(db, err) < 0 ||
+	    sqlite_commit(db, err) < 0) {
+		sqlite_rollback(db);
+		return -1;
+	}
+	return 0;
+}
+
+static struct engine_db *
+sqlite_open(const struct store_config *config, struct err *err)
+{
+	struct engine_db *db = xcalloc(1, sizeof(*db));
+	size_t len = strlen(config->folder) + sizeof("/" DB_NAME);
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+	int code;
+
+	db->path = xmalloc(len);
+	(void)sqlite3_snprintf((int)len, db->path, "%s/" DB_NAME, config->folder);
+	code = sqlite3_open_v2(db->path, &db->sqlite, flags, NULL);
+	if (code != SQLITE_OK)
+		(void)note_trouble(db, code, "open", err);
+	if (code != SQLITE_OK || set_up(db, err) < 0) {
+		sqlite_close(db);
+		return NULL;
+	}
+	return db;
+}
+
+const struct engine engine_sqlite = {
+	.name = "sqlite",
+	.open = sqlite_open,
+	.close = sqlite_close,
+	.trouble = sqlite_trouble,
+	.begin = sqlite_begin,
+	.commit = sqlite_commit,
+	.rollback = sqlite_rollback,
+	.mark = sqlite_mark,
+	.unmark = sqlite_unmark,
+	.get = sqlite_get,
+	.put = sqlite_put,
+	.remove = sqlite_remove,
+	.scan = sqlite_scan,
+};

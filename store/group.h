@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ * Runs groups of jobs as one transaction each, and keeps the engine's handle in health. Everything
+ * here but group_init and group_clear is the store thread's.
+ */
+#ifndef STORE_GROUP_H
+#define STORE_GROUP_H
+
+#include "store/store.h"
+
+struct engine_db;
+
+struct group {
+	struct store_config config;
+	const struct engine *engine;
+	struct engine_db *db; /* NULL: closed after a failure */
+	uint64_t version;     /* of the last transaction; stands in meta as "version" */
+	enum store_health health;
+	int64_t reopen_us; /* not before */
+	struct err err;	   /* the failure that made it red */
+};
+
+struct group_outcome {
+	size_t failed; /* jobs */
+	int64_t busy_us;
+	enum store_health health;
+};
+
+int group_init(struct group *group, const struct store_config *config, struct err *err)
+    __attribute__((warn_unused_result));
+void group_clear(struct group *group);
+
+/* Runs all jobs and sets their status. After a failure one at a time, so that those which only
+ * read go on while those which write fail. */
+struct group_outcome group_run(struct group *group, const struct store_jobs *jobs);
+size_t group_jobs_max(const struct group *group, size_t max);
+
+#endif
