@@ -13,6 +13,7 @@
 #include "lib/bytes.h"
 #include "lib/egress.h"
 #include "lib/err.h"
+#include "lib/http_parse.h"
 #include "net/loop.h"
 
 struct http_client_config {
@@ -22,14 +23,9 @@ struct http_client_config {
 	const char *ca_file;	   /* roots to trust instead of the system's; NULL: the system's */
 };
 
-struct http_pair {
-	struct bytes name;
-	struct bytes value;
-};
-
 struct http_response {
 	int status;
-	const struct http_pair *headers; /* of the last hop */
+	const struct http_header *headers; /* of the last hop */
 	size_t header_count;
 	struct bytes body;
 	const char *url; /* of the last hop */
@@ -38,7 +34,7 @@ struct http_response {
 struct http_request {
 	const char *method;
 	const char *url;
-	const struct http_pair *headers;
+	const struct http_header *headers;
 	size_t header_count;
 	struct bytes body;
 	uint32_t timeout_ms; /* from the call to the end of the response, waiting included; > 0 */

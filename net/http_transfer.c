@@ -127,7 +127,7 @@ push_header(struct http_transfer *transfer, const char *line)
 }
 
 static int
-add_header(struct http_transfer *transfer, const struct http_pair *pair, struct err *err)
+add_header(struct http_transfer *transfer, const struct http_header *pair, struct err *err)
 {
 	struct buf line = { 0 };
 
@@ -520,7 +520,7 @@ transfer_explain(const struct http_transfer *transfer, CURLcode code, struct err
 void
 transfer_respond(struct http_transfer *transfer)
 {
-	struct http_pair headers[TRANSFER_HEADERS_MAX];
+	struct http_header headers[TRANSFER_HEADERS_MAX];
 	const uint8_t *all = transfer->response_headers.data;
 	long status = 0;
 

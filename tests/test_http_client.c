@@ -203,7 +203,7 @@ url(const char *path)
 static void
 request_arrives_as_it_was_given(void **state)
 {
-	struct http_pair header = { bytes_of_string("X-One"), bytes_of_string("v") };
+	struct http_header header = { bytes_of_string("X-One"), bytes_of_string("v") };
 	struct outcome outcome = { 0 };
 
 	(void)state;
@@ -325,7 +325,7 @@ headers_of_the_connection_and_broken_ones_are_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct http_pair header = { bytes_of_string(bad[i][0]),
+		struct http_header header = { bytes_of_string(bad[i][0]),
 			bytes_of_string(bad[i][1]) };
 		struct outcome outcome = { 0 };
 
@@ -339,7 +339,7 @@ headers_of_the_connection_and_broken_ones_are_refused(void **state)
 static void
 secrets_stay_with_their_origin(void **state)
 {
-	struct http_pair header = { bytes_of_string("Authorization"), bytes_of_string("secret") };
+	struct http_header header = { bytes_of_string("Authorization"), bytes_of_string("secret") };
 	struct outcome outcome = { 0 };
 	char path[200];
 	struct peer other;
