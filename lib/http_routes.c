@@ -46,7 +46,7 @@ leaf_free(struct leaf *leaf)
 }
 
 static void
-node_clear(struct node *node)
+node_clear(struct node *node, void (*drop)(void *target))
 {
 	struct hash_node *child;
 
@@ -54,24 +54,27 @@ node_clear(struct node *node)
 		struct node *owner = HASH_OWNER(child, struct node, in_parent);
 
 		hash_remove(&node->words, child);
-		node_clear(owner);
+		node_clear(owner, drop);
 		free(owner);
 	}
 	hash_clear(&node->words);
 	if (node->any != NULL)
-		node_clear(node->any);
+		node_clear(node->any, drop);
 	free(node->any);
-	for (int i = 0; i < HTTP_METHODS; i++)
+	for (int i = 0; i < HTTP_METHODS; i++) {
+		if (node->leaves[i] != NULL && drop != NULL)
+			drop(node->leaves[i]->target);
 		leaf_free(node->leaves[i]);
+	}
 	free(node->word);
 }
 
 void
-http_routes_free(struct http_routes *routes)
+http_routes_free(struct http_routes *routes, void (*drop)(void *target))
 {
 	if (routes == NULL)
 		return;
-	node_clear(&routes->root);
+	node_clear(&routes->root, drop);
 	free(routes);
 }
 
@@ -226,7 +229,7 @@ prune(struct node *node)
 			parent->any = NULL;
 		else
 			hash_remove(&parent->words, &node->in_parent);
-		node_clear(node);
+		node_clear(node, NULL);
 		free(node);
 		node = parent;
 	}

@@ -11,7 +11,8 @@
 struct http_routes;
 
 struct http_routes *http_routes_new(void);
-void http_routes_free(struct http_routes *routes); /* takes NULL; not the targets */
+/* `drop` is called with each target that is left; may be NULL. `routes` may be NULL. */
+void http_routes_free(struct http_routes *routes, void (*drop)(void *target));
 
 /* 0, or -1 with what is wrong with the pattern. */
 int http_routes_check(const char *pattern, struct err *err) __attribute__((warn_unused_result));

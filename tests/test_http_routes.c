@@ -88,7 +88,7 @@ requests_lead_where_the_table_says(void **state)
 		buf_clear(&params);
 		http_match_clear(&match);
 	}
-	http_routes_free(table);
+	http_routes_free(table, NULL);
 }
 
 static void
@@ -106,7 +106,7 @@ other_methods_of_a_path_are_told(void **state)
 	    match.allowed[HTTP_GET] && match.allowed[HTTP_HEAD] && match.allowed[HTTP_POST]);
 	assert_false(match.allowed[HTTP_PUT] || match.allowed[HTTP_DELETE]);
 	http_match_clear(&match);
-	http_routes_free(table);
+	http_routes_free(table, NULL);
 }
 
 static void
@@ -118,7 +118,7 @@ names_do_not_make_another_route(void **state)
 	fill(table);
 	assert_ptr_equal(http_routes_find(table, HTTP_GET, "/things/{x}"), &routes[3]);
 	assert_null(http_routes_find(table, HTTP_DELETE, "/things/{x}"));
-	http_routes_free(table);
+	http_routes_free(table, NULL);
 }
 
 static void
@@ -137,7 +137,7 @@ removed_routes_lead_nowhere(void **state)
 	assert_int_equal(http_routes_match(table, HTTP_GET, bytes_of_string("/"), &match), 0);
 	assert_null(match.target);
 	http_match_clear(&match);
-	http_routes_free(table);
+	http_routes_free(table, NULL);
 }
 
 static void
