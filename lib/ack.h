@@ -6,6 +6,7 @@
 #define LIB_ACK_H
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct ack {

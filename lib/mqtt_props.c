@@ -246,8 +246,8 @@ mqtt_props_forward(struct buf *out, struct bytes raw)
 	uint8_t id;
 
 	while (next_property(&reader, &id, &whole)) {
-		if (id != MQTT_TOPIC_ALIAS && id != MQTT_SUBSCRIPTION_ID &&
-		    id != MQTT_MESSAGE_EXPIRY)
+		if ((rows[id].packets & IN(MQTT_PUBLISH)) != 0 && id != MQTT_TOPIC_ALIAS &&
+		    id != MQTT_SUBSCRIPTION_ID && id != MQTT_MESSAGE_EXPIRY)
 			buf_append_bytes(out, whole);
 	}
 }

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT
+ * The broker itself: accepting, the way from bytes to packet handlers, keep-alive, the end.
+ */
+#include "net/broker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "net/broker_private.h"
+
+enum { SWEEP_US = 250000, US = 1000000 };
+
+const struct broker_config broker_defaults = {
+	.packet_bytes_max = 262144 + 65535 + 8192,
+	.clients_max = 20000,
+	.queued_messages_max = 10000,
+	.out_bytes_max = 1048576,
+	.session_expiry_s_max = UINT32_MAX,
+	.connect_timeout_ms = 10000,
+	.receive_maximum = 100,
+	.topic_alias_maximum = 100,
+	.inflight_maximum = 1000,
+};
+
+struct handler {
+	bool (*handle)(struct client *client, const struct mqtt_header *header, struct bytes rest);
+};
+
+static bool
+on_pingreq(struct client *client, const struct mqtt_header *header, struct bytes rest)
+{
+	(void)header;
+	if (rest.len > 0) {
+		broker_client_end(client, MQTT_MALFORMED, "a PINGREQ has no body");
+		return false;
+	}
+	mqtt_ping_encode(conn_out(client->conn), MQTT_PINGRESP);
+	conn_wrote(client->conn);
+	return true;
+}
+
+static bool
+on_auth(struct client *client, const struct mqtt_header *header, struct bytes rest)
+{
+	(void)header;
+	(void)rest;
+	broker_client_end(client, MQTT_PROTOCOL_ERROR, "AUTH without an authentication method");
+	return false;
+}
+
+static const struct handler handlers[16] = {
+	[MQTT_CONNECT] = { broker_on_connect },
+	[MQTT_PUBLISH] = { broker_on_publish },
+	[MQTT_PUBACK] = { broker_on_ack },
+	[MQTT_PUBREC] = { broker_on_ack },
+	[MQTT_PUBREL] = { broker_on_ack },
+	[MQTT_PUBCOMP] = { broker_on_ack },
+	[MQTT_SUBSCRIBE] = { broker_on_subscribe },
+	[MQTT_UNSUBSCRIBE] = { broker_on_unsubscribe },
+	[MQTT_PINGREQ] = { on_pingreq },
+	[MQTT_DISCONNECT] = { broker_on_disconnect },
+	[MQTT_AUTH] = { on_auth },
+};
+
+void
+broker_persist(struct broker *broker, const struct writes *writes,
+    void (*done)(void *done_arg, int status), void *done_arg)
+{
+	if (broker->hooks.persist != NULL)
+		broker->hooks.persist(broker->hooks.arg, writes, done, done_arg);
+	else if (done != NULL)
+		done(done_arg, 0);
+}
+
+bool
+broker_authorized(struct client *client, enum broker_action action, struct bytes topic)
+{
+	const struct broker_hooks *hooks = &client->broker->hooks;
+
+	return hooks->authorize == NULL ||
+	       hooks->authorize(hooks->arg, client->session->link.key, action, topic);
+}
+
+/* Ends a connection for the server's reason. A version 5 client is told, where it is far enough. */
+void
+broker_client_end(struct client *client, uint8_t reason, const char *text)
+{
+	struct mqtt_disconnect disconnect = { .reason = reason };
+
+	if (conn_is_ending(client->conn))
+		return;
+	if (reason == MQTT_MALFORMED || reason == MQTT_PROTOCOL_ERROR)
+		client->broker->metrics.protocol_errors++;
+	if (client->state == CLIENT_CONNECTED && client->version >= MQTT_VERSION_5) {
+		if (client->problem_info) {
+			disconnect.props.present = (uint64_t)1 << MQTT_REASON_STRING;
+			disconnect.props.reason_string = bytes_of_string(text);
+		}
+		mqtt_disconnect_encode(conn_out(client->conn), &disconnect);
+		conn_wrote(client->conn);
+	}
+	log_debug("gateway", "client %s (%s): %s",
+	    client->session != NULL ? client->session->id : "?", client->peer, text);
+	client->state = CLIENT_ENDING;
+	conn_end(client->conn, true, text);
+}
+
+void
+client_update_reading(struct client *client)
+{
+	const struct broker *broker = client->broker;
+	/* 3.1.1 has no receive maximum: there the socket is not read for a while. */
+	uint32_t window = broker->config.receive_maximum;
+
+	client->window_closed = client->version < MQTT_VERSION_5 && client->version != 0 &&
+				client->unacknowledged >= window;
+	conn_read(client->conn, !client->paused && !client->window_closed && !broker->held &&
+				    (client->session == NULL || client->state == CLIENT_CONNECTED));
+}
+
+static bool
+may_go_on(const struct client *client)
+{
+	return !conn_is_ending(client->conn) && conn_is_reading(client->conn);
+}
+
+static bool
+handle(struct client *client, const struct mqtt_header *header, struct bytes rest)
+{
+	if (client->session == NULL && header->type != MQTT_CONNECT) {
+		client->broker->metrics.protocol_errors++;
+		client->state = CLIENT_ENDING;
+		conn_end(client->conn, false, "the first packet is not a CONNECT");
+		return false;
+	}
+	if (handlers[header->type].handle == NULL) {
+		broker_client_end(client, MQTT_PROTOCOL_ERROR, "a packet that only servers send");
+		return false;
+	}
+	return handlers[header->type].handle(client, header, rest);
+}
+
+static size_t
+client_input(void *arg, struct bytes in)
+{
+	struct client *client = arg;
+	struct broker *broker = client->broker;
+	struct mqtt_header header;
+	struct mqtt_defect defect;
+	size_t used = 0;
+
+	client->last_input_us = loop_now_us(broker->loop);
+	while (may_go_on(client)) {
+		struct bytes rest = bytes_of(in.data + used, in.len - used);
+		enum mqtt_result result =
+		    mqtt_header_decode(rest, broker->config.packet_bytes_max, &header, &defect);
+
+		if (result == MQTT_MORE)
+			break;
+		if (result == MQTT_BAD) {
+			broker_client_end(client, defect.reason, defect.text);
+			break;
+		}
+		used += header.head_bytes + header.rest_bytes;
+		broker->metrics.bytes_in += header.head_bytes + header.rest_bytes;
+		if (!handle(client, &header,
+			bytes_of(rest.data + header.head_bytes, header.rest_bytes)))
+			break;
+	}
+	return conn_is_ending(client->conn) ? in.len : used;
+}
+
+static void
+leave_session(struct client *client, const char *reason)
+{
+	struct session *session = client->session;
+	struct broker *broker = client->broker;
+	struct writes writes = { 0 };
+
+	if (session == NULL)
+		return;
+	if (broker->hooks.presence != NULL)
+		broker->hooks.presence(broker->hooks.arg, session->link.key, false, reason);
+	if (!client->keep_will && !broker->shutting)
+		will_clear(session);
+	session_detach(session);
+	if (session->durable && !broker->shutting) {
+		persist_session(&writes, session);
+		if (!client->keep_will)
+			persist_will(&writes, session);
+		broker_persist(broker, &writes, NULL, NULL);
+		writes_clear(&writes);
+	}
+	session_settle(session);
+}
+
+static void
+client_ended(void *arg, const char *reason)
+{
+	struct client *client = arg;
+	struct broker *broker = client->broker;
+
+	log_debug("gateway", "client %s (%s) is gone: %s",
+	    client->session != NULL ? client->session->id : "?", client->peer, reason);
+	leave_session(client, reason);
+	if (client->paused)
+		TAILQ_REMOVE(&broker->paused, client, pause_link);
+	TAILQ_REMOVE(&broker->clients, client, link);
+	broker->metrics.clients--;
+	for (size_t i = 0; client->aliases != NULL && i < broker->config.topic_alias_maximum; i++)
+		free((void *)client->aliases[i].data);
+	free(client->aliases);
+	loop_free_later(broker->loop, client);
+}
+
+static const struct conn_events client_events = { .input = client_input, .ended = client_ended };
+
+void
+broker_accept(struct broker *broker, int fd, const char *peer)
+{
+	struct client *client;
+
+	if (broker->metrics.clients >= broker->config.clients_max || broker->shutting) {
+		if (broker->metrics.refused_connections++ % 1000 == 0)
+			log_warn("gateway", "no more than %u clients: %s is refused",
+			    broker->config.clients_max, peer);
+		(void)loop_sys(broker->loop)->close(fd);
+		return;
+	}
+	client = xcalloc(1, sizeof(*client));
+	client->broker = broker;
+	client->last_input_us = loop_now_us(broker->loop);
+	(void)snprintf(client->peer, sizeof(client->peer), "%s", peer);
+	client->conn = conn_new(broker->group, fd, &client_events, client);
+	TAILQ_INSERT_TAIL(&broker->clients, client, link);
+	broker->metrics.clients++;
+	broker->metrics.connections_total++;
+}
+
+/* Silence that is too long: one and a half keep-alives (MQTT 5.0 §3.1.2.10), or the time that a
+ * CONNECT may take. A client that we do not read cannot be blamed. */
+static void
+check_silence(struct client *client, int64_t now_us)
+{
+	int64_t silent_us = now_us - client->last_input_us;
+	int64_t connect_us = (int64_t)client->broker->config.connect_timeout_ms * 1000;
+
+	if (client->paused || client->window_closed)
+		client->last_input_us = now_us;
+	else if (client->session == NULL && silent_us > connect_us)
+		conn_end(client->conn, false, "no CONNECT in time");
+	else if (client->keep_alive_s > 0 && silent_us > (int64_t)client->keep_alive_s * US * 3 / 2)
+		broker_client_end(client, MQTT_KEEP_ALIVE_TIMEOUT, "keep-alive timeout");
+}
+
+static void
+sweep(void *arg)
+{
+	struct broker *broker = arg;
+	uint32_t slice = broker->metrics.clients / 4 + 1;
+	int64_t now_us = loop_now_us(broker->loop);
+
+	while (slice-- > 0 && !TAILQ_EMPTY(&broker->clients)) {
+		struct client *client = TAILQ_FIRST(&broker->clients);
+
+		TAILQ_REMOVE(&broker->clients, client, link);
+		TAILQ_INSERT_TAIL(&broker->clients, client, link);
+		if (!conn_is_ending(client->conn))
+			check_silence(client, now_us);
+	}
+	session_sweep(broker);
+	timer_set(&broker->sweep, SWEEP_US);
+}
+
+struct broker *
+broker_new(struct loop *loop, const struct broker_config *config, const struct broker_hooks *hooks)
+{
+	struct broker *broker = xcalloc(1, sizeof(*broker));
+
+	broker->loop = loop;
+	broker->config = *config;
+	broker->hooks = *hooks;
+	broker->group = conn_group_new(loop);
+	TAILQ_INIT(&broker->clients);
+	TAILQ_INIT(&broker->paused);
+	TAILQ_INIT(&broker->away);
+	TAILQ_INIT(&broker->spare_routes);
+	timer_init(&broker->sweep, loop, sweep, broker);
+	timer_set(&broker->sweep, SWEEP_US);
+	return broker;
+}
+
+void
+broker_restored(struct broker *broker)
+{
+	session_sweep(broker);
+}
+
+void
+broker_resume(struct broker *broker)
+{
+	struct client *client;
+
+	while ((client = TAILQ_FIRST(&broker->paused)) != NULL) {
+		TAILQ_REMOVE(&broker->paused, client, pause_link);
+		client->paused = false;
+		if (!conn_is_ending(client->conn))
+			client_update_reading(client);
+	}
+}
+
+void
+broker_hold(struct broker *broker)
+{
+	struct client *client;
+
+	broker->held = true;
+	TAILQ_FOREACH (client, &broker->clients, link) {
+		if (!conn_is_ending(client->conn))
+			client_update_reading(client);
+	}
+}
+
+void
+broker_shut(struct broker *broker)
+{
+	struct client *client;
+
+	broker->shutting = true;
+	TAILQ_FOREACH (client, &broker->clients, link)
+		broker_client_end(client, MQTT_SERVER_SHUTTING_DOWN, "the server is shutting down");
+}
+
+uint32_t
+broker_client_count(const struct broker *broker)
+{
+	return broker->metrics.clients;
+}
+
+const struct broker_metrics *
+broker_metrics(const struct broker *broker)
+{
+	return &broker->metrics;
+}
+
+static void
+free_routes(struct broker *broker)
+{
+	struct route *route;
+
+	while ((route = TAILQ_FIRST(&broker->spare_routes)) != NULL) {
+		TAILQ_REMOVE(&broker->spare_routes, route, link);
+		free(route->targets);
+		free(route->ids);
+		free(route->taps);
+		free(route);
+	}
+}
+
+static void
+cut_clients(struct broker *broker)
+{
+	struct client *client;
+	struct err err;
+
+	broker->shutting = true;
+	TAILQ_FOREACH (client, &broker->clients, link)
+		conn_end(client->conn, false, "the server is gone");
+	while (broker->metrics.clients > 0 && loop_turn(broker->loop, false, &err) == 0)
+		continue;
+}
+
+void
+broker_free(struct broker *broker)
+{
+	struct hash_node *node;
+
+	if (broker == NULL)
+		return;
+	cut_clients(broker);
+	while ((node = hash_next(&broker->sessions, NULL)) != NULL)
+		session_destroy(HASH_OWNER(node, struct session, link), NULL);
+	hash_clear(&broker->sessions);
+	hash_clear(&broker->shares);
+	retained_clear(broker);
+	trie_clear(&broker->subscriptions);
+	free_routes(broker);
+	timer_clear(&broker->sweep);
+	conn_group_free(broker->group);
+	buf_clear(&broker->scratch);
+	buf_clear(&broker->image);
+	free(broker);
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT
+ * The MQTT broker: clients, sessions, subscriptions, retained messages, wills. It lives on the
+ * loop and knows neither functions nor the store: it is handed tables of callbacks.
+ *
+ * Its memory is the authority; what must survive a restart it gives away as `struct writes`, and
+ * what says "done" to a client (PUBACK, PUBREC, SUBACK) leaves after those writes are durable.
+ * Sessions that end with their connection, and QoS 0, need no writes.
+ */
+#ifndef NET_BROKER_H
+#define NET_BROKER_H
+
+#include "lib/ack.h"
+#include "lib/bytes.h"
+#include "lib/mqtt_packet.h"
+#include "lib/writes.h"
+#include "net/conn.h"
+
+struct broker;
+struct route;
+
+/* A message on its way. All views are borrowed for the call. */
+struct message {
+	struct bytes topic;
+	struct bytes payload;
+	struct bytes properties; /* those that go on unchanged (mqtt_props_forward) */
+	struct bytes publisher;	 /* client id; empty for the host's own */
+	uint8_t qos;
+	bool retain;
+	bool has_expiry;
+	uint32_t expiry_s;
+	uint8_t hops; /* how many functions stand between this message and a device */
+	/* For QoS 2 from a session that survives: writes that mark the message as received. Who
+	 * makes the event durable in a transaction of its own includes them there and sets
+	 * `marked`; else the broker makes them durable before PUBREC. May be NULL. */
+	const struct writes *marker;
+	bool *marked;
+};
+
+enum broker_flow {
+	BROKER_GO_ON,
+	BROKER_PAUSE /* read no more from this client until broker_resume */
+};
+
+enum broker_action { BROKER_ACTION_CONNECT, BROKER_ACTION_PUBLISH, BROKER_ACTION_SUBSCRIBE };
+
+struct broker_hooks {
+	void *arg;
+	/* A new message, from a client or by broker_route, before subscribers get it. `ack` may be
+	 * NULL; who holds it (ack_hold) delays the acknowledgement. */
+	enum broker_flow (*published)(void *arg, const struct message *message, struct ack *ack);
+	/* Makes writes durable and then calls `done` (NULL: nobody waits) on the loop; done calls
+	 * come in the order of the persist calls. `status` 0, or -1 where it failed. */
+	void (*persist)(void *arg, const struct writes *writes,
+	    void (*done)(void *done_arg, int status), void *done_arg);
+	/* A session got or lost its connection. */
+	void (*presence)(void *arg, struct bytes client_id, bool connected, const char *reason);
+	/* MQTT_SUCCESS or the reason to refuse. */
+	uint8_t (*authenticate)(void *arg, const struct mqtt_connect *connect, const char *peer);
+	bool (*authorize)(
+	    void *arg, struct bytes client_id, enum broker_action action, struct bytes topic);
+};
+
+struct broker_config {
+	uint32_t packet_bytes_max;
+	uint32_t clients_max;
+	uint32_t queued_messages_max; /* for each session that is away or slow */
+	uint32_t out_bytes_max;	      /* of one client's output; beyond, QoS 0 is dropped */
+	uint32_t session_expiry_s_max;
+	uint32_t connect_timeout_ms;
+	uint16_t receive_maximum; /* QoS 1 and 2 that a client may have on their way to us */
+	uint16_t topic_alias_maximum;
+	uint16_t inflight_maximum; /* QoS 1 and 2 on their way to a client, at most */
+	uint16_t keep_alive_s_max; /* 0: no limit */
+};
+
+extern const struct broker_config broker_defaults;
+
+struct broker_metrics {
+	uint64_t connections_total;
+	uint64_t messages_in;
+	uint64_t messages_out;
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+	uint64_t dropped_slow;	     /* QoS 0 for a client that does not read */
+	uint64_t dropped_queue_full; /* QoS 1 and 2 for a session whose queue is full */
+	uint64_t dropped_expired;
+	uint64_t protocol_errors;
+	uint64_t refused_connections;
+	uint32_t clients;
+	uint32_t sessions;
+	uint32_t subscriptions;
+	uint32_t retained;
+};
+
+/* `config` and `hooks` are copied. Members of hooks may be NULL: then nothing is durable, and all
+ * is allowed. */
+struct broker *broker_new(
+    struct loop *loop, const struct broker_config *config, const struct broker_hooks *hooks);
+/* Ends what is left at once. Sessions are not removed from the store. */
+void broker_free(struct broker *broker); /* takes NULL */
+
+/* A new connection. Takes over `fd`. */
+void broker_accept(struct broker *broker, int fd, const char *peer);
+/* Begins to end: clients are told (0x8b) and cut. `broker_client_count` is 0 when all have gone. */
+void broker_shut(struct broker *broker);
+/* Reads nothing more, from anybody: what is on its way finishes. */
+void broker_hold(struct broker *broker);
+uint32_t broker_client_count(const struct broker *broker);
+
+/* Clients that were paused are read again. */
+void broker_resume(struct broker *broker);
+
+/* Publishing by the host, by two steps with a commit between them. broker_route finds the
+ * subscribers and appends to `durable` what must be durable before they get it (nothing where no
+ * session that survives is among them and `retain` is not set). It calls no hook. The message's
+ * views must last until deliver, or until route_keep, which copies them. */
+struct route *broker_route(
+    struct broker *broker, const struct message *message, struct writes *durable);
+void route_keep(struct route *route);
+void broker_deliver(struct route *route); /* frees the route */
+void route_drop(struct route *route);	  /* the commit failed; takes NULL */
+
+/* Both steps at once, with a persist between them where needed. `ack` may be NULL. Calls the
+ * `published` hook. */
+enum broker_flow broker_publish(
+    struct broker *broker, const struct message *message, struct ack *ack);
+
+/* Whether somebody who must not miss a message would get this topic. */
+bool broker_has_durable_subscriber(struct broker *broker, struct bytes topic);
+
+/* The host as a subscriber (`moonlet sub`): QoS 0, called for every message that `filter` takes. */
+struct tap;
+struct tap *broker_tap(struct broker *broker, struct bytes filter,
+    void (*message)(void *arg, const struct message *message), void *arg);
+void broker_untap(struct broker *broker, struct tap *tap);
+
+/* At start, for every record of the spaces session, subscription, session_message, received,
+ * retained and will, in this order and by key. False: the record does not decode. */
+bool broker_restore(struct broker *broker, enum space space, struct bytes key, struct bytes value);
+void broker_restored(struct broker *broker); /* after the last one */
+
+const struct broker_metrics *broker_metrics(const struct broker *broker);
+
+#endif

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT
+ * From a session to its client: PUBLISH packets, in order, as far as there is room.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/broker_private.h"
+
+enum { BY_REFERENCE_BYTES = 4096 };
+
+uint16_t
+delivery_packet_id(const struct delivery *delivery)
+{
+	return (uint16_t)(delivery->number % PACKET_IDS + 1);
+}
+
+struct delivery *
+delivery_new(
+    struct session *session, struct kept *kept, const struct target *target, const uint32_t *ids)
+{
+	struct delivery *delivery =
+	    xmalloc(sizeof(*delivery) + target->id_count * sizeof(delivery->ids[0]));
+
+	*delivery = (struct delivery){ .kept = kept_ref(kept),
+		.number = ++session->last_number,
+		.qos = target->qos,
+		.retain = target->retain,
+		.id_count = target->id_count };
+	if (target->id_count > 0)
+		memcpy(delivery->ids, ids, target->id_count * sizeof(delivery->ids[0]));
+	return delivery;
+}
+
+void
+delivery_free(struct delivery *delivery)
+{
+	if (delivery == NULL)
+		return;
+	kept_unref(delivery->kept);
+	free(delivery);
+}
+
+void
+delivery_queue(struct session *session, struct delivery *delivery)
+{
+	TAILQ_INSERT_TAIL(&session->outbound, delivery, link);
+	session->queued++;
+	if (session->next_to_send == NULL)
+		session->next_to_send = delivery;
+}
+
+/* Takes a delivery out, whatever its state; the store forgets it where it knew it. */
+void
+delivery_done(struct session *session, struct delivery *delivery)
+{
+	struct writes writes = { 0 };
+
+	if (session->next_to_send == delivery)
+		session->next_to_send = TAILQ_NEXT(delivery, link);
+	if (delivery->state != DELIVERY_WAITS)
+		session->inflight--;
+	TAILQ_REMOVE(&session->outbound, delivery, link);
+	session->queued--;
+	if (delivery->durable) {
+		persist_delivery_gone(&writes, session, delivery);
+		broker_persist(session->broker, &writes, NULL, NULL);
+		writes_clear(&writes);
+	}
+	delivery_free(delivery);
+}
+
+static void
+append_payload(struct conn *conn, struct kept *kept)
+{
+	if (kept->payload.len < BY_REFERENCE_BYTES) {
+		buf_append_bytes(conn_out(conn), kept->payload);
+		conn_wrote(conn);
+		return;
+	}
+	if (kept->payload_blob == NULL)
+		kept->payload_blob = blob_new(kept->payload);
+	conn_write_blob(conn, kept->payload_blob);
+}
+
+/* False where the client does not take a packet of that size: then it is as if it had been
+ * delivered (MQTT 5.0 §3.1.2.11.4). */
+static bool
+send_delivery(struct client *client, struct delivery *delivery)
+{
+	struct broker *broker = client->broker;
+	struct kept *kept = delivery->kept;
+	const struct mqtt_outgoing publish = { .dup = delivery->sent_before,
+		.retain = delivery->retain,
+		.qos = delivery->qos,
+		.version = client->version,
+		.packet_id = delivery_packet_id(delivery),
+		.has_expiry = kept->has_expiry,
+		.expiry_s = kept_expiry_s(kept, broker),
+		.subscription_ids = delivery->ids,
+		.subscription_id_count = delivery->id_count,
+		.topic = kept->topic,
+		.forward = kept->properties,
+		.payload_len = kept->payload.len };
+	size_t size = mqtt_publish_size(&publish);
+
+	if (size > client->packet_bytes_max)
+		return false;
+	(void)mqtt_publish_encode(conn_out(client->conn), &publish);
+	append_payload(client->conn, kept);
+	delivery->sent_before = true;
+	broker->metrics.messages_out++;
+	broker->metrics.bytes_out += size;
+	return true;
+}
+
+static void
+send_pubrel(struct client *client, const struct delivery *delivery)
+{
+	const struct mqtt_ack ack = { .packet_id = delivery_packet_id(delivery) };
+
+	mqtt_ack_encode(conn_out(client->conn), MQTT_PUBREL, client->version, &ack);
+	conn_wrote(client->conn);
+}
+
+/* Packet identifiers come round after 65,535: the oldest unacknowledged one holds the rest back. */
+static bool
+has_room(const struct session *session, const struct client *client)
+{
+	const struct delivery *oldest = TAILQ_FIRST(&session->outbound);
+
+	return session->inflight < client->receive_maximum &&
+	       session->next_to_send->number - oldest->number < PACKET_IDS;
+}
+
+void
+session_pump(struct session *session)
+{
+	struct client *client = session_client(session);
+
+	while (client != NULL && session->next_to_send != NULL && has_room(session, client)) {
+		struct delivery *delivery = session->next_to_send;
+
+		if (kept_expired(delivery->kept, session->broker)) {
+			session->broker->metrics.dropped_expired++;
+			delivery_done(session, delivery);
+		} else if (!send_delivery(client, delivery)) {
+			delivery_done(session, delivery);
+		} else {
+			session->next_to_send = TAILQ_NEXT(delivery, link);
+			delivery->state = DELIVERY_SENT;
+			session->inflight++;
+		}
+	}
+}
+
+void
+session_resend(struct session *session)
+{
+	struct client *client = session_client(session);
+	struct delivery *delivery, *next;
+
+	for (delivery = TAILQ_FIRST(&session->outbound);
+	     client != NULL && delivery != NULL && delivery != session->next_to_send;
+	     delivery = next) {
+		next = TAILQ_NEXT(delivery, link);
+		if (delivery->state == DELIVERY_RECEIVED)
+			send_pubrel(client, delivery);
+		else if (!send_delivery(client, delivery))
+			delivery_done(session, delivery);
+	}
+	session_pump(session);
+}
+
+static struct delivery *
+find_delivery(struct session *session, uint16_t packet_id)
+{
+	struct delivery *delivery;
+
+	TAILQ_FOREACH (delivery, &session->outbound, link) {
+		if (delivery->state == DELIVERY_WAITS)
+			return NULL;
+		if (delivery_packet_id(delivery) == packet_id)
+			return delivery;
+	}
+	return NULL;
+}
+
+static void
+answer(struct client *client, enum mqtt_type type, uint16_t packet_id, uint8_t reason)
+{
+	const struct mqtt_ack ack = { .packet_id = packet_id, .reason = reason };
+
+	mqtt_ack_encode(conn_out(client->conn), type, client->version, &ack);
+	conn_wrote(client->conn);
+}
+
+static bool
+wrong_qos(struct client *client, const struct delivery *delivery, uint8_t qos)
+{
+	if (delivery == NULL || delivery->qos == qos)
+		return false;
+	broker_client_end(
+	    client, MQTT_PROTOCOL_ERROR, "the acknowledgement is not that of the message's QoS");
+	return true;
+}
+
+static bool
+on_puback(struct client *client, const struct mqtt_ack *ack)
+{
+	struct delivery *delivery = find_delivery(client->session, ack->packet_id);
+
+	if (wrong_qos(client, delivery, 1))
+		return false;
+	if (delivery != NULL) {
+		delivery_done(client->session, delivery);
+		session_pump(client->session);
+	}
+	return true;
+}
+
+static bool
+on_pubrec(struct client *client, const struct mqtt_ack *ack)
+{
+	struct delivery *delivery = find_delivery(client->session, ack->packet_id);
+
+	if (wrong_qos(client, delivery, 2))
+		return false;
+	if (ack->reason >= MQTT_UNSPECIFIED) {
+		if (delivery != NULL)
+			delivery_done(client->session, delivery);
+		session_pump(client->session);
+		return true;
+	}
+	if (delivery != NULL)
+		delivery->state = DELIVERY_RECEIVED;
+	answer(client, MQTT_PUBREL, ack->packet_id,
+	    delivery != NULL ? MQTT_SUCCESS : MQTT_PACKET_ID_NOT_FOUND);
+	return true;
+}
+
+static bool
+on_pubcomp(struct client *client, const struct mqtt_ack *ack)
+{
+	struct delivery *delivery = find_delivery(client->session, ack->packet_id);
+
+	if (wrong_qos(client, delivery, 2))
+		return false;
+	if (delivery != NULL && delivery->state == DELIVERY_RECEIVED) {
+		delivery_done(client->session, delivery);
+		session_pump(client->session);
+	}
+	return true;
+}
+
+/* The client releases a QoS 2 message of its own (MQTT 5.0 §4.3.3). */
+static bool
+on_pubrel(struct client *client, const struct mqtt_ack *ack)
+{
+	struct session *session = client->session;
+	bool known = session_bit(&session->received, ack->packet_id);
+	struct writes writes = { 0 };
+
+	if (known) {
+		session_set_bit(&session->received, ack->packet_id, false);
+		session_set_bit(&session->processed, ack->packet_id, false);
+		if (session->durable) {
+			persist_received(&writes, session, ack->packet_id, false);
+			broker_persist(client->broker, &writes, NULL, NULL);
+			writes_clear(&writes);
+		}
+	}
+	answer(
+	    client, MQTT_PUBCOMP, ack->packet_id, known ? MQTT_SUCCESS : MQTT_PACKET_ID_NOT_FOUND);
+	return true;
+}
+
+bool
+broker_on_ack(struct client *client, const struct mqtt_header *header, struct bytes rest)
+{
+	static bool (*const handlers[])(struct client *, const struct mqtt_ack *) = {
+		[MQTT_PUBACK] = on_puback,
+		[MQTT_PUBREC] = on_pubrec,
+		[MQTT_PUBREL] = on_pubrel,
+		[MQTT_PUBCOMP] = on_pubcomp,
+	};
+	struct mqtt_defect defect;
+	struct mqtt_ack ack;
+
+	if (!mqtt_ack_decode(rest, header, client->version, &ack, &defect)) {
+		broker_client_end(client, defect.reason, defect.text);
+		return false;
+	}
+	return handlers[header->type](client, &ack);
+}

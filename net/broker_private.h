@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT
+ * The broker's insides, for the files net/broker_*.c.
+ *
+ *   client ── session ── subscriptions ── trie ──┐
+ *     │          │                               │ broker_route: which sessions, with which QoS
+ *    conn        └─ outbound: delivery → delivery → ...
+ *
+ * A delivery is a QoS 1 or 2 message for one session, numbered by the session in the order of
+ * arrival. Its packet identifier follows from the number, so that a restart gives the same one
+ * again. The first `sent` deliveries are in flight, the others wait for room.
+ */
+#ifndef NET_BROKER_PRIVATE_H
+#define NET_BROKER_PRIVATE_H
+
+#include "lib/hash.h"
+#include "lib/queue.h"
+#include "lib/trie.h"
+#include "net/broker.h"
+
+enum { PACKET_IDS = 65535, SUBSCRIPTIONS_MAX = 10000, EXPIRY_NEVER = 0x7fffffff };
+
+/* A message that is kept: shared by all who wait for it. */
+struct kept {
+	uint32_t refs;
+	bool has_expiry;
+	int64_t expires_us; /* monotonic */
+	int64_t expires_ms; /* wall clock, for the store */
+	struct bytes topic; /* all three in `data` */
+	struct bytes payload;
+	struct bytes properties;
+	struct blob *payload_blob; /* for large payloads, NULL until somebody needs it */
+	uint8_t data[];
+};
+
+enum delivery_state {
+	DELIVERY_WAITS,
+	DELIVERY_SENT,	   /* PUBLISH sent; PUBACK or PUBREC expected */
+	DELIVERY_RECEIVED, /* PUBREC was here, PUBREL sent; PUBCOMP expected */
+};
+
+struct delivery {
+	TAILQ_ENTRY(delivery) link;
+	struct kept *kept;
+	uint64_t number;
+	enum delivery_state state;
+	uint8_t qos;
+	bool retain;
+	bool sent_before; /* DUP, when it is sent again */
+	bool durable;	  /* stands in the store */
+	uint8_t id_count;
+	uint32_t ids[]; /* subscription identifiers */
+};
+
+struct subscription {
+	struct hash_node link; /* in the session's, by its whole filter */
+	struct session *session;
+	struct share *share; /* NULL: not shared */
+	TAILQ_ENTRY(subscription) share_link;
+	struct bytes filter; /* without $share/<group>/; a part of link.key */
+	uint32_t id;	     /* subscription identifier; 0: none */
+	uint8_t qos;
+	bool no_local;
+	bool retain_as_published;
+	uint8_t retain_handling;
+	char text[];
+};
+
+/* What stands in the trie: a subscription, a share group or a tap. */
+enum target_kind { TARGET_SUBSCRIPTION, TARGET_SHARE, TARGET_TAP };
+
+struct share {
+	struct hash_node link; /* by "<group>/<filter>" */
+	TAILQ_HEAD(, subscription) members;
+	struct bytes filter;
+	char text[];
+};
+
+struct tap {
+	struct bytes filter;
+	void (*message)(void *arg, const struct message *message);
+	void *arg;
+	char text[];
+};
+
+struct will {
+	bool set;
+	bool waits; /* for its delay, without a connection */
+	uint8_t qos;
+	bool retain;
+	uint32_t delay_s;
+	uint32_t expiry_s;
+	int64_t due_us;
+	struct kept *kept;
+};
+
+struct session {
+	struct hash_node link; /* by client id */
+	TAILQ_ENTRY(session) away_link;
+	struct broker *broker;
+	struct client *client; /* NULL: away */
+	uint32_t refs;	       /* the broker's own and whoever waits with it */
+	uint32_t expiry_s;     /* UINT32_MAX: never */
+	bool durable;	       /* outlives its connection, so it stands in the store */
+	bool dead;	       /* removed; kept only for its references */
+	bool is_away;	       /* in broker->away */
+	int64_t expires_us;
+	uint64_t connection; /* counts its connections */
+	struct hash_map subscriptions;
+	TAILQ_HEAD(deliveries, delivery) outbound;
+	struct delivery *next_to_send; /* the first that waits; NULL: none */
+	uint32_t queued;
+	uint32_t inflight;
+	uint64_t last_number;
+	uint8_t *received;  /* bits of packet ids of QoS 2 from the client; NULL: none yet */
+	uint8_t *processed; /* of those, which have been answered with PUBREC */
+	struct will will;
+	uint32_t match_slot; /* in the route that is being made */
+	uint64_t match_serial;
+	char id[];
+};
+
+enum client_state { CLIENT_NEW, CLIENT_CONNECTED, CLIENT_ENDING };
+
+struct client {
+	TAILQ_ENTRY(client) link;
+	TAILQ_ENTRY(client) pause_link;
+	struct broker *broker;
+	struct conn *conn;
+	struct session *session;
+	enum client_state state;
+	uint8_t version;
+	bool paused;	    /* by the hook */
+	bool window_closed; /* too many unacknowledged from this client: not read */
+	bool problem_info;
+	bool keep_will; /* the connection ends without a proper DISCONNECT */
+	uint16_t keep_alive_s;
+	uint16_t receive_maximum; /* what it takes of ours at a time */
+	uint32_t packet_bytes_max;
+	uint32_t unacknowledged; /* QoS 1 and 2 of its own that have no answer yet */
+	int64_t last_input_us;
+	struct bytes *aliases; /* by topic alias; heap copies */
+	char peer[64];
+};
+
+/* Where a message goes. */
+struct target {
+	struct session *session;
+	uint8_t qos;
+	bool retain;
+	uint8_t id_count;
+	uint32_t ids_at;	   /* in the route's ids */
+	struct delivery *delivery; /* QoS 1 and 2: made by broker_route, numbered already */
+};
+
+struct route {
+	TAILQ_ENTRY(route) link; /* in broker->spare_routes */
+	struct broker *broker;
+	struct message message;
+	struct kept *kept;
+	struct target *targets;
+	size_t target_count;
+	size_t target_cap;
+	uint32_t *ids;
+	size_t id_count;
+	size_t id_cap;
+	struct tap **taps;
+	size_t tap_count;
+	size_t tap_cap;
+	bool retained; /* the retained message changes with the delivery */
+};
+
+struct retained {
+	struct kept *kept;
+	uint8_t qos;
+};
+
+struct broker {
+	struct loop *loop;
+	struct broker_config config;
+	struct broker_hooks hooks;
+	struct broker_metrics metrics;
+	struct conn_group *group;
+	TAILQ_HEAD(, client) clients; /* the longest unchecked first */
+	TAILQ_HEAD(, client) paused;
+	TAILQ_HEAD(, session) away;
+	TAILQ_HEAD(, route) spare_routes;
+	struct hash_map sessions;
+	struct hash_map shares;
+	struct trie subscriptions; /* values: tagged pointers, see target_tag */
+	struct trie retained;	   /* values: struct retained */
+	struct timer sweep;
+	uint64_t match_serial;
+	uint64_t unique; /* for assigned client ids */
+	bool shutting;
+	bool held;
+	struct buf scratch;
+	struct buf image; /* an encoded PUBLISH that several subscribers share */
+};
+
+static inline struct client *
+session_client(const struct session *session)
+{
+	return session->client != NULL && !conn_is_ending(session->client->conn) ? session->client
+										 : NULL;
+}
+
+/* broker.c */
+void broker_client_end(struct client *client, uint8_t reason, const char *text);
+bool broker_authorized(struct client *client, enum broker_action action, struct bytes topic);
+void broker_persist(struct broker *broker, const struct writes *writes,
+    void (*done)(void *done_arg, int status), void *done_arg);
+void client_update_reading(struct client *client);
+
+/* Packet handlers: false where the connection was ended. */
+bool broker_on_connect(struct client *client, const struct mqtt_header *header, struct bytes rest);
+bool broker_on_publish(struct client *client, const struct mqtt_header *header, struct bytes rest);
+bool broker_on_ack(struct client *client, const struct mqtt_header *header, struct bytes rest);
+bool broker_on_subscribe(
+    struct client *client, const struct mqtt_header *header, struct bytes rest);
+bool broker_on_unsubscribe(
+    struct client *client, const struct mqtt_header *header, struct bytes rest);
+bool broker_on_disconnect(
+    struct client *client, const struct mqtt_header *header, struct bytes rest);
+
+/* broker_session.c */
+struct session *session_find(struct broker *broker, struct bytes client_id);
+struct session *session_new(struct broker *broker, struct bytes client_id);
+struct session *session_ref(struct session *session);
+void session_unref(struct session *session);
+void session_destroy(struct session *session, struct writes *writes); /* subscriptions and all */
+void session_detach(struct session *session);			      /* its connection is gone */
+void session_settle(struct session *session); /* away: its will and its end, where they are due */
+void session_sweep(struct broker *broker);    /* the same for all that are away */
+struct subscription *session_subscribe(
+    struct session *session, const struct mqtt_filter *filter, uint32_t id, bool *is_new);
+bool session_unsubscribe(struct session *session, struct bytes filter);
+bool session_bit(uint8_t *const *bits, uint16_t packet_id);
+void session_set_bit(uint8_t **bits, uint16_t packet_id, bool on);
+
+/* broker_kept.c */
+struct kept *kept_new(struct broker *broker, const struct message *message);
+struct kept *kept_ref(struct kept *kept);
+void kept_unref(struct kept *kept);
+bool kept_expired(const struct kept *kept, const struct broker *broker);
+uint32_t kept_expiry_s(const struct kept *kept, const struct broker *broker);
+void kept_message(const struct kept *kept, const struct broker *broker, struct message *message);
+
+/* broker_deliver.c */
+void session_pump(struct session *session);   /* sends what waits as far as there is room */
+void session_resend(struct session *session); /* after a reconnect: all that was in flight */
+void delivery_free(struct delivery *delivery);
+uint16_t delivery_packet_id(const struct delivery *delivery);
+struct delivery *delivery_new(
+    struct session *session, struct kept *kept, const struct target *target, const uint32_t *ids);
+void delivery_queue(struct session *session, struct delivery *delivery);
+void delivery_done(struct session *session, struct delivery *delivery);
+
+/* broker_retained.c */
+void retained_set(struct broker *broker, const struct message *message, struct kept *kept);
+void retained_send(struct subscription *subscription, bool is_new);
+void retained_clear(struct broker *broker);
+
+/* broker_will.c */
+void will_set(struct session *session, const struct mqtt_connect *connect);
+void will_clear(struct session *session);
+void will_publish(struct session *session);
+
+/* broker_persist.c: records of the store */
+void persist_session(struct writes *writes, const struct session *session);
+void persist_session_gone(struct writes *writes, const struct session *session);
+void persist_subscription(struct writes *writes, const struct subscription *subscription);
+void persist_subscription_gone(
+    struct writes *writes, const struct session *session, struct bytes filter);
+void persist_delivery(
+    struct writes *writes, const struct session *session, const struct delivery *delivery);
+void persist_delivery_gone(
+    struct writes *writes, const struct session *session, const struct delivery *delivery);
+void persist_received(
+    struct writes *writes, const struct session *session, uint16_t packet_id, bool on);
+void persist_retained(struct writes *writes, const struct broker *broker,
+    const struct message *message, const struct kept *kept);
+void persist_will(struct writes *writes, const struct session *session);
+
+/* Values of the trie are pointers with their kind in the two lowest bits. */
+static inline void *
+target_tag(void *pointer, enum target_kind kind)
+{
+	return (void *)((uintptr_t)pointer | (uintptr_t)kind);
+}
+
+static inline enum target_kind
+target_kind_of(void *value)
+{
+	return (enum target_kind)((uintptr_t)value & 3);
+}
+
+static inline void *
+target_untag(void *value)
+{
+	return (void *)((uintptr_t)value & ~(uintptr_t)3);
+}
+
+#endif

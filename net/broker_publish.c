@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT
+ * PUBLISH packets from clients, and their acknowledgement when all that they caused is done.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/topic.h"
+#include "net/broker_private.h"
+
+/* A QoS 1 or 2 message of a client that has no answer yet. */
+struct inbound {
+	struct ack ack;
+	struct session *session;
+	uint64_t connection; /* the one it came by; another one gets no answer to it */
+	uint16_t packet_id;
+	uint8_t qos;
+	bool marked; /* somebody made the marker durable with the event */
+};
+
+/* A route whose writes are on their way to the disk. */
+struct waiting_route {
+	struct route *route;
+	struct ack *ack;
+};
+
+static void
+answer(struct inbound *inbound)
+{
+	struct session *session = inbound->session;
+	struct client *client = session->dead ? NULL : session_client(session);
+	enum mqtt_type type = inbound->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC;
+	const struct mqtt_ack ack = { .packet_id = inbound->packet_id,
+		.reason = inbound->ack.code };
+
+	if (inbound->qos == 2)
+		session_set_bit(inbound->ack.code == 0 ? &session->processed : &session->received,
+		    inbound->packet_id, inbound->ack.code == 0);
+	if (client != NULL && session->connection == inbound->connection) {
+		client->unacknowledged--;
+		/* 3.1.1 has no way to say no: the sender shall send it again (after reconnecting).
+		 */
+		if (client->version < MQTT_VERSION_5 && inbound->ack.code != 0) {
+			broker_client_end(
+			    client, inbound->ack.code, "a message could not be taken");
+		} else {
+			mqtt_ack_encode(conn_out(client->conn), type, client->version, &ack);
+			conn_wrote(client->conn);
+		}
+		client_update_reading(client);
+	}
+	session_unref(session);
+	free(inbound);
+}
+
+static void
+marker_done(void *arg, int status)
+{
+	struct inbound *inbound = arg;
+
+	if (status < 0 && inbound->ack.code == 0)
+		inbound->ack.code = MQTT_QUOTA_EXCEEDED;
+	answer(inbound);
+}
+
+static void
+inbound_settled(struct ack *ack)
+{
+	struct inbound *inbound = (struct inbound *)(void *)ack;
+	struct session *session = inbound->session;
+	struct writes writes = { 0 };
+
+	if (inbound->qos == 2 && session->durable && !session->dead && ack->code == 0 &&
+	    !inbound->marked) {
+		persist_received(&writes, session, inbound->packet_id, true);
+		broker_persist(session->broker, &writes, marker_done, inbound);
+		writes_clear(&writes);
+		return;
+	}
+	answer(inbound);
+}
+
+static struct inbound *
+inbound_new(struct client *client, const struct mqtt_publish *publish)
+{
+	struct inbound *inbound = xcalloc(1, sizeof(*inbound));
+
+	ack_init(&inbound->ack, inbound_settled);
+	inbound->session = session_ref(client->session);
+	inbound->connection = client->session->connection;
+	inbound->packet_id = publish->packet_id;
+	inbound->qos = publish->qos;
+	client->unacknowledged++;
+	return inbound;
+}
+
+static void
+route_durable(void *arg, int status)
+{
+	struct waiting_route *waiting = arg;
+
+	if (status == 0)
+		broker_deliver(waiting->route);
+	else
+		route_drop(waiting->route);
+	ack_release(waiting->ack, status == 0 ? MQTT_SUCCESS : MQTT_QUOTA_EXCEEDED);
+	free(waiting);
+}
+
+enum broker_flow
+broker_publish(struct broker *broker, const struct message *message, struct ack *ack)
+{
+	enum broker_flow flow = BROKER_GO_ON;
+	struct writes writes = { 0 };
+	struct route *route;
+
+	if (broker->hooks.published != NULL)
+		flow = broker->hooks.published(broker->hooks.arg, message, ack);
+	route = broker_route(broker, message, &writes);
+	if (writes.count == 0) {
+		broker_deliver(route);
+	} else {
+		struct waiting_route *waiting = xmalloc(sizeof(*waiting));
+
+		route_keep(route);
+		*waiting = (struct waiting_route){ route, ack_hold(ack) };
+		broker_persist(broker, &writes, route_durable, waiting);
+		writes_clear(&writes);
+	}
+	return flow;
+}
+
+/* Replaces the topic of a PUBLISH by what its alias stands for, or remembers a new one. */
+static bool
+resolve_alias(struct client *client, struct mqtt_publish *publish)
+{
+	uint16_t alias = publish->props.topic_alias;
+	struct bytes *slot;
+
+	if (alias == 0)
+		return true;
+	if (alias > client->broker->config.topic_alias_maximum)
+		return false;
+	if (client->aliases == NULL)
+		client->aliases =
+		    xcalloc(client->broker->config.topic_alias_maximum, sizeof(*client->aliases));
+	slot = &client->aliases[alias - 1];
+	if (publish->topic.len == 0) {
+		publish->topic = *slot;
+		return slot->len > 0;
+	}
+	free((void *)slot->data);
+	*slot =
+	    bytes_of(memcpy(xmalloc(publish->topic.len), publish->topic.data, publish->topic.len),
+		publish->topic.len);
+	return true;
+}
+
+static void
+refuse(struct client *client, const struct mqtt_publish *publish, uint8_t reason)
+{
+	const struct mqtt_ack ack = { .packet_id = publish->packet_id, .reason = reason };
+	enum mqtt_type type = publish->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC;
+
+	if (publish->qos == 0)
+		return;
+	/* 3.1.1 §3.3.5: a message that is not allowed is acknowledged all the same. */
+	mqtt_ack_encode(conn_out(client->conn), type, client->version, &ack);
+	conn_wrote(client->conn);
+	if (publish->qos == 2 && client->version < MQTT_VERSION_5) {
+		session_set_bit(&client->session->received, publish->packet_id, true);
+		session_set_bit(&client->session->processed, publish->packet_id, true);
+	}
+}
+
+/* A QoS 2 message that is here already is not taken again (MQTT 5.0 §4.3.3). */
+static bool
+is_repeated(struct client *client, const struct mqtt_publish *publish)
+{
+	struct session *session = client->session;
+	const struct mqtt_ack ack = { .packet_id = publish->packet_id };
+
+	if (publish->qos != 2 || !session_bit(&session->received, publish->packet_id))
+		return false;
+	if (session_bit(&session->processed, publish->packet_id)) {
+		mqtt_ack_encode(conn_out(client->conn), MQTT_PUBREC, client->version, &ack);
+		conn_wrote(client->conn);
+	}
+	return true;
+}
+
+static void
+take(struct client *client, const struct mqtt_publish *publish)
+{
+	struct broker *broker = client->broker;
+	struct session *session = client->session;
+	struct inbound *inbound = publish->qos > 0 ? inbound_new(client, publish) : NULL;
+	struct writes marker = { 0 };
+	struct message message = { .topic = publish->topic,
+		.payload = publish->payload,
+		.publisher = session->link.key,
+		.qos = publish->qos,
+		.retain = publish->retain,
+		.has_expiry = mqtt_props_has(&publish->props, MQTT_MESSAGE_EXPIRY),
+		.expiry_s = publish->props.message_expiry_s };
+
+	buf_reset(&broker->scratch);
+	if (publish->props.raw.len > 0)
+		mqtt_props_forward(&broker->scratch, publish->props.raw);
+	message.properties = buf_bytes(&broker->scratch);
+	if (publish->qos == 2) {
+		session_set_bit(&session->received, publish->packet_id, true);
+		if (session->durable) {
+			persist_received(&marker, session, publish->packet_id, true);
+			message.marker = &marker;
+			message.marked = &inbound->marked;
+		}
+	}
+	if (broker_publish(broker, &message, inbound != NULL ? &inbound->ack : NULL) ==
+	    BROKER_PAUSE) {
+		if (!client->paused) {
+			client->paused = true;
+			TAILQ_INSERT_TAIL(&broker->paused, client, pause_link);
+		}
+	}
+	writes_clear(&marker);
+	if (inbound != NULL)
+		ack_release(&inbound->ack, MQTT_SUCCESS);
+	client_update_reading(client);
+}
+
+static bool
+decode(struct client *client, const struct mqtt_header *header, struct bytes rest,
+    struct mqtt_publish *publish)
+{
+	struct mqtt_defect defect;
+
+	if (!mqtt_publish_decode(rest, header, client->version, publish, &defect)) {
+		broker_client_end(client, defect.reason, defect.text);
+		return false;
+	}
+	if (!resolve_alias(client, publish)) {
+		broker_client_end(client, MQTT_TOPIC_ALIAS_INVALID, "the topic alias is not known");
+		return false;
+	}
+	if (mqtt_props_has(&publish->props, MQTT_SUBSCRIPTION_ID)) {
+		broker_client_end(client, MQTT_PROTOCOL_ERROR,
+		    "a client's PUBLISH has no subscription identifier");
+		return false;
+	}
+	return true;
+}
+
+static bool
+topic_is_good(struct client *client, const struct mqtt_publish *publish)
+{
+	enum topic_defect defect = topic_name_check(publish->topic);
+	struct bytes response = publish->props.response_topic;
+
+	if (defect == TOPIC_OK && mqtt_props_has(&publish->props, MQTT_RESPONSE_TOPIC))
+		defect = topic_name_check(response);
+	if (defect == TOPIC_OK)
+		return true;
+	broker_client_end(client, defect == TOPIC_NOT_UTF8 ? MQTT_MALFORMED : MQTT_TOPIC_INVALID,
+	    topic_defect_text(defect));
+	return false;
+}
+
+bool
+broker_on_publish(struct client *client, const struct mqtt_header *header, struct bytes rest)
+{
+	struct broker *broker = client->broker;
+	struct mqtt_publish publish;
+
+	if (!decode(client, header, rest, &publish) || !topic_is_good(client, &publish))
+		return false;
+	broker->metrics.messages_in++;
+	if (is_repeated(client, &publish))
+		return true;
+	if (publish.qos > 0 && client->version >= MQTT_VERSION_5 &&
+	    client->unacknowledged >= broker->config.receive_maximum) {
+		broker_client_end(client, MQTT_RECEIVE_MAXIMUM_EXCEEDED,
+		    "more QoS 1 and 2 messages on their way than the receive maximum");
+		return false;
+	}
+	if (!broker_authorized(client, BROKER_ACTION_PUBLISH, publish.topic)) {
+		refuse(client, &publish, MQTT_NOT_AUTHORIZED);
+		return true;
+	}
+	take(client, &publish);
+	return true;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT
+ * Retained messages (MQTT 5.0 §3.3.1.3) and their sending at a subscription (§3.8.3.1).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/broker_private.h"
+
+static void
+remove_retained(struct broker *broker, struct retained *retained)
+{
+	(void)trie_remove(&broker->retained, retained->kept->topic, retained);
+	kept_unref(retained->kept);
+	free(retained);
+	broker->metrics.retained--;
+}
+
+void
+retained_set(struct broker *broker, const struct message *message, struct kept *kept)
+{
+	struct retained *retained = trie_get(&broker->retained, message->topic);
+
+	if (retained != NULL)
+		remove_retained(broker, retained);
+	if (message->payload.len == 0)
+		return;
+	retained = xcalloc(1, sizeof(*retained));
+	retained->kept = kept_ref(kept);
+	retained->qos = message->qos;
+	trie_add(&broker->retained, kept->topic, retained);
+	broker->metrics.retained++;
+}
+
+struct sending {
+	struct subscription *subscription;
+	struct writes writes;
+};
+
+static void
+send_live(struct client *client, const struct subscription *subscription, struct kept *kept)
+{
+	struct broker *broker = client->broker;
+	const struct mqtt_outgoing publish = { .retain = true,
+		.version = client->version,
+		.has_expiry = kept->has_expiry,
+		.expiry_s = kept_expiry_s(kept, broker),
+		.subscription_ids = &subscription->id,
+		.subscription_id_count = subscription->id != 0 ? 1 : 0,
+		.topic = kept->topic,
+		.forward = kept->properties,
+		.payload_len = kept->payload.len };
+
+	if (mqtt_publish_size(&publish) > client->packet_bytes_max)
+		return;
+	(void)mqtt_publish_encode(conn_out(client->conn), &publish);
+	buf_append_bytes(conn_out(client->conn), kept->payload);
+	conn_wrote(client->conn);
+	broker->metrics.messages_out++;
+}
+
+static void
+send_one(void *arg, void *value)
+{
+	struct sending *sending = arg;
+	struct retained *retained = value;
+	struct subscription *subscription = sending->subscription;
+	struct session *session = subscription->session;
+	struct client *client = session_client(session);
+	struct target target = { .retain = true, .id_count = subscription->id != 0 };
+	struct delivery *delivery;
+
+	if (kept_expired(retained->kept, session->broker) || client == NULL)
+		return;
+	target.qos = retained->qos < subscription->qos ? retained->qos : subscription->qos;
+	if (target.qos == 0) {
+		send_live(client, subscription, retained->kept);
+		return;
+	}
+	if (session->queued >= session->broker->config.queued_messages_max) {
+		session->broker->metrics.dropped_queue_full++;
+		return;
+	}
+	delivery = delivery_new(session, retained->kept, &target, &subscription->id);
+	if (session->durable) {
+		delivery->durable = true;
+		persist_delivery(&sending->writes, session, delivery);
+	}
+	delivery_queue(session, delivery);
+}
+
+void
+retained_send(struct subscription *subscription, bool is_new)
+{
+	struct sending sending = { .subscription = subscription };
+	struct session *session = subscription->session;
+
+	if (subscription->share != NULL || subscription->retain_handling == 2 ||
+	    (subscription->retain_handling == 1 && !is_new))
+		return;
+	trie_select(&session->broker->retained, subscription->filter, send_one, &sending);
+	if (sending.writes.count > 0)
+		broker_persist(session->broker, &sending.writes, NULL, NULL);
+	writes_clear(&sending.writes);
+	session_pump(session);
+}
+
+static void
+collect(void *arg, void *value)
+{
+	buf_append(arg, &value, sizeof(value));
+}
+
+void
+retained_clear(struct broker *broker)
+{
+	struct buf all = { 0 };
+
+	trie_select(&broker->retained, bytes_of_string("#"), collect, &all);
+	trie_select(&broker->retained, bytes_of_string("$SYS/#"), collect, &all);
+	trie_select(&broker->retained, bytes_of_string("$aws/#"), collect, &all);
+	for (size_t at = 0; at < all.len; at += sizeof(void *)) {
+		struct retained *retained;
+
+		memcpy(&retained, all.data + at, sizeof(retained));
+		kept_unref(retained->kept);
+		free(retained);
+	}
+	buf_clear(&all);
+	trie_clear(&broker->retained);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT
+ * SUBSCRIBE and UNSUBSCRIBE. The answer leaves when the store knows what it says.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/topic.h"
+#include "net/broker_private.h"
+
+/* An answer that waits for the store. */
+struct answer {
+	struct session *session;
+	uint64_t connection;
+	enum mqtt_type type;
+	uint16_t packet_id;
+	struct buf codes;
+};
+
+static void
+send_answer(void *arg, int status)
+{
+	struct answer *answer = arg;
+	struct client *client = answer->session->dead ? NULL : session_client(answer->session);
+	struct mqtt_suback suback = { .packet_id = answer->packet_id };
+
+	if (status < 0)
+		memset(answer->codes.data, MQTT_QUOTA_EXCEEDED, answer->codes.len);
+	suback.codes = buf_bytes(&answer->codes);
+	if (client != NULL && answer->session->connection == answer->connection) {
+		mqtt_suback_encode(conn_out(client->conn), answer->type, client->version, &suback);
+		conn_wrote(client->conn);
+	}
+	session_unref(answer->session);
+	buf_clear(&answer->codes);
+	free(answer);
+}
+
+static struct answer *
+answer_new(struct client *client, enum mqtt_type type, uint16_t packet_id)
+{
+	struct answer *answer = xcalloc(1, sizeof(*answer));
+
+	answer->session = session_ref(client->session);
+	answer->connection = client->session->connection;
+	answer->type = type;
+	answer->packet_id = packet_id;
+	return answer;
+}
+
+static void
+answer_after(struct broker *broker, struct answer *answer, struct writes *writes)
+{
+	if (writes->count > 0)
+		broker_persist(broker, writes, send_answer, answer);
+	else
+		send_answer(answer, 0);
+	writes_clear(writes);
+}
+
+static uint8_t
+check_filter(struct client *client, const struct mqtt_filter *filter)
+{
+	struct bytes group, rest;
+
+	if (topic_filter_check(filter->filter) != TOPIC_OK)
+		return MQTT_FILTER_INVALID;
+	topic_share_split(filter->filter, &group, &rest);
+	if (!broker_authorized(client, BROKER_ACTION_SUBSCRIBE, rest))
+		return MQTT_NOT_AUTHORIZED;
+	return MQTT_SUCCESS;
+}
+
+/* The retained messages go behind the SUBACK where nothing has to be written, else before it:
+ * the specification allows both (MQTT 5.0 §3.8.4). */
+static uint8_t
+subscribe_one(struct client *client, const struct mqtt_filter *filter, uint32_t id,
+    struct writes *writes, struct subscription **subscription, bool *is_new)
+{
+	uint8_t code = check_filter(client, filter);
+
+	*subscription = NULL;
+	if (code != MQTT_SUCCESS)
+		return code;
+	*subscription = session_subscribe(client->session, filter, id, is_new);
+	if (*subscription == NULL)
+		return MQTT_QUOTA_EXCEEDED;
+	if (client->session->durable)
+		persist_subscription(writes, *subscription);
+	return filter->qos;
+}
+
+static bool
+no_local_on_share(const struct mqtt_subscribe *subscribe)
+{
+	struct mqtt_filter filter;
+	struct bytes group, rest;
+	size_t at = 0;
+
+	while (mqtt_filter_next(subscribe->filters, true, &at, &filter)) {
+		topic_share_split(filter.filter, &group, &rest);
+		if (filter.no_local && group.len > 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+broker_on_subscribe(struct client *client, const struct mqtt_header *header, struct bytes rest)
+{
+	struct mqtt_subscribe subscribe;
+	struct mqtt_defect defect;
+	struct writes writes = { 0 };
+	struct subscription *subscription;
+	struct mqtt_filter filter;
+	struct answer *answer;
+	size_t at = 0;
+	bool is_new;
+
+	if (!mqtt_subscribe_decode(rest, header, client->version, &subscribe, &defect)) {
+		broker_client_end(client, defect.reason, defect.text);
+		return false;
+	}
+	if (no_local_on_share(&subscribe)) {
+		broker_client_end(
+		    client, MQTT_PROTOCOL_ERROR, "a shared subscription cannot be \"no local\"");
+		return false;
+	}
+	answer = answer_new(client, MQTT_SUBACK, subscribe.packet_id);
+	while (mqtt_filter_next(subscribe.filters, true, &at, &filter)) {
+		uint8_t code = subscribe_one(client, &filter, subscribe.props.subscription_id,
+		    &writes, &subscription, &is_new);
+
+		buf_append_u8(&answer->codes, code);
+		if (subscription != NULL)
+			retained_send(subscription, is_new);
+	}
+	answer_after(client->broker, answer, &writes);
+	return true;
+}
+
+static uint8_t
+unsubscribe_one(struct client *client, struct bytes filter, struct writes *writes)
+{
+	if (topic_filter_check(filter) != TOPIC_OK)
+		return MQTT_FILTER_INVALID;
+	if (!session_unsubscribe(client->session, filter))
+		return MQTT_NO_SUBSCRIPTION_EXISTED;
+	if (client->session->durable)
+		persist_subscription_gone(writes, client->session, filter);
+	return MQTT_SUCCESS;
+}
+
+bool
+broker_on_unsubscribe(struct client *client, const struct mqtt_header *header, struct bytes rest)
+{
+	struct mqtt_subscribe unsubscribe;
+	struct mqtt_defect defect;
+	struct writes writes = { 0 };
+	struct mqtt_filter filter;
+	struct answer *answer;
+	size_t at = 0;
+
+	if (!mqtt_subscribe_decode(rest, header, client->version, &unsubscribe, &defect)) {
+		broker_client_end(client, defect.reason, defect.text);
+		return false;
+	}
+	answer = answer_new(client, MQTT_UNSUBACK, unsubscribe.packet_id);
+	while (mqtt_filter_next(unsubscribe.filters, false, &at, &filter))
+		buf_append_u8(&answer->codes, unsubscribe_one(client, filter.filter, &writes));
+	answer_after(client->broker, answer, &writes);
+	return true;
+}
