@@ -195,7 +195,7 @@ http_exchange_json(struct http_exchange *exchange, int status, const char *json)
 					});
 }
 
-void
+int
 http_exchange_stream(struct http_exchange *exchange, const struct http_answer *answer,
     void (*gone)(void *arg), void *arg)
 {
@@ -206,9 +206,8 @@ http_exchange_stream(struct http_exchange *exchange, const struct http_answer *a
 	exchange->gone = gone;
 	exchange->gone_arg = arg;
 	if (conn == NULL) {
-		gone(arg);
 		exchange_free(exchange);
-		return;
+		return -1;
 	}
 	/* What comes while it streams is dropped, so that the client's leaving is seen. */
 	exchange->keep_alive = false;
@@ -219,6 +218,7 @@ http_exchange_stream(struct http_exchange *exchange, const struct http_answer *a
 	buf_append_string(conn_out(conn->conn), "\r\n");
 	conn_wrote(conn->conn);
 	conn_read(conn->conn, true);
+	return 0;
 }
 
 void

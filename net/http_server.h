@@ -91,9 +91,10 @@ void http_exchange_error(struct http_exchange *exchange, int status, const char 
 void http_exchange_json(struct http_exchange *exchange, int status, const char *json);
 
 /* Begins an answer whose body comes in pieces. `gone` is called, from the loop, where the client
- * leaves or does not read: the exchange is then over and must not be used again. */
-void http_exchange_stream(struct http_exchange *exchange, const struct http_answer *answer,
-    void (*gone)(void *arg), void *arg);
+ * leaves or does not read: the exchange is then over and must not be used again. -1: the client has
+ * left already, the exchange is over, and gone is not called. */
+int http_exchange_stream(struct http_exchange *exchange, const struct http_answer *answer,
+    void (*gone)(void *arg), void *arg) __attribute__((warn_unused_result));
 void http_exchange_send(struct http_exchange *exchange, struct bytes piece);
 void http_exchange_end(struct http_exchange *exchange);
 

@@ -76,8 +76,10 @@ on_stream(void *arg, struct http_exchange *exchange)
 {
 	struct world *world = arg;
 
-	http_exchange_stream(exchange,
-	    &(struct http_answer){ .status = 200, .content_type = "text/plain" }, on_gone, world);
+	assert_int_equal(http_exchange_stream(exchange,
+			     &(struct http_answer){ .status = 200, .content_type = "text/plain" },
+			     on_gone, world),
+	    0);
 	http_exchange_send(exchange, bytes_of_string("one,"));
 	http_exchange_send(exchange, bytes_of_string(""));
 	http_exchange_send(exchange, bytes_of_string("two"));
