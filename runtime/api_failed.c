@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * /v1/failed: the dead letters.
+ * The dead letters: what can be asked of them and done with them under /v1/failed.
  */
 #include <stdlib.h>
 
