@@ -13,7 +13,7 @@ enum { LEAVING_MS = 2000 };
 
 const struct http_server_config http_server_defaults = {
 	.limits = { .target_bytes_max = 8192, .head_bytes_max = 16384, .body_bytes_max = 262144 },
-	.connections_max = 1000,
+	.connections_max = 4096,
 	.head_timeout_ms = 10000,
 	.body_timeout_ms = 30000,
 	.idle_timeout_ms = 60000,

@@ -27,7 +27,7 @@ struct http_server_config {
 	size_t output_bytes_max;  /* waiting for a client that reads slowly */
 };
 
-/* 16 KiB heads, 256 KiB bodies, 1,000 connections, 10 s, 30 s, 60 s, 1 MiB. */
+/* 16 KiB heads, 256 KiB bodies, 4,096 connections, 10 s, 30 s, 60 s, 1 MiB. */
 extern const struct http_server_config http_server_defaults;
 
 /* `arg` is what the route was added with. */
