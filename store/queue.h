@@ -10,7 +10,7 @@
 
 #include "store/txn.h"
 
-enum { QUEUE_ID_BYTES = 16, QUEUE_KEY_BYTES = 46, QUEUE_PAGE_ROWS = 256 };
+enum { QUEUE_ID_BYTES = 16, QUEUE_KEY_BYTES = 47, QUEUE_PAGE_ROWS = 256 };
 
 /* One event that waits for one function. */
 struct queue_row {

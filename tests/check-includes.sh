@@ -19,7 +19,7 @@ BEGIN {
 	library["curl/"] = "net"
 	library["mbedtls/"] = "net lib"
 	library["sqlite3.h"] = "store"
-	library["cjson/"] = "lib runtime triggers"
+	library["cjson/"] = "lib store runtime triggers"
 	library["lua.h"] = library["lualib.h"] = library["lauxlib.h"] = "sandbox"
 	library["seccomp.h"] = "sandbox"
 	library["cmocka.h"] = "tests"
