@@ -7,9 +7,21 @@
 
 #include <stdlib.h>
 
+#include "lib/hash.h"
 #include "net/http_transfer.h"
 
 TAILQ_HEAD(transfers, http_transfer);
+
+/* Whose requests these are. Exists while it has any. */
+struct http_owner {
+	struct hash_node node;
+	uint64_t id;
+	TAILQ_ENTRY(http_owner) turn; /* while one of its own could begin */
+	struct transfers queued;
+	unsigned queued_count;
+	unsigned running_count;
+	bool in_turn;
+};
 
 /* A descriptor that curl wants watched. */
 struct curl_watch {
@@ -24,29 +36,102 @@ struct http_client {
 	CURLM *multi;
 	struct timer timer; /* curl's own */
 	struct task pump;   /* moves queued ones on */
-	struct transfers queued;
+	struct hash_map owners;
+	TAILQ_HEAD(, http_owner) turns; /* the first one's request begins next */
 	struct transfers running;
 	TAILQ_HEAD(, curl_watch) watches;
 	unsigned queued_count;
 	unsigned running_count;
 };
 
+static struct http_owner *
+owner_of(struct http_client *client, uint64_t id)
+{
+	struct hash_node *node = hash_find(&client->owners, bytes_of(&id, sizeof(id)));
+	struct http_owner *owner;
+
+	if (node != NULL)
+		return HASH_OWNER(node, struct http_owner, node);
+	owner = xcalloc(1, sizeof(*owner));
+	owner->id = id;
+	TAILQ_INIT(&owner->queued);
+	hash_insert(&client->owners, &owner->node, bytes_of(&owner->id, sizeof(owner->id)));
+	return owner;
+}
+
+/* After each change: is it this owner's turn to come, and is it still one? */
 static void
-detach(struct http_transfer *transfer)
+owner_update(struct http_client *client, struct http_owner *owner)
+{
+	bool could =
+	    owner->queued_count > 0 && owner->running_count < client->config.owner_parallel_max;
+
+	if (could && !owner->in_turn)
+		TAILQ_INSERT_TAIL(&client->turns, owner, turn);
+	if (!could && owner->in_turn)
+		TAILQ_REMOVE(&client->turns, owner, turn);
+	owner->in_turn = could;
+	if (could)
+		task_schedule(&client->pump, client->loop);
+	if (owner->queued_count > 0 || owner->running_count > 0)
+		return;
+	hash_remove(&client->owners, &owner->node);
+	free(owner);
+}
+
+static void
+enqueue(struct http_transfer *transfer, bool first)
+{
+	struct http_owner *owner = transfer->owner;
+
+	if (first)
+		TAILQ_INSERT_HEAD(&owner->queued, transfer, link);
+	else
+		TAILQ_INSERT_TAIL(&owner->queued, transfer, link);
+	owner->queued_count++;
+	transfer->client->queued_count++;
+}
+
+static void
+dequeue(struct http_transfer *transfer)
+{
+	TAILQ_REMOVE(&transfer->owner->queued, transfer, link);
+	transfer->owner->queued_count--;
+	transfer->client->queued_count--;
+}
+
+static void
+set_running(struct http_transfer *transfer)
+{
+	TAILQ_INSERT_TAIL(&transfer->client->running, transfer, link);
+	transfer->owner->running_count++;
+	transfer->client->running_count++;
+	transfer->running = true;
+}
+
+static void
+stop_running(struct http_transfer *transfer)
 {
 	struct http_client *client = transfer->client;
 
-	if (transfer->running) {
-		(void)curl_multi_remove_handle(client->multi, transfer->easy);
-		TAILQ_REMOVE(&client->running, transfer, link);
-		client->running_count--;
-		transfer->running = false;
-	} else {
-		TAILQ_REMOVE(&client->queued, transfer, link);
-		client->queued_count--;
-	}
-	if (!TAILQ_EMPTY(&client->queued))
+	(void)curl_multi_remove_handle(client->multi, transfer->easy);
+	TAILQ_REMOVE(&client->running, transfer, link);
+	transfer->owner->running_count--;
+	client->running_count--;
+	transfer->running = false;
+	if (!TAILQ_EMPTY(&client->turns))
 		task_schedule(&client->pump, client->loop);
+}
+
+static void
+detach(struct http_transfer *transfer)
+{
+	if (transfer->running)
+		stop_running(transfer);
+	else
+		dequeue(transfer);
+	owner_update(transfer->client, transfer->owner);
+	transfer->owner = NULL;
 }
 
 /* Ends it with an error. */
@@ -74,11 +159,8 @@ begin(struct http_client *client, struct http_transfer *transfer)
 {
 	struct err err;
 
-	TAILQ_REMOVE(&client->queued, transfer, link);
-	client->queued_count--;
-	TAILQ_INSERT_TAIL(&client->running, transfer, link);
-	client->running_count++;
-	transfer->running = true;
+	dequeue(transfer);
+	set_running(transfer);
 	if (transfer_prepare(transfer, client->config.ca_file, &err) < 0) {
 		fail(transfer, &err);
 		return;
@@ -87,7 +169,9 @@ begin(struct http_client *client, struct http_transfer *transfer)
 		(void)err_set(&err, "http %s %s: curl does not take the request", transfer->method,
 		    transfer->url_text);
 		fail(transfer, &err);
+		return;
 	}
+	owner_update(client, transfer->owner);
 }
 
 static void
@@ -95,23 +179,23 @@ pump(void *arg)
 {
 	struct http_client *client = arg;
 
-	while (!TAILQ_EMPTY(&client->queued) && client->running_count < client->config.parallel_max)
-		begin(client, TAILQ_FIRST(&client->queued));
+	while (
+	    !TAILQ_EMPTY(&client->turns) && client->running_count < client->config.parallel_max) {
+		struct http_owner *owner = TAILQ_FIRST(&client->turns);
+
+		TAILQ_REMOVE(&client->turns, owner, turn);
+		owner->in_turn = false; /* it goes to the end */
+		begin(client, TAILQ_FIRST(&owner->queued));
+	}
 }
 
 /* A redirect goes to the head of the queue: it has had its turn. */
 static void
 run_again(struct http_transfer *transfer)
 {
-	struct http_client *client = transfer->client;
-
-	(void)curl_multi_remove_handle(client->multi, transfer->easy);
-	TAILQ_REMOVE(&client->running, transfer, link);
-	client->running_count--;
-	transfer->running = false;
-	TAILQ_INSERT_HEAD(&client->queued, transfer, link);
-	client->queued_count++;
-	task_schedule(&client->pump, client->loop);
+	stop_running(transfer);
+	enqueue(transfer, true);
+	owner_update(transfer->client, transfer->owner);
 }
 
 static void
@@ -264,7 +348,7 @@ http_client_new(struct loop *loop, const struct http_client_config *config, stru
 	client->loop = loop;
 	client->config = *config;
 	client->config.ca_file = config->ca_file != NULL ? xstrdup(config->ca_file) : NULL;
-	TAILQ_INIT(&client->queued);
+	TAILQ_INIT(&client->turns);
 	TAILQ_INIT(&client->running);
 	TAILQ_INIT(&client->watches);
 	timer_init(&client->timer, loop, on_timer, client);
@@ -281,12 +365,16 @@ http_client_new(struct loop *loop, const struct http_client_config *config, stru
 void
 http_client_free(struct http_client *client)
 {
+	struct hash_node *node;
+
 	if (client == NULL)
 		return;
 	while (!TAILQ_EMPTY(&client->running))
 		http_transfer_abort(TAILQ_FIRST(&client->running));
-	while (!TAILQ_EMPTY(&client->queued))
-		http_transfer_abort(TAILQ_FIRST(&client->queued));
+	while ((node = hash_next(&client->owners, NULL)) != NULL)
+		http_transfer_abort(
+		    TAILQ_FIRST(&HASH_OWNER(node, struct http_owner, node)->queued));
+	hash_clear(&client->owners);
 	task_cancel(&client->pump);
 	(void)curl_multi_cleanup(client->multi);
 	while (!TAILQ_EMPTY(&client->watches))
@@ -296,26 +384,36 @@ http_client_free(struct http_client *client)
 	free(client);
 }
 
+static bool
+is_full(struct http_client *client, uint64_t owner)
+{
+	struct hash_node *node = hash_find(&client->owners, bytes_of(&owner, sizeof(owner)));
+
+	return client->queued_count >= client->config.queued_max ||
+	       (node != NULL && HASH_OWNER(node, struct http_owner, node)->queued_count >=
+				    client->config.owner_queued_max);
+}
+
 struct http_transfer *
 http_client_start(struct http_client *client, const struct http_request *request, struct err *err)
 {
 	struct http_transfer *transfer;
 
-	if (client->queued_count >= client->config.queued_max) {
-		(void)err_set(err, "http %.16s %.200s: %u requests wait already", request->method,
-		    request->url, client->queued_count);
+	if (is_full(client, request->owner)) {
+		(void)err_set(err, "http %.16s %.200s: too many requests wait already",
+		    request->method, request->url);
 		return NULL;
 	}
 	transfer = transfer_new(request, err);
 	if (transfer == NULL)
 		return NULL;
 	transfer->client = client;
+	transfer->owner = owner_of(client, request->owner);
 	transfer->response_bytes_max = client->config.response_bytes_max;
 	timer_init(&transfer->deadline, client->loop, on_deadline, transfer);
 	timer_set(&transfer->deadline, (int64_t)transfer->timeout_ms * 1000);
-	TAILQ_INSERT_TAIL(&client->queued, transfer, link);
-	client->queued_count++;
-	task_schedule(&client->pump, client->loop);
+	enqueue(transfer, false);
+	owner_update(client, transfer->owner);
 	return transfer;
 }
 

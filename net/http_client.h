@@ -17,8 +17,10 @@
 #include "net/loop.h"
 
 struct http_client_config {
-	unsigned parallel_max;	   /* requests under way; later ones wait in a queue */
-	unsigned queued_max;	   /* length of that queue */
+	unsigned parallel_max;	     /* requests under way; later ones wait in a queue */
+	unsigned queued_max;	     /* length of that queue */
+	unsigned owner_parallel_max; /* the same for the requests of one owner */
+	unsigned owner_queued_max;
 	size_t response_bytes_max; /* body */
 	const char *ca_file;	   /* roots to trust instead of the system's; NULL: the system's */
 };
@@ -32,6 +34,7 @@ struct http_response {
 };
 
 struct http_request {
+	uint64_t owner; /* who waits behind whom: owners take turns, so that none starves another */
 	const char *method;
 	const char *url;
 	const struct http_header *headers;
@@ -54,7 +57,7 @@ struct http_client *http_client_new(struct loop *loop, const struct http_client_
 void http_client_free(struct http_client *client); /* aborts all; takes NULL */
 
 /* Copies what the request borrows. NULL where it is refused at once: the URL or a header is wrong,
- * permit says no, the queue is full. */
+ * permit says no, a queue is full. */
 struct http_transfer *http_client_start(struct http_client *client,
     const struct http_request *request, struct err *err) __attribute__((warn_unused_result));
 void http_transfer_abort(struct http_transfer *transfer); /* before `done` only; takes NULL */

@@ -14,6 +14,7 @@ enum { TRANSFER_HEADERS_MAX = 100, TRANSFER_HEADER_BYTES_MAX = 65536 };
 struct http_transfer {
 	TAILQ_ENTRY(http_transfer) link;
 	struct http_client *client;
+	struct http_owner *owner;
 	enum egress_grant (*permit)(void *arg, const struct egress_target *target);
 	void (*done)(void *arg, const struct http_response *response, const char *error);
 	void *arg;

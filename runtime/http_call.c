@@ -131,6 +131,7 @@ start(struct http_call *call, const struct wanted *wanted, struct err *err)
 	char *method = bytes_to_string(wanted->method), *url = bytes_to_string(wanted->url);
 	unsigned redirects = wanted->redirects_max;
 	struct http_request request = {
+		.owner = call->terms.owner,
 		.method = method,
 		.url = url,
 		.headers = wanted->headers,

@@ -16,6 +16,7 @@ struct http_call;
 
 struct http_call_terms {
 	struct http_client *client;
+	uint64_t owner; /* the function: functions take turns */
 	/* What the function may reach: usually egress_pattern_match over its allow.http. */
 	enum egress_grant (*permit)(void *arg, const struct egress_target *target);
 	/* Sent as Idempotency-Key with what is no GET or HEAD, unless the handler sets that header:

@@ -62,7 +62,7 @@ permit_all(void *arg, const struct egress_target *target)
 static void
 world_open(struct world *world)
 {
-	struct http_client_config config = { 4, 4, 1000, NULL };
+	struct http_client_config config = { 4, 4, 4, 4, 1000, NULL };
 	struct err err;
 
 	*world = (struct world){ 0 };

@@ -37,6 +37,7 @@ peer_start(struct peer *peer, const char *certificate, const char *key)
 	const char *srcdir = getenv("srcdir");
 	char script[512], line[32];
 	int to[2], from[2];
+	size_t len = 0;
 	ssize_t got;
 
 	(void)snprintf(
@@ -55,11 +56,13 @@ peer_start(struct peer *peer, const char *certificate, const char *key)
 	(void)close(to[0]);
 	(void)close(from[1]);
 	peer->input = to[1];
-	got = read(from[0], line, sizeof(line) - 1);
+	while (len < sizeof(line) - 1 && memchr(line, '\n', len) == NULL &&
+	       (got = read(from[0], line + len, sizeof(line) - 1 - len)) > 0)
+		len += (size_t)got;
 	(void)close(from[0]);
-	if (got <= 0)
+	if (len == 0)
 		return -1;
-	line[got] = '\0';
+	line[len] = '\0';
 	peer->port = atoi(line);
 	return 0;
 }
@@ -126,6 +129,8 @@ world_open(struct world *world, const char *ca_file)
 	    &(struct http_client_config){
 		.parallel_max = 4,
 		.queued_max = 10,
+		.owner_parallel_max = 3,
+		.owner_queued_max = 8,
 		.response_bytes_max = 100000,
 		.ca_file = ca_file,
 	    },
@@ -415,7 +420,8 @@ many_wait_in_a_bounded_queue(void **state)
 	world_open(&world, NULL);
 	for (int i = 0; i < 12; i++)
 		refused += start(&world, &outcomes[i],
-			       &(struct http_request){ .url = url("/echo") }) == NULL;
+			       &(struct http_request){
+				   .owner = (uint64_t)i % 3, .url = url("/echo") }) == NULL;
 	assert_int_equal(refused, 2);
 	assert_int_equal(http_client_active(world.client), 10);
 	run(&world);
@@ -424,6 +430,30 @@ many_wait_in_a_bounded_queue(void **state)
 		assert_int_equal(outcomes[i].status, i < 10 ? 200 : 0);
 		outcome_clear(&outcomes[i]);
 	}
+	world_close(&world);
+}
+
+static void
+owners_take_turns(void **state)
+{
+	struct outcome busy[8] = { { 0 } }, other = { 0 };
+	struct world world;
+
+	(void)state;
+	world_open(&world, NULL);
+	for (int i = 0; i < 8; i++)
+		(void)start(&world, &busy[i],
+		    &(struct http_request){ .owner = 7, .url = url("/slow"), .timeout_ms = 500 });
+	assert_null(
+	    start(&world, &other, &(struct http_request){ .owner = 7, .url = url("/echo") }));
+	assert_non_null(strstr(other.error, "too many requests wait"));
+	(void)start(&world, &other,
+	    &(struct http_request){ .owner = 8, .url = url("/echo"), .timeout_ms = 400 });
+	run(&world);
+	assert_int_equal(other.status, 200);
+	for (int i = 0; i < 8; i++)
+		assert_non_null(strstr(busy[i].error, "within 500 ms"));
+	outcome_clear(&other);
 	world_close(&world);
 }
 
@@ -549,6 +579,7 @@ main(void)
 		cmocka_unit_test(connection_is_used_again),
 		cmocka_unit_test(grant_of_one_does_not_open_the_connection_to_another),
 		cmocka_unit_test(many_wait_in_a_bounded_queue),
+		cmocka_unit_test(owners_take_turns),
 		cmocka_unit_test(what_was_aborted_is_not_heard_of_again),
 		cmocka_unit_test(proxy_is_used_where_the_environment_names_one),
 		cmocka_unit_test(certificate_must_be_of_a_trusted_root_and_of_the_host),
