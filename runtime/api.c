@@ -14,6 +14,7 @@ static const struct api_table *const tables[] = {
 	&api_failed_table,
 	&api_logs_table,
 	&api_messages_table,
+	&api_shadow_table,
 };
 
 static int

@@ -14,6 +14,7 @@ struct api;
 struct broker;
 struct host;
 struct log_ring;
+struct shadow_service;
 struct store;
 
 /* All borrowed, for as long as the api lives. */
@@ -24,6 +25,7 @@ struct api_parts {
 	struct broker *broker;
 	struct store *store;
 	struct log_ring *log_ring;
+	struct shadow_service *shadow_service;
 };
 
 /* Opens the socket at `path`. */

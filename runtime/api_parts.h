@@ -22,6 +22,7 @@ struct api_table {
 extern const struct api_table api_failed_table;
 extern const struct api_table api_logs_table;
 extern const struct api_table api_messages_table;
+extern const struct api_table api_shadow_table;
 
 /* Answers with the value and frees it. */
 void api_send(struct http_exchange *exchange, int status, cJSON *json);
