@@ -8,6 +8,22 @@
 #include <strings.h>
 
 #include "lib/frame.h"
+#include "runtime/options.h"
+
+struct http_client *
+http_call_client(struct loop *loop, const struct options *options, struct err *err)
+{
+	unsigned parallel = (unsigned)options_number(options, OPTION_HTTP_REQUESTS_MAX);
+	struct http_client_config config = {
+		.parallel_max = parallel,
+		.queued_max = parallel * 16,
+		.owner_parallel_max = (parallel + 3) / 4,
+		.owner_queued_max = parallel * 4,
+		.response_bytes_max = (size_t)options_number(options, OPTION_HTTP_BODY_BYTES_MAX),
+	};
+
+	return http_client_new(loop, &config, err);
+}
 
 struct http_call {
 	struct http_call_terms terms;

@@ -12,6 +12,12 @@ enum {
 	HTTP_CALL_REDIRECTS_MAX = 10,
 };
 
+struct options;
+
+/* The client that all handlers' requests go through, with the operator's limits. */
+struct http_client *http_call_client(struct loop *loop, const struct options *options,
+    struct err *err) __attribute__((warn_unused_result));
+
 struct http_call;
 
 struct http_call_terms {

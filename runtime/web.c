@@ -9,6 +9,7 @@
 
 #include "lib/protocol.h"
 #include "runtime/api_parts.h"
+#include "runtime/options.h"
 
 struct web {
 	struct web_parts parts;
@@ -166,6 +167,20 @@ static const struct http_route routes[] = {
 	{ HTTP_GET, "/healthz", get_health, "how the host is, as JSON; 503 where it is failing" },
 	{ HTTP_GET, "/metrics", get_metrics, "figures in Prometheus' text form" },
 };
+
+struct http_server_config
+web_config(const struct options *options)
+{
+	struct http_server_config config = http_server_defaults;
+
+	config.limits.body_bytes_max =
+	    (uint64_t)options_number(options, OPTION_HTTP_BODY_BYTES_MAX);
+	config.connections_max = (unsigned)options_number(options, OPTION_HTTP_CLIENTS_MAX);
+	config.head_timeout_ms = (uint32_t)options_number(options, OPTION_HTTP_HEAD_TIMEOUT_MS);
+	config.body_timeout_ms = (uint32_t)options_number(options, OPTION_HTTP_BODY_TIMEOUT_MS);
+	config.idle_timeout_ms = (uint32_t)options_number(options, OPTION_HTTP_IDLE_TIMEOUT_MS);
+	return config;
+}
 
 struct web *
 web_open(const struct web_parts *parts, const char *address, struct err *err)

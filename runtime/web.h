@@ -30,6 +30,11 @@ struct health {
 	bool draining;
 };
 
+struct options;
+
+/* The limits that the operator has set. */
+struct http_server_config web_config(const struct options *options);
+
 struct web;
 
 struct web_parts {
