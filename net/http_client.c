@@ -23,6 +23,18 @@ struct http_owner {
 	bool in_turn;
 };
 
+/* The place of a request that was given up while its name was being looked up: the resolver's
+ * thread cannot be ended, so the place stays taken while it may still run, and threads are bounded
+ * as requests are. */
+struct http_ghost {
+	struct http_client *client;
+	struct http_owner *owner;
+	struct timer timer;
+	TAILQ_ENTRY(http_ghost) link;
+};
+
+enum { GHOST_US = 10000000 };
+
 /* A descriptor that curl wants watched. */
 struct curl_watch {
 	struct http_client *client;
@@ -40,8 +52,10 @@ struct http_client {
 	TAILQ_HEAD(, http_owner) turns; /* the first one's request begins next */
 	struct transfers running;
 	TAILQ_HEAD(, curl_watch) watches;
+	TAILQ_HEAD(, http_ghost) ghosts;
 	unsigned queued_count;
-	unsigned running_count;
+	unsigned running_count; /* ghosts too */
+	unsigned ghost_count;
 };
 
 static struct http_owner *
@@ -124,6 +138,52 @@ stop_running(struct http_transfer *transfer)
 }
 
 static void
+ghost_free(struct http_ghost *ghost)
+{
+	struct http_client *client = ghost->client;
+
+	TAILQ_REMOVE(&client->ghosts, ghost, link);
+	timer_clear(&ghost->timer);
+	ghost->owner->running_count--;
+	client->running_count--;
+	client->ghost_count--;
+	owner_update(client, ghost->owner);
+	if (!TAILQ_EMPTY(&client->turns))
+		task_schedule(&client->pump, client->loop);
+	free(ghost);
+}
+
+static void
+on_ghost(void *arg)
+{
+	ghost_free(arg);
+}
+
+static void
+leave_ghost(struct http_transfer *transfer)
+{
+	struct http_client *client = transfer->client;
+	struct http_ghost *ghost = xcalloc(1, sizeof(*ghost));
+
+	ghost->client = client;
+	ghost->owner = transfer->owner;
+	ghost->owner->running_count++;
+	client->running_count++;
+	client->ghost_count++;
+	timer_init(&ghost->timer, client->loop, on_ghost, ghost);
+	timer_set(&ghost->timer, GHOST_US);
+	TAILQ_INSERT_TAIL(&client->ghosts, ghost, link);
+}
+
+/* Given up: by its deadline or by who asked for it. */
+static void
+give_up(struct http_transfer *transfer)
+{
+	if (transfer->running && !transfer->resolved)
+		leave_ghost(transfer);
+}
+
+static void
 detach(struct http_transfer *transfer)
 {
 	if (transfer->running)
@@ -151,6 +211,7 @@ on_deadline(void *arg)
 
 	(void)err_set(&err, "http %s %s: no complete response within %u ms", transfer->method,
 	    transfer->url_text, transfer->timeout_ms);
+	give_up(transfer);
 	fail(transfer, &err);
 }
 
@@ -351,6 +412,7 @@ http_client_new(struct loop *loop, const struct http_client_config *config, stru
 	TAILQ_INIT(&client->turns);
 	TAILQ_INIT(&client->running);
 	TAILQ_INIT(&client->watches);
+	TAILQ_INIT(&client->ghosts);
 	timer_init(&client->timer, loop, on_timer, client);
 	task_init(&client->pump, pump, client);
 	client->multi = curl_multi_init();
@@ -365,15 +427,22 @@ http_client_new(struct loop *loop, const struct http_client_config *config, stru
 void
 http_client_free(struct http_client *client)
 {
-	struct hash_node *node;
+	struct hash_node *node = NULL;
 
 	if (client == NULL)
 		return;
 	while (!TAILQ_EMPTY(&client->running))
 		http_transfer_abort(TAILQ_FIRST(&client->running));
-	while ((node = hash_next(&client->owners, NULL)) != NULL)
+	while (client->queued_count > 0) {
+		while ((node = hash_next(&client->owners, node)) != NULL &&
+		       HASH_OWNER(node, struct http_owner, node)->queued_count == 0)
+			continue;
 		http_transfer_abort(
 		    TAILQ_FIRST(&HASH_OWNER(node, struct http_owner, node)->queued));
+		node = NULL;
+	}
+	while (!TAILQ_EMPTY(&client->ghosts))
+		ghost_free(TAILQ_FIRST(&client->ghosts));
 	hash_clear(&client->owners);
 	task_cancel(&client->pump);
 	(void)curl_multi_cleanup(client->multi);
@@ -422,6 +491,7 @@ http_transfer_abort(struct http_transfer *transfer)
 {
 	if (transfer == NULL)
 		return;
+	give_up(transfer);
 	detach(transfer);
 	transfer_free(transfer);
 }
@@ -429,5 +499,5 @@ http_transfer_abort(struct http_transfer *transfer)
 unsigned
 http_client_active(const struct http_client *client)
 {
-	return client->queued_count + client->running_count;
+	return client->queued_count + client->running_count - client->ghost_count;
 }

@@ -75,6 +75,7 @@ judge(struct http_transfer *transfer, struct err *err)
 	standard = parts.target.port == (strcmp(parts.scheme, "https") == 0 ? 443 : 80);
 	transfer->grant = transfer->permit(transfer->arg, &parts.target);
 	transfer->by_proxy = proxy_for(&parts.target) != NULL;
+	transfer->resolved = false;
 	if (egress_host_needs(parts.host) == EGRESS_REFUSED)
 		status = err_set(err, "%s is an address that no request may go to", parts.host);
 	else if (transfer->grant == EGRESS_REFUSED ||
@@ -291,6 +292,7 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	char host[64] = "";
 
 	(void)purpose;
+	transfer->resolved = true;
 	if (getnameinfo(
 		&address->addr, address->addrlen, host, sizeof(host), NULL, 0, NI_NUMERICHOST) != 0)
 		host[0] = '\0';
@@ -323,6 +325,7 @@ on_request(void *arg, char *address, char *local, int port, int local_port)
 	(void)local;
 	(void)port;
 	(void)local_port;
+	transfer->resolved = true;
 	return may_reach(transfer, address_needs(address), address) ? CURL_PREREQFUNC_OK
 								    : CURL_PREREQFUNC_ABORT;
 }

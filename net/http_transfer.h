@@ -33,6 +33,7 @@ struct http_transfer {
 	bool running; /* in the client's list of running ones and in curl's multi handle */
 	enum egress_grant grant;
 	bool by_proxy;
+	bool resolved;	   /* this hop needs no resolver any more */
 	char refused[256]; /* why we ended the hop ourselves; empty: we did not */
 	char curl_error[CURL_ERROR_SIZE];
 
