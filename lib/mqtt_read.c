@@ -61,8 +61,11 @@ mqtt_read_varint(struct mqtt_reader *reader)
 		uint8_t digit = mqtt_read_u8(reader);
 
 		value |= (uint32_t)(digit & 0x7f) << shift;
-		if ((digit & 0x80) == 0)
-			return reader->bad ? 0 : value;
+		if ((digit & 0x80) != 0)
+			continue;
+		if (digit == 0 && shift > 0)
+			break;
+		return reader->bad ? 0 : value;
 	}
 	reader->bad = true;
 	return 0;

@@ -30,8 +30,8 @@ struct bytes mqtt_read_bytes(struct mqtt_reader *reader, size_t len);
 uint8_t mqtt_read_u8(struct mqtt_reader *reader);
 uint16_t mqtt_read_u16(struct mqtt_reader *reader);
 uint32_t mqtt_read_u32(struct mqtt_reader *reader);
-uint32_t mqtt_read_varint(
-    struct mqtt_reader *reader); /* at most four bytes, shortest not asked for */
+/* At most four bytes, and no more than the value needs (MQTT 5.0 §1.5.5). */
+uint32_t mqtt_read_varint(struct mqtt_reader *reader);
 struct bytes mqtt_read_binary(struct mqtt_reader *reader); /* u16 length and bytes */
 struct bytes mqtt_read_string(struct mqtt_reader *reader); /* bad where it is no MQTT string */
 /* Properties with their length in front. Empty for versions before 5. */

@@ -183,64 +183,68 @@ changed_and_cut_packets_are_decoded_or_refused_within_their_bounds(void **state)
 	buf_clear(&out);
 }
 
+static const struct {
+	const char *packet;
+	size_t len;
+	uint8_t version, reason;
+} refused[] = {
+	{ "\x00\x00", 2, 5, MQTT_MALFORMED }, /* type 0 */
+	{ "\x36\x05\x00\x01"
+	  "a\x00\x01",
+	    7, 5, MQTT_MALFORMED },				 /* QoS 3 */
+	{ "\x30\xff\xff\xff\xff\x01", 6, 5, MQTT_MALFORMED },	 /* length of five bytes */
+	{ "\x30\xff\xff\xff\x7f", 5, 5, MQTT_PACKET_TOO_LARGE }, /* from the header */
+	{ "\x32\x06\x00\x01"
+	  "a\x00\x00\x00",
+	    8, 5, MQTT_PROTOCOL_ERROR },			/* id 0 */
+	{ "\x30\x04\x00\x00\x00x", 6, 5, MQTT_PROTOCOL_ERROR }, /* no topic, no alias */
+	{ "\x30\x07\x00\x01"
+	  "a\x03\x23\x00\x00",
+	    9, 5, MQTT_TOPIC_ALIAS_INVALID },
+	{ "\x30\x08\x00\x01"
+	  "a\x04\x01\x01\x01\x01",
+	    10, 5, MQTT_PROTOCOL_ERROR }, /* twice */
+	{ "\x30\x06\x00\x01"
+	  "a\x02\x01\x02",
+	    8, 5, MQTT_PROTOCOL_ERROR }, /* format 2 */
+	{ "\x30\x06\x00\x01"
+	  "a\x02\x24\x01",
+	    8, 5, MQTT_PROTOCOL_ERROR }, /* not in PUBLISH */
+	{ "\x30\x05\x00\x01"
+	  "a\x01\x7f",
+	    7, 5, MQTT_MALFORMED }, /* unknown property */
+	{ "\x30\x07\x00\x01"
+	  "a\x03\x81\x00\x01",
+	    9, 5, MQTT_MALFORMED }, /* a number longer than it needs to be */
+	{ "\x82\x03\x00\x01\x00", 5, 5, MQTT_PROTOCOL_ERROR }, /* no filter */
+	{ "\x82\x06\x00\x01\x00\x01"
+	  "a\x04",
+	    8, 4, MQTT_MALFORMED }, /* 3.1.1 options */
+	{ "\x80\x06\x00\x01\x00\x01"
+	  "a\x00",
+	    8, 4, MQTT_MALFORMED }, /* flags */
+	{ "\x10\x0a\x00\x04MQTX\x04\x02\x00\x00", 12, 4, MQTT_UNSUPPORTED_VERSION },
+	{ "\x10\x0c\x00\x04MQTT\x06\x02\x00\x00\x00\x00", 14, 4, MQTT_UNSUPPORTED_VERSION },
+	{ "\x10\x0c\x00\x04MQTT\x04\x03\x00\x00\x00\x00", 14, 4, MQTT_MALFORMED },
+};
+
 static void
 defects_have_the_reason_of_the_specification(void **state)
 {
-	static const struct {
-		const char *packet;
-		size_t len;
-		uint8_t version, reason;
-	} rows[] = {
-		{ "\x00\x00", 2, 5, MQTT_MALFORMED }, /* type 0 */
-		{ "\x36\x05\x00\x01"
-		  "a\x00\x01",
-		    7, 5, MQTT_MALFORMED },				 /* QoS 3 */
-		{ "\x30\xff\xff\xff\xff\x01", 6, 5, MQTT_MALFORMED },	 /* length of five bytes */
-		{ "\x30\xff\xff\xff\x7f", 5, 5, MQTT_PACKET_TOO_LARGE }, /* from the header */
-		{ "\x32\x06\x00\x01"
-		  "a\x00\x00\x00",
-		    8, 5, MQTT_PROTOCOL_ERROR },			/* id 0 */
-		{ "\x30\x04\x00\x00\x00x", 6, 5, MQTT_PROTOCOL_ERROR }, /* no topic, no alias */
-		{ "\x30\x07\x00\x01"
-		  "a\x03\x23\x00\x00",
-		    9, 5, MQTT_TOPIC_ALIAS_INVALID },
-		{ "\x30\x08\x00\x01"
-		  "a\x04\x01\x01\x01\x01",
-		    10, 5, MQTT_PROTOCOL_ERROR }, /* twice */
-		{ "\x30\x06\x00\x01"
-		  "a\x02\x01\x02",
-		    8, 5, MQTT_PROTOCOL_ERROR }, /* format 2 */
-		{ "\x30\x06\x00\x01"
-		  "a\x02\x24\x01",
-		    8, 5, MQTT_PROTOCOL_ERROR }, /* not in PUBLISH */
-		{ "\x30\x05\x00\x01"
-		  "a\x01\x7f",
-		    7, 5, MQTT_MALFORMED },			       /* unknown property */
-		{ "\x82\x03\x00\x01\x00", 5, 5, MQTT_PROTOCOL_ERROR }, /* no filter */
-		{ "\x82\x06\x00\x01\x00\x01"
-		  "a\x04",
-		    8, 4, MQTT_MALFORMED }, /* 3.1.1 options */
-		{ "\x80\x06\x00\x01\x00\x01"
-		  "a\x00",
-		    8, 4, MQTT_MALFORMED }, /* flags */
-		{ "\x10\x0a\x00\x04MQTX\x04\x02\x00\x00", 12, 4, MQTT_UNSUPPORTED_VERSION },
-		{ "\x10\x0c\x00\x04MQTT\x06\x02\x00\x00\x00\x00", 14, 4, MQTT_UNSUPPORTED_VERSION },
-		{ "\x10\x0c\x00\x04MQTT\x04\x03\x00\x00\x00\x00", 14, 4, MQTT_MALFORMED },
-	};
 	struct mqtt_defect defect;
 	struct mqtt_header header;
 	struct any any;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct bytes in = bytes_of(rows[i].packet, rows[i].len);
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		struct bytes in = bytes_of(refused[i].packet, refused[i].len);
 
 		defect.reason = 0;
 		if (mqtt_header_decode(in, 1000, &header, &defect) == MQTT_OK)
 			assert_false(
 			    decode(bytes_of(in.data + header.head_bytes, header.rest_bytes),
-				&header, rows[i].version, &any, &defect));
-		assert_int_equal(defect.reason, rows[i].reason);
+				&header, refused[i].version, &any, &defect));
+		assert_int_equal(defect.reason, refused[i].reason);
 		assert_non_null(defect.text);
 	}
 }
