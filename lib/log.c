@@ -207,7 +207,7 @@ log_emit(const struct log_line *what)
 		return;
 }
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 emit_text(enum log_level level, const char *component, const char *format, va_list ap)
 {
 	char text[TEXT_BYTES_MAX];
