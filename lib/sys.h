@@ -21,6 +21,7 @@ struct sys {
 	    int fd, struct sockaddr *address, socklen_t *len); /* non-blocking, close-on-exec */
 	ssize_t (*recv)(int fd, void *out, size_t len);	       /* never waits */
 	ssize_t (*writev)(int fd, const struct iovec *parts, int count); /* never raises SIGPIPE */
+	int (*shutdown)(int fd, int how);
 	int (*close)(int fd);
 
 	int (*open)(const char *path, int flags, mode_t mode);

@@ -16,9 +16,11 @@ const struct broker_config broker_defaults = {
 	.packet_bytes_max = 262144 + 65535 + 8192,
 	.clients_max = 20000,
 	.queued_messages_max = 10000,
+	.queued_bytes_max = 64 << 20,
 	.out_bytes_max = 1048576,
 	.session_expiry_s_max = UINT32_MAX,
 	.connect_timeout_ms = 10000,
+	.packet_timeout_ms = 60000,
 	.receive_maximum = 100,
 	.topic_alias_maximum = 100,
 	.inflight_maximum = 1000,
@@ -169,6 +171,10 @@ client_input(void *arg, struct bytes in)
 			bytes_of(rest.data + header.head_bytes, header.rest_bytes)))
 			break;
 	}
+	if (used == in.len || !conn_is_reading(client->conn))
+		client->packet_since_us = 0;
+	else if (used > 0 || client->packet_since_us == 0)
+		client->packet_since_us = client->last_input_us;
 	return conn_is_ending(client->conn) ? in.len : used;
 }
 
@@ -209,13 +215,22 @@ client_ended(void *arg, const char *reason)
 		TAILQ_REMOVE(&broker->paused, client, pause_link);
 	TAILQ_REMOVE(&broker->clients, client, link);
 	broker->metrics.clients--;
-	for (size_t i = 0; client->aliases != NULL && i < broker->config.topic_alias_maximum; i++)
-		free((void *)client->aliases[i].data);
-	free(client->aliases);
+	alias_clear(client);
 	loop_free_later(broker->loop, client);
 }
 
-static const struct conn_events client_events = { .input = client_input, .ended = client_ended };
+static void
+client_drained(void *arg)
+{
+	struct client *client = arg;
+
+	if (client->session != NULL && client->session->next_to_send != NULL)
+		session_pump(client->session);
+}
+
+static const struct conn_events client_events = {
+	.input = client_input, .ended = client_ended, .drained = client_drained
+};
 
 void
 broker_accept(struct broker *broker, int fd, const char *peer)
@@ -231,7 +246,7 @@ broker_accept(struct broker *broker, int fd, const char *peer)
 	}
 	client = xcalloc(1, sizeof(*client));
 	client->broker = broker;
-	client->last_input_us = loop_now_us(broker->loop);
+	client->accepted_us = client->last_input_us = loop_now_us(broker->loop);
 	(void)snprintf(client->peer, sizeof(client->peer), "%s", peer);
 	client->conn = conn_new(broker->group, fd, &client_events, client);
 	TAILQ_INSERT_TAIL(&broker->clients, client, link);
@@ -240,17 +255,21 @@ broker_accept(struct broker *broker, int fd, const char *peer)
 }
 
 /* Silence that is too long: one and a half keep-alives (MQTT 5.0 §3.1.2.10), or the time that a
- * CONNECT may take. A client that we do not read cannot be blamed. */
+ * CONNECT or any other packet may take. A client that we do not read cannot be blamed. */
 static void
 check_silence(struct client *client, int64_t now_us)
 {
+	const struct broker_config *config = &client->broker->config;
 	int64_t silent_us = now_us - client->last_input_us;
-	int64_t connect_us = (int64_t)client->broker->config.connect_timeout_ms * 1000;
 
 	if (client->paused || client->window_closed)
 		client->last_input_us = now_us;
-	else if (client->session == NULL && silent_us > connect_us)
+	else if (client->session == NULL &&
+		 now_us - client->accepted_us > (int64_t)config->connect_timeout_ms * 1000)
 		conn_end(client->conn, false, "no CONNECT in time");
+	else if (client->packet_since_us != 0 &&
+		 now_us - client->packet_since_us > (int64_t)config->packet_timeout_ms * 1000)
+		broker_client_end(client, MQTT_KEEP_ALIVE_TIMEOUT, "a packet that does not end");
 	else if (client->keep_alive_s > 0 && silent_us > (int64_t)client->keep_alive_s * US * 3 / 2)
 		broker_client_end(client, MQTT_KEEP_ALIVE_TIMEOUT, "keep-alive timeout");
 }
@@ -287,6 +306,7 @@ broker_new(struct loop *loop, const struct broker_config *config, const struct b
 	TAILQ_INIT(&broker->paused);
 	TAILQ_INIT(&broker->away);
 	TAILQ_INIT(&broker->spare_routes);
+	TAILQ_INIT(&broker->all_retained);
 	timer_init(&broker->sweep, loop, sweep, broker);
 	timer_set(&broker->sweep, SWEEP_US);
 	return broker;

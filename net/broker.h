@@ -49,7 +49,8 @@ struct broker_hooks {
 	 * NULL; who holds it (ack_hold) delays the acknowledgement. */
 	enum broker_flow (*published)(void *arg, const struct message *message, struct ack *ack);
 	/* Makes writes durable and then calls `done` (NULL: nobody waits) on the loop; done calls
-	 * come in the order of the persist calls. `status` 0, or -1 where it failed. */
+	 * come in the order of the persist calls, also where there are no writes and only that
+	 * order counts. `status` 0, or -1 where it failed. */
 	void (*persist)(void *arg, const struct writes *writes,
 	    void (*done)(void *done_arg, int status), void *done_arg);
 	/* A session got or lost its connection. */
@@ -63,11 +64,13 @@ struct broker_hooks {
 struct broker_config {
 	uint32_t packet_bytes_max;
 	uint32_t clients_max;
-	uint32_t queued_messages_max; /* for each session that is away or slow */
+	uint32_t queued_messages_max; /* for each session; beyond, new ones are dropped */
+	uint64_t queued_bytes_max;    /* the same, of payloads */
 	uint32_t out_bytes_max;	      /* of one client's output; beyond, QoS 0 is dropped */
 	uint32_t session_expiry_s_max;
 	uint32_t connect_timeout_ms;
-	uint16_t receive_maximum; /* QoS 1 and 2 that a client may have on their way to us */
+	uint32_t packet_timeout_ms; /* from a packet's first byte to its last */
+	uint16_t receive_maximum;   /* QoS 1 and 2 that a client may have on their way to us */
 	uint16_t topic_alias_maximum;
 	uint16_t inflight_maximum; /* QoS 1 and 2 on their way to a client, at most */
 	uint16_t keep_alive_s_max; /* 0: no limit */

@@ -109,15 +109,20 @@ check(struct client *client, const struct mqtt_connect *connect, const char **te
 static void
 take_over(struct session *session)
 {
+	struct broker *broker = session->broker;
 	struct client *old = session->client;
 
 	if (old == NULL)
 		return;
 	broker_client_end(old, MQTT_SESSION_TAKEN_OVER, "another connection took the session over");
+	if (broker->hooks.presence != NULL)
+		broker->hooks.presence(broker->hooks.arg, session->link.key, false, "taken over");
+	if (!old->keep_will)
+		will_clear(session);
 	old->session = NULL;
 	session_detach(session);
 	/* With clean start or without a delay the will of the old connection is due now. */
-	if (old->keep_will && session->will.waits && session->will.delay_s == 0)
+	if (session->will.waits && session->will.delay_s == 0)
 		will_publish(session);
 }
 
@@ -180,6 +185,10 @@ take_limits(struct client *client, const struct mqtt_connect *connect)
 	client->packet_bytes_max = mqtt_props_has(props, MQTT_MAXIMUM_PACKET_SIZE)
 				       ? props->maximum_packet_size
 				       : UINT32_MAX;
+	if (mqtt_props_has(props, MQTT_TOPIC_ALIAS_MAXIMUM))
+		client->alias_maximum = props->topic_alias_maximum < config->topic_alias_maximum
+					    ? props->topic_alias_maximum
+					    : config->topic_alias_maximum;
 	client->problem_info =
 	    !mqtt_props_has(props, MQTT_REQUEST_PROBLEM_INFO) || props->request_problem_info != 0;
 	client->keep_alive_s = connect->keep_alive_s;
@@ -218,10 +227,11 @@ greet(void *arg, int status)
 {
 	struct greeting *greeting = arg;
 	struct session *session = greeting->session;
-	struct client *client = session->dead ? NULL : session_client(session);
+	struct client *client = session->dead ? NULL : session->client;
 	struct mqtt_connack connack = { .session_present = greeting->session_present };
 
-	if (client != NULL && session->connection == greeting->connection) {
+	if (client != NULL && session->connection == greeting->connection &&
+	    !conn_is_ending(client->conn)) {
 		if (status < 0) {
 			refuse(client, MQTT_SERVER_UNAVAILABLE, "the session could not be stored");
 		} else {

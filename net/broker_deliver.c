@@ -46,6 +46,7 @@ delivery_queue(struct session *session, struct delivery *delivery)
 {
 	TAILQ_INSERT_TAIL(&session->outbound, delivery, link);
 	session->queued++;
+	session->queued_bytes += delivery->kept->payload.len;
 	if (session->next_to_send == NULL)
 		session->next_to_send = delivery;
 }
@@ -62,6 +63,7 @@ delivery_done(struct session *session, struct delivery *delivery)
 		session->inflight--;
 	TAILQ_REMOVE(&session->outbound, delivery, link);
 	session->queued--;
+	session->queued_bytes -= delivery->kept->payload.len;
 	if (delivery->durable) {
 		persist_delivery_gone(&writes, session, delivery);
 		broker_persist(session->broker, &writes, NULL, NULL);
@@ -90,7 +92,7 @@ send_delivery(struct client *client, struct delivery *delivery)
 {
 	struct broker *broker = client->broker;
 	struct kept *kept = delivery->kept;
-	const struct mqtt_outgoing publish = { .dup = delivery->sent_before,
+	struct mqtt_outgoing publish = { .dup = delivery->sent_before,
 		.retain = delivery->retain,
 		.qos = delivery->qos,
 		.version = client->version,
@@ -102,11 +104,14 @@ send_delivery(struct client *client, struct delivery *delivery)
 		.topic = kept->topic,
 		.forward = kept->properties,
 		.payload_len = kept->payload.len };
-	size_t size = mqtt_publish_size(&publish);
+	size_t size;
 
+	alias_use(client, &publish);
+	size = mqtt_publish_size(&publish);
 	if (size > client->packet_bytes_max)
 		return false;
 	(void)mqtt_publish_encode(conn_out(client->conn), &publish);
+	alias_sent(client, &publish);
 	append_payload(client->conn, kept);
 	delivery->sent_before = true;
 	broker->metrics.messages_out++;
@@ -129,7 +134,7 @@ has_room(const struct session *session, const struct client *client)
 {
 	const struct delivery *oldest = TAILQ_FIRST(&session->outbound);
 
-	return session->inflight < client->receive_maximum &&
+	return session->inflight < client->receive_maximum && !client_is_slow(client) &&
 	       session->next_to_send->number - oldest->number < PACKET_IDS;
 }
 
@@ -264,6 +269,7 @@ on_pubrel(struct client *client, const struct mqtt_ack *ack)
 	if (known) {
 		session_set_bit(&session->received, ack->packet_id, false);
 		session_set_bit(&session->processed, ack->packet_id, false);
+		client_free_quota(client);
 		if (session->durable) {
 			persist_received(&writes, session, ack->packet_id, false);
 			broker_persist(client->broker, &writes, NULL, NULL);

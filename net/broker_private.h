@@ -110,9 +110,12 @@ struct session {
 	struct delivery *next_to_send; /* the first that waits; NULL: none */
 	uint32_t queued;
 	uint32_t inflight;
+	uint64_t queued_bytes; /* of payloads */
 	uint64_t last_number;
 	uint8_t *received;  /* bits of packet ids of QoS 2 from the client; NULL: none yet */
 	uint8_t *processed; /* of those, which have been answered with PUBREC */
+	TAILQ_HEAD(, inbound) taken; /* QoS 2 messages that are not answered yet */
+	uint32_t routes_waiting;     /* messages of this client that wait for the store */
 	struct will will;
 	uint32_t match_slot; /* in the route that is being made */
 	uint64_t match_serial;
@@ -137,8 +140,13 @@ struct client {
 	uint16_t receive_maximum; /* what it takes of ours at a time */
 	uint32_t packet_bytes_max;
 	uint32_t unacknowledged; /* QoS 1 and 2 of its own that have no answer yet */
+	uint32_t quota_used;	 /* the same, but QoS 2 counts until its PUBCOMP (§4.9) */
+	int64_t accepted_us;
 	int64_t last_input_us;
-	struct bytes *aliases; /* by topic alias; heap copies */
+	int64_t packet_since_us; /* began to come in and is not complete; 0: none */
+	struct bytes *aliases;	 /* the client's, by number; heap copies */
+	struct hash_map aliased; /* topics that have an alias of ours */
+	uint16_t alias_maximum;	 /* of ours that it takes */
 	char peer[64];
 };
 
@@ -170,6 +178,7 @@ struct route {
 };
 
 struct retained {
+	TAILQ_ENTRY(retained) link;
 	struct kept *kept;
 	uint8_t qos;
 };
@@ -188,6 +197,8 @@ struct broker {
 	struct hash_map shares;
 	struct trie subscriptions; /* values: tagged pointers, see target_tag */
 	struct trie retained;	   /* values: struct retained */
+	TAILQ_HEAD(, retained) all_retained;
+	uint64_t routes_waiting; /* for the store */
 	struct timer sweep;
 	uint64_t match_serial;
 	uint64_t unique; /* for assigned client ids */
@@ -197,11 +208,30 @@ struct broker {
 	struct buf image; /* an encoded PUBLISH that several subscribers share */
 };
 
+/* The client to which packets can be sent: behind its CONNACK, before its end. */
 static inline struct client *
 session_client(const struct session *session)
 {
-	return session->client != NULL && !conn_is_ending(session->client->conn) ? session->client
-										 : NULL;
+	struct client *client = session->client;
+
+	return client != NULL && client->state == CLIENT_CONNECTED && !conn_is_ending(client->conn)
+		   ? client
+		   : NULL;
+}
+
+/* A resumed session's client may release what was not counted on this connection. */
+static inline void
+client_free_quota(struct client *client)
+{
+	if (client->quota_used > 0)
+		client->quota_used--;
+}
+
+/* It has more to read than it should: it gets no more for now. */
+static inline bool
+client_is_slow(const struct client *client)
+{
+	return conn_pending(client->conn) > client->broker->config.out_bytes_max;
 }
 
 /* broker.c */
@@ -234,8 +264,17 @@ void session_sweep(struct broker *broker);    /* the same for all that are away 
 struct subscription *session_subscribe(
     struct session *session, const struct mqtt_filter *filter, uint32_t id, bool *is_new);
 bool session_unsubscribe(struct session *session, struct bytes filter);
+/* False, counted and logged: the session has as much waiting as it may have. */
+bool session_has_queue_room(struct session *session, size_t payload_bytes);
 bool session_bit(uint8_t *const *bits, uint16_t packet_id);
 void session_set_bit(uint8_t **bits, uint16_t packet_id, bool on);
+
+/* broker_alias.c */
+bool alias_resolve(struct client *client, struct mqtt_publish *publish); /* false: it is unknown */
+/* Before encoding: puts the topic's alias in, and takes the topic out where the client knows it. */
+void alias_use(struct client *client, struct mqtt_outgoing *publish);
+void alias_sent(struct client *client, const struct mqtt_outgoing *publish); /* it was queued */
+void alias_clear(struct client *client);
 
 /* broker_kept.c */
 struct kept *kept_new(struct broker *broker, const struct message *message);

@@ -11,6 +11,7 @@
 /* A QoS 1 or 2 message of a client that has no answer yet. */
 struct inbound {
 	struct ack ack;
+	TAILQ_ENTRY(inbound) link; /* in session->taken; QoS 2 only */
 	struct session *session;
 	uint64_t connection; /* the one it came by; another one gets no answer to it */
 	uint16_t packet_id;
@@ -22,6 +23,7 @@ struct inbound {
 struct waiting_route {
 	struct route *route;
 	struct ack *ack;
+	struct session *publisher; /* NULL: the host itself, or it is gone */
 };
 
 static void
@@ -33,11 +35,15 @@ answer(struct inbound *inbound)
 	const struct mqtt_ack ack = { .packet_id = inbound->packet_id,
 		.reason = inbound->ack.code };
 
-	if (inbound->qos == 2)
+	if (inbound->qos == 2) {
+		TAILQ_REMOVE(&session->taken, inbound, link);
 		session_set_bit(inbound->ack.code == 0 ? &session->processed : &session->received,
 		    inbound->packet_id, inbound->ack.code == 0);
+	}
 	if (client != NULL && session->connection == inbound->connection) {
 		client->unacknowledged--;
+		if (inbound->qos == 1 || inbound->ack.code != 0)
+			client_free_quota(client);
 		/* 3.1.1 has no way to say no: the sender shall send it again (after reconnecting).
 		 */
 		if (client->version < MQTT_VERSION_5 && inbound->ack.code != 0) {
@@ -90,7 +96,10 @@ inbound_new(struct client *client, const struct mqtt_publish *publish)
 	inbound->connection = client->session->connection;
 	inbound->packet_id = publish->packet_id;
 	inbound->qos = publish->qos;
+	if (publish->qos == 2)
+		TAILQ_INSERT_TAIL(&client->session->taken, inbound, link);
 	client->unacknowledged++;
+	client->quota_used++;
 	return inbound;
 }
 
@@ -98,62 +107,55 @@ static void
 route_durable(void *arg, int status)
 {
 	struct waiting_route *waiting = arg;
+	struct broker *broker = waiting->route->broker;
 
 	if (status == 0)
 		broker_deliver(waiting->route);
 	else
 		route_drop(waiting->route);
 	ack_release(waiting->ack, status == 0 ? MQTT_SUCCESS : MQTT_QUOTA_EXCEEDED);
+	broker->routes_waiting--;
+	if (waiting->publisher != NULL)
+		waiting->publisher->routes_waiting--;
+	session_unref(waiting->publisher);
 	free(waiting);
+}
+
+static void
+deliver_when_durable(
+    struct route *route, const struct writes *writes, struct ack *ack, struct session *publisher)
+{
+	struct waiting_route *waiting = xmalloc(sizeof(*waiting));
+	struct broker *broker = route->broker;
+
+	route_keep(route);
+	*waiting = (struct waiting_route){ route, ack_hold(ack), publisher };
+	broker->routes_waiting++;
+	if (publisher != NULL)
+		session_ref(publisher)->routes_waiting++;
+	broker_persist(broker, writes, route_durable, waiting);
 }
 
 enum broker_flow
 broker_publish(struct broker *broker, const struct message *message, struct ack *ack)
 {
 	enum broker_flow flow = BROKER_GO_ON;
+	struct session *publisher = NULL;
 	struct writes writes = { 0 };
 	struct route *route;
 
 	if (broker->hooks.published != NULL)
 		flow = broker->hooks.published(broker->hooks.arg, message, ack);
 	route = broker_route(broker, message, &writes);
-	if (writes.count == 0) {
+	if ((writes.count > 0 || broker->routes_waiting > 0) && message->publisher.len > 0)
+		publisher = session_find(broker, message->publisher);
+	/* Nothing overtakes what its publisher sent before it. */
+	if (writes.count == 0 && (publisher == NULL || publisher->routes_waiting == 0))
 		broker_deliver(route);
-	} else {
-		struct waiting_route *waiting = xmalloc(sizeof(*waiting));
-
-		route_keep(route);
-		*waiting = (struct waiting_route){ route, ack_hold(ack) };
-		broker_persist(broker, &writes, route_durable, waiting);
-		writes_clear(&writes);
-	}
+	else
+		deliver_when_durable(route, &writes, ack, publisher);
+	writes_clear(&writes);
 	return flow;
-}
-
-/* Replaces the topic of a PUBLISH by what its alias stands for, or remembers a new one. */
-static bool
-resolve_alias(struct client *client, struct mqtt_publish *publish)
-{
-	uint16_t alias = publish->props.topic_alias;
-	struct bytes *slot;
-
-	if (alias == 0)
-		return true;
-	if (alias > client->broker->config.topic_alias_maximum)
-		return false;
-	if (client->aliases == NULL)
-		client->aliases =
-		    xcalloc(client->broker->config.topic_alias_maximum, sizeof(*client->aliases));
-	slot = &client->aliases[alias - 1];
-	if (publish->topic.len == 0) {
-		publish->topic = *slot;
-		return slot->len > 0;
-	}
-	free((void *)slot->data);
-	*slot =
-	    bytes_of(memcpy(xmalloc(publish->topic.len), publish->topic.data, publish->topic.len),
-		publish->topic.len);
-	return true;
 }
 
 static void
@@ -173,6 +175,22 @@ refuse(struct client *client, const struct mqtt_publish *publish, uint8_t reason
 	}
 }
 
+/* What an earlier connection sent and this one sends again is answered on this one. */
+static void
+adopt(struct client *client, uint16_t packet_id)
+{
+	struct session *session = client->session;
+	struct inbound *inbound;
+
+	TAILQ_FOREACH (inbound, &session->taken, link) {
+		if (inbound->packet_id != packet_id || inbound->connection == session->connection)
+			continue;
+		inbound->connection = session->connection;
+		client->unacknowledged++;
+		client->quota_used++;
+	}
+}
+
 /* A QoS 2 message that is here already is not taken again (MQTT 5.0 §4.3.3). */
 static bool
 is_repeated(struct client *client, const struct mqtt_publish *publish)
@@ -185,6 +203,8 @@ is_repeated(struct client *client, const struct mqtt_publish *publish)
 	if (session_bit(&session->processed, publish->packet_id)) {
 		mqtt_ack_encode(conn_out(client->conn), MQTT_PUBREC, client->version, &ack);
 		conn_wrote(client->conn);
+	} else {
+		adopt(client, publish->packet_id);
 	}
 	return true;
 }
@@ -239,7 +259,7 @@ decode(struct client *client, const struct mqtt_header *header, struct bytes res
 		broker_client_end(client, defect.reason, defect.text);
 		return false;
 	}
-	if (!resolve_alias(client, publish)) {
+	if (!alias_resolve(client, publish)) {
 		broker_client_end(client, MQTT_TOPIC_ALIAS_INVALID, "the topic alias is not known");
 		return false;
 	}
@@ -278,7 +298,7 @@ broker_on_publish(struct client *client, const struct mqtt_header *header, struc
 	if (is_repeated(client, &publish))
 		return true;
 	if (publish.qos > 0 && client->version >= MQTT_VERSION_5 &&
-	    client->unacknowledged >= broker->config.receive_maximum) {
+	    client->quota_used >= broker->config.receive_maximum) {
 		broker_client_end(client, MQTT_RECEIVE_MAXIMUM_EXCEEDED,
 		    "more QoS 1 and 2 messages on their way than the receive maximum");
 		return false;

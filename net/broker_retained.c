@@ -10,6 +10,7 @@ static void
 remove_retained(struct broker *broker, struct retained *retained)
 {
 	(void)trie_remove(&broker->retained, retained->kept->topic, retained);
+	TAILQ_REMOVE(&broker->all_retained, retained, link);
 	kept_unref(retained->kept);
 	free(retained);
 	broker->metrics.retained--;
@@ -28,6 +29,7 @@ retained_set(struct broker *broker, const struct message *message, struct kept *
 	retained->kept = kept_ref(kept);
 	retained->qos = message->qos;
 	trie_add(&broker->retained, kept->topic, retained);
+	TAILQ_INSERT_TAIL(&broker->all_retained, retained, link);
 	broker->metrics.retained++;
 }
 
@@ -40,7 +42,7 @@ static void
 send_live(struct client *client, const struct subscription *subscription, struct kept *kept)
 {
 	struct broker *broker = client->broker;
-	const struct mqtt_outgoing publish = { .retain = true,
+	struct mqtt_outgoing publish = { .retain = true,
 		.version = client->version,
 		.has_expiry = kept->has_expiry,
 		.expiry_s = kept_expiry_s(kept, broker),
@@ -50,9 +52,11 @@ send_live(struct client *client, const struct subscription *subscription, struct
 		.forward = kept->properties,
 		.payload_len = kept->payload.len };
 
+	alias_use(client, &publish);
 	if (mqtt_publish_size(&publish) > client->packet_bytes_max)
 		return;
 	(void)mqtt_publish_encode(conn_out(client->conn), &publish);
+	alias_sent(client, &publish);
 	buf_append_bytes(conn_out(client->conn), kept->payload);
 	conn_wrote(client->conn);
 	broker->metrics.messages_out++;
@@ -76,10 +80,8 @@ send_one(void *arg, void *value)
 		send_live(client, subscription, retained->kept);
 		return;
 	}
-	if (session->queued >= session->broker->config.queued_messages_max) {
-		session->broker->metrics.dropped_queue_full++;
+	if (!session_has_queue_room(session, retained->kept->payload.len))
 		return;
-	}
 	delivery = delivery_new(session, retained->kept, &target, &subscription->id);
 	if (session->durable) {
 		delivery->durable = true;
@@ -104,27 +106,10 @@ retained_send(struct subscription *subscription, bool is_new)
 	session_pump(session);
 }
 
-static void
-collect(void *arg, void *value)
-{
-	buf_append(arg, &value, sizeof(value));
-}
-
 void
 retained_clear(struct broker *broker)
 {
-	struct buf all = { 0 };
-
-	trie_select(&broker->retained, bytes_of_string("#"), collect, &all);
-	trie_select(&broker->retained, bytes_of_string("$SYS/#"), collect, &all);
-	trie_select(&broker->retained, bytes_of_string("$aws/#"), collect, &all);
-	for (size_t at = 0; at < all.len; at += sizeof(void *)) {
-		struct retained *retained;
-
-		memcpy(&retained, all.data + at, sizeof(retained));
-		kept_unref(retained->kept);
-		free(retained);
-	}
-	buf_clear(&all);
+	while (!TAILQ_EMPTY(&broker->all_retained))
+		remove_retained(broker, TAILQ_FIRST(&broker->all_retained));
 	trie_clear(&broker->retained);
 }

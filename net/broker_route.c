@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/log.h"
 #include "net/broker_private.h"
 
 enum { GROW = 16, IDS_MAX = 255, BY_REFERENCE_BYTES = 4096 };
@@ -73,8 +72,6 @@ add_target(struct route *route, struct session *session)
 		route->targets =
 		    xrealloc(route->targets, route->target_cap * sizeof(*route->targets));
 	}
-	session->match_serial = route->broker->match_serial;
-	session->match_slot = (uint32_t)route->target_count;
 	target = &route->targets[route->target_count++];
 	*target =
 	    (struct target){ .session = session_ref(session), .ids_at = (uint32_t)route->id_count };
@@ -104,22 +101,11 @@ add_id(struct route *route, struct target *target, uint32_t id)
 }
 
 static void
-match_subscription(struct route *route, const struct subscription *subscription)
+apply(struct route *route, struct target *target, const struct subscription *subscription)
 {
 	const struct message *message = &route->message;
-	struct session *session = subscription->session;
 	uint8_t qos = subscription->qos < message->qos ? subscription->qos : message->qos;
-	struct target *target;
 
-	if (subscription->no_local && message->publisher.len > 0 &&
-	    bytes_equal(session->link.key, message->publisher))
-		return;
-	if (session->match_serial == route->broker->match_serial)
-		target = &route->targets[session->match_slot];
-	else if (qos == 0 && session->client == NULL)
-		return;
-	else
-		target = add_target(route, session);
 	if (qos > target->qos)
 		target->qos = qos;
 	target->retain |= subscription->retain_as_published && message->retain;
@@ -127,25 +113,64 @@ match_subscription(struct route *route, const struct subscription *subscription)
 		add_id(route, target, subscription->id);
 }
 
-/* The next member in turn that has a connection; where none has, the next that will come back. */
+static void
+match_subscription(struct route *route, const struct subscription *subscription)
+{
+	const struct message *message = &route->message;
+	struct session *session = subscription->session;
+
+	if (subscription->no_local && message->publisher.len > 0 &&
+	    bytes_equal(session->link.key, message->publisher))
+		return;
+	if (session->match_serial == route->broker->match_serial) {
+		apply(route, &route->targets[session->match_slot], subscription);
+		return;
+	}
+	if ((subscription->qos == 0 || message->qos == 0) && session->client == NULL)
+		return;
+	session->match_serial = route->broker->match_serial;
+	session->match_slot = (uint32_t)route->target_count;
+	apply(route, add_target(route, session), subscription);
+}
+
+/* How well a member of a share group can take a message now. */
+enum fitness { FIT_NOT, FIT_LATER, FIT_BUSY, FIT_NOW };
+
+static enum fitness
+member_fitness(const struct subscription *member)
+{
+	const struct session *session = member->session;
+	const struct client *client = session_client(session);
+
+	if (client == NULL)
+		return session->durable && member->qos > 0 ? FIT_LATER : FIT_NOT;
+	if (client_is_slow(client) || session->inflight >= client->receive_maximum)
+		return FIT_BUSY;
+	return FIT_NOW;
+}
+
+/* The fittest member in turn. A session that takes the message by another subscription too gets
+ * it twice (MQTT 5.0 §4.8.2). */
 static void
 match_share(struct route *route, struct share *share)
 {
 	struct subscription *member, *chosen = NULL;
+	enum fitness best = FIT_NOT, fitness;
 
 	TAILQ_FOREACH (member, &share->members, share_link) {
-		if (session_client(member->session) != NULL) {
+		fitness = member_fitness(member);
+		if (fitness > best) {
+			best = fitness;
 			chosen = member;
-			break;
 		}
-		if (chosen == NULL && member->session->durable)
-			chosen = member;
+		if (best == FIT_NOW)
+			break;
 	}
 	if (chosen == NULL)
 		return;
 	TAILQ_REMOVE(&share->members, chosen, share_link);
 	TAILQ_INSERT_TAIL(&share->members, chosen, share_link);
-	match_subscription(route, chosen);
+	apply(route, add_target(route, chosen->session), chosen);
 }
 
 static void
@@ -181,15 +206,9 @@ static void
 prepare(struct route *route, struct target *target, struct writes *durable)
 {
 	struct session *session = target->session;
-	struct broker *broker = route->broker;
 
-	if (session->queued >= broker->config.queued_messages_max) {
-		if (broker->metrics.dropped_queue_full++ % 1000 == 0)
-			log_warn("gateway",
-			    "the queue of session %s is full (%u messages): new ones are dropped",
-			    session->id, session->queued);
+	if (!session_has_queue_room(session, route->message.payload.len))
 		return;
-	}
 	target->delivery =
 	    delivery_new(session, route_kept(route), target, route->ids + target->ids_at);
 	if (session->durable) {
@@ -215,18 +234,13 @@ broker_route(struct broker *broker, const struct message *message, struct writes
 	return route;
 }
 
-static bool
-is_slow(const struct client *client)
-{
-	return conn_pending(client->conn) > client->broker->config.out_bytes_max;
-}
-
-static void
-encode_live(struct route *route, const struct target *target, uint8_t version, struct buf *out)
+static struct mqtt_outgoing
+outgoing(const struct route *route, const struct target *target, const struct client *client)
 {
 	const struct message *message = &route->message;
-	const struct mqtt_outgoing publish = { .retain = target->retain,
-		.version = version,
+
+	return (struct mqtt_outgoing){ .retain = target->retain,
+		.version = client->version,
 		.has_expiry = message->has_expiry,
 		.expiry_s = message->expiry_s,
 		.subscription_ids = route->ids + target->ids_at,
@@ -234,8 +248,6 @@ encode_live(struct route *route, const struct target *target, uint8_t version, s
 		.topic = message->topic,
 		.forward = message->properties,
 		.payload_len = message->payload.len };
-
-	(void)mqtt_publish_encode(out, &publish);
 }
 
 /* Subscribers that get the very same packet share one encoded image. */
@@ -245,42 +257,79 @@ struct image {
 	bool retain;
 };
 
+static bool
+append_shared(
+    struct route *route, const struct target *target, struct client *client, struct image *image)
+{
+	struct buf *shared = &route->broker->image;
+	bool v5 = client->version >= MQTT_VERSION_5;
+
+	if (!image->made || image->v5 != v5 || image->retain != target->retain) {
+		struct mqtt_outgoing publish = outgoing(route, target, client);
+
+		buf_reset(shared);
+		(void)mqtt_publish_encode(shared, &publish);
+		*image = (struct image){ true, v5, target->retain };
+	}
+	if (shared->len + route->message.payload.len > client->packet_bytes_max)
+		return false;
+	buf_append_bytes(conn_out(client->conn), buf_bytes(shared));
+	return true;
+}
+
+static bool
+append_own(struct route *route, const struct target *target, struct client *client)
+{
+	struct mqtt_outgoing publish = outgoing(route, target, client);
+
+	alias_use(client, &publish);
+	if (mqtt_publish_size(&publish) > client->packet_bytes_max)
+		return false;
+	(void)mqtt_publish_encode(conn_out(client->conn), &publish);
+	alias_sent(client, &publish);
+	return true;
+}
+
+static void
+append_payload(struct route *route, struct client *client)
+{
+	struct kept *kept;
+
+	if (route->message.payload.len < BY_REFERENCE_BYTES) {
+		buf_append_bytes(conn_out(client->conn), route->message.payload);
+		conn_wrote(client->conn);
+		return;
+	}
+	kept = route_kept(route);
+	if (kept->payload_blob == NULL)
+		kept->payload_blob = blob_new(kept->payload);
+	conn_write_blob(client->conn, kept->payload_blob);
+}
+
 static void
 deliver_live(struct route *route, const struct target *target, struct image *image)
 {
 	struct client *client = session_client(target->session);
 	struct broker *broker = route->broker;
-	struct buf *shared = &broker->image;
-	bool v5;
+	bool own, taken;
+	size_t before;
 
 	if (client == NULL)
 		return;
-	if (is_slow(client)) {
+	if (client_is_slow(client)) {
 		broker->metrics.dropped_slow++;
 		return;
 	}
-	v5 = client->version >= MQTT_VERSION_5;
-	if (!image->made || image->v5 != v5 || image->retain != target->retain ||
-	    (v5 && target->id_count > 0)) {
-		buf_reset(shared);
-		encode_live(route, target, client->version, shared);
-		*image = (struct image){ !(v5 && target->id_count > 0), v5, target->retain };
-	}
-	if (shared->len + route->message.payload.len > client->packet_bytes_max)
+	before = conn_pending(client->conn);
+	own = client->version >= MQTT_VERSION_5 &&
+	      (target->id_count > 0 || client->alias_maximum > 0);
+	taken =
+	    own ? append_own(route, target, client) : append_shared(route, target, client, image);
+	if (!taken)
 		return;
-	buf_append_bytes(conn_out(client->conn), buf_bytes(shared));
-	if (route->message.payload.len >= BY_REFERENCE_BYTES) {
-		struct kept *kept = route_kept(route);
-
-		if (kept->payload_blob == NULL)
-			kept->payload_blob = blob_new(kept->payload);
-		conn_write_blob(client->conn, kept->payload_blob);
-	} else {
-		buf_append_bytes(conn_out(client->conn), route->message.payload);
-	}
-	conn_wrote(client->conn);
+	append_payload(route, client);
 	broker->metrics.messages_out++;
-	broker->metrics.bytes_out += shared->len + route->message.payload.len;
+	broker->metrics.bytes_out += conn_pending(client->conn) - before;
 }
 
 static void

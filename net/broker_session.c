@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/log.h"
 #include "lib/topic.h"
 #include "net/broker_private.h"
 
@@ -27,6 +28,7 @@ session_new(struct broker *broker, struct bytes client_id)
 	session->broker = broker;
 	session->refs = 1;
 	TAILQ_INIT(&session->outbound);
+	TAILQ_INIT(&session->taken);
 	if (client_id.len > 0)
 		memcpy(session->id, client_id.data, client_id.len);
 	hash_insert(&broker->sessions, &session->link, bytes_of(session->id, client_id.len));
@@ -53,6 +55,22 @@ session_unref(struct session *session)
 	free(session->received);
 	free(session->processed);
 	free(session);
+}
+
+bool
+session_has_queue_room(struct session *session, size_t payload_bytes)
+{
+	struct broker *broker = session->broker;
+	const struct broker_config *config = &broker->config;
+
+	if (session->queued < config->queued_messages_max &&
+	    session->queued_bytes + payload_bytes <= config->queued_bytes_max)
+		return true;
+	if (broker->metrics.dropped_queue_full++ % 1000 == 0)
+		log_warn("gateway",
+		    "the queue of session %s is full (%u messages): new ones are dropped",
+		    session->id, session->queued);
+	return false;
 }
 
 bool
@@ -197,6 +215,7 @@ drop_outbound(struct session *session, struct writes *writes)
 	}
 	session->next_to_send = NULL;
 	session->queued = session->inflight = 0;
+	session->queued_bytes = 0;
 }
 
 static void

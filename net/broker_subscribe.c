@@ -14,7 +14,26 @@ struct answer {
 	enum mqtt_type type;
 	uint16_t packet_id;
 	struct buf codes;
+	struct buf filters; /* of a SUBSCRIBE, as they came: their retained messages follow */
+	struct buf are_new; /* a byte for each filter */
 };
+
+/* The retained messages go behind the SUBACK. */
+static void
+send_retained(struct answer *answer)
+{
+	struct hash_map *subscriptions = &answer->session->subscriptions;
+	struct mqtt_filter filter;
+	size_t at = 0;
+
+	for (size_t i = 0; mqtt_filter_next(buf_bytes(&answer->filters), true, &at, &filter); i++) {
+		struct hash_node *node = hash_find(subscriptions, filter.filter);
+
+		if (node != NULL && answer->codes.data[i] < MQTT_UNSPECIFIED)
+			retained_send(HASH_OWNER(node, struct subscription, link),
+			    answer->are_new.data[i] != 0);
+	}
+}
 
 static void
 send_answer(void *arg, int status)
@@ -29,9 +48,12 @@ send_answer(void *arg, int status)
 	if (client != NULL && answer->session->connection == answer->connection) {
 		mqtt_suback_encode(conn_out(client->conn), answer->type, client->version, &suback);
 		conn_wrote(client->conn);
+		send_retained(answer);
 	}
 	session_unref(answer->session);
 	buf_clear(&answer->codes);
+	buf_clear(&answer->filters);
+	buf_clear(&answer->are_new);
 	free(answer);
 }
 
@@ -70,22 +92,21 @@ check_filter(struct client *client, const struct mqtt_filter *filter)
 	return MQTT_SUCCESS;
 }
 
-/* The retained messages go behind the SUBACK where nothing has to be written, else before it:
- * the specification allows both (MQTT 5.0 §3.8.4). */
 static uint8_t
 subscribe_one(struct client *client, const struct mqtt_filter *filter, uint32_t id,
-    struct writes *writes, struct subscription **subscription, bool *is_new)
+    struct writes *writes, bool *is_new)
 {
 	uint8_t code = check_filter(client, filter);
+	struct subscription *subscription;
 
-	*subscription = NULL;
+	*is_new = false;
 	if (code != MQTT_SUCCESS)
 		return code;
-	*subscription = session_subscribe(client->session, filter, id, is_new);
-	if (*subscription == NULL)
+	subscription = session_subscribe(client->session, filter, id, is_new);
+	if (subscription == NULL)
 		return MQTT_QUOTA_EXCEEDED;
 	if (client->session->durable)
-		persist_subscription(writes, *subscription);
+		persist_subscription(writes, subscription);
 	return filter->qos;
 }
 
@@ -110,7 +131,6 @@ broker_on_subscribe(struct client *client, const struct mqtt_header *header, str
 	struct mqtt_subscribe subscribe;
 	struct mqtt_defect defect;
 	struct writes writes = { 0 };
-	struct subscription *subscription;
 	struct mqtt_filter filter;
 	struct answer *answer;
 	size_t at = 0;
@@ -127,13 +147,13 @@ broker_on_subscribe(struct client *client, const struct mqtt_header *header, str
 	}
 	answer = answer_new(client, MQTT_SUBACK, subscribe.packet_id);
 	while (mqtt_filter_next(subscribe.filters, true, &at, &filter)) {
-		uint8_t code = subscribe_one(client, &filter, subscribe.props.subscription_id,
-		    &writes, &subscription, &is_new);
+		uint8_t code = subscribe_one(
+		    client, &filter, subscribe.props.subscription_id, &writes, &is_new);
 
 		buf_append_u8(&answer->codes, code);
-		if (subscription != NULL)
-			retained_send(subscription, is_new);
+		buf_append_u8(&answer->are_new, is_new);
 	}
+	buf_append_bytes(&answer->filters, subscribe.filters);
 	answer_after(client->broker, answer, &writes);
 	return true;
 }

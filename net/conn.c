@@ -19,6 +19,7 @@ enum {
 	SPARE_BUFFERS = 64,
 	SPARE_BYTES = 65536,
 	FLUSH_US_MAX = 5000000,
+	LINGER_US_MAX = 2000000,
 	REASON_BYTES = 96,
 };
 
@@ -33,11 +34,15 @@ struct conn_group {
 	struct buf scratch;
 	struct buf spare[SPARE_BUFFERS];
 	size_t spares;
+	TAILQ_HEAD(, conn) lingering;
 };
 
-enum conn_state { CONN_OPEN, CONN_FLUSHING, CONN_ENDED };
+/* Lingering: the owner is gone and all output has left, but the peer may still send. To close now
+ * would reset the connection, and the peer would lose what it has not read yet: the reason why. */
+enum conn_state { CONN_OPEN, CONN_FLUSHING, CONN_LINGERING, CONN_ENDED };
 
 struct conn {
+	TAILQ_ENTRY(conn) link; /* in group->lingering */
 	struct conn_group *group;
 	const struct conn_events *events;
 	void *arg;
@@ -58,7 +63,7 @@ struct conn {
 	enum conn_state state;
 	bool reading;
 	bool in_input;
-	struct timer *flush_timer;
+	struct timer *end_timer;
 	char reason[REASON_BYTES];
 };
 
@@ -90,18 +95,8 @@ conn_group_new(struct loop *loop)
 	struct conn_group *group = xcalloc(1, sizeof(*group));
 
 	group->loop = loop;
+	TAILQ_INIT(&group->lingering);
 	return group;
-}
-
-void
-conn_group_free(struct conn_group *group)
-{
-	if (group == NULL)
-		return;
-	for (size_t i = 0; i < group->spares; i++)
-		buf_clear(&group->spare[i]);
-	buf_clear(&group->scratch);
-	free(group);
 }
 
 /* An idle connection owns no buffer: it borrows one from the group while it has output. */
@@ -149,22 +144,81 @@ drop_pieces(struct conn *conn)
 }
 
 static void
-finish_conn(void *arg)
+release(struct conn *conn)
 {
-	struct conn *conn = arg;
-
 	watch_clear(&conn->watch);
-	if (conn->flush_timer != NULL)
-		timer_clear(conn->flush_timer);
-	free(conn->flush_timer);
+	if (conn->end_timer != NULL)
+		timer_clear(conn->end_timer);
+	free(conn->end_timer);
 	task_cancel(&conn->flush_task);
 	conn->transport->finish(conn->transport_state);
 	(void)loop_sys(conn->group->loop)->close(conn->watch.fd);
 	drop_pieces(conn);
 	buf_clear(&conn->rest);
 	return_buffer(conn);
-	conn->events->ended(conn->arg, conn->reason);
 	loop_free_later(conn->group->loop, conn);
+}
+
+static void
+finish_conn(void *arg)
+{
+	struct conn *conn = arg;
+
+	conn->events->ended(conn->arg, conn->reason);
+	release(conn);
+}
+
+static void
+end_linger(void *arg)
+{
+	struct conn *conn = arg;
+
+	conn->state = CONN_ENDED;
+	TAILQ_REMOVE(&conn->group->lingering, conn, link);
+	release(conn);
+}
+
+static void
+set_end_timer(struct conn *conn, void (*fire)(void *arg), int64_t delay_us)
+{
+	if (conn->end_timer == NULL)
+		conn->end_timer = xcalloc(1, sizeof(*conn->end_timer));
+	else
+		timer_clear(conn->end_timer);
+	timer_init(conn->end_timer, conn->group->loop, fire, conn);
+	timer_set(conn->end_timer, delay_us);
+}
+
+static void
+start_linger(void *arg)
+{
+	struct conn *conn = arg;
+	struct conn_group *group = conn->group;
+
+	conn->events->ended(conn->arg, conn->reason);
+	buf_clear(&conn->rest);
+	task_cancel(&conn->flush_task);
+	conn->state = CONN_LINGERING;
+	TAILQ_INSERT_TAIL(&group->lingering, conn, link);
+	if (loop_sys(group->loop)->shutdown(conn->watch.fd, SHUT_WR) < 0) {
+		end_linger(conn);
+		return;
+	}
+	watch_want(&conn->watch, true, false);
+	set_end_timer(conn, end_linger, LINGER_US_MAX);
+}
+
+void
+conn_group_free(struct conn_group *group)
+{
+	if (group == NULL)
+		return;
+	while (!TAILQ_EMPTY(&group->lingering))
+		end_linger(TAILQ_FIRST(&group->lingering));
+	for (size_t i = 0; i < group->spares; i++)
+		buf_clear(&group->spare[i]);
+	buf_clear(&group->scratch);
+	free(group);
 }
 
 static void
@@ -175,6 +229,16 @@ set_reason(struct conn *conn, const char *reason)
 	strncpy(conn->reason, reason, sizeof(conn->reason) - 1);
 }
 
+/* The rest of the end happens when this turn's callbacks are through. */
+static void
+end_by(struct conn *conn, void (*run)(void *arg))
+{
+	watch_want(&conn->watch, false, false);
+	task_cancel(&conn->input_task);
+	task_init(&conn->input_task, run, conn);
+	task_schedule(&conn->input_task, conn->group->loop);
+}
+
 static void
 end_now(struct conn *conn, const char *reason)
 {
@@ -182,10 +246,7 @@ end_now(struct conn *conn, const char *reason)
 		return;
 	set_reason(conn, reason);
 	conn->state = CONN_ENDED;
-	watch_want(&conn->watch, false, false);
-	task_cancel(&conn->input_task);
-	task_init(&conn->input_task, finish_conn, conn);
-	task_schedule(&conn->input_task, conn->group->loop);
+	end_by(conn, finish_conn);
 }
 
 static void
@@ -211,9 +272,7 @@ conn_end(struct conn *conn, bool flush, const char *reason)
 		return;
 	}
 	conn->state = CONN_FLUSHING;
-	conn->flush_timer = xcalloc(1, sizeof(*conn->flush_timer));
-	timer_init(conn->flush_timer, conn->group->loop, flush_timed_out, conn);
-	timer_set(conn->flush_timer, FLUSH_US_MAX);
+	set_end_timer(conn, flush_timed_out, FLUSH_US_MAX);
 	task_cancel(&conn->input_task);
 	task_schedule(&conn->flush_task, conn->group->loop);
 	update_watch(conn, conn->watch.want_write);
@@ -280,7 +339,7 @@ all_left(struct conn *conn)
 	return_buffer(conn);
 	update_watch(conn, false);
 	if (conn->state == CONN_FLUSHING)
-		end_now(conn, conn->reason);
+		end_by(conn, start_linger);
 	else if (conn->events->drained != NULL)
 		conn->events->drained(conn->arg);
 }
@@ -413,11 +472,29 @@ read_conn(struct conn *conn)
 		end_now(conn, strerror(errno));
 }
 
+/* What comes is thrown away, until the peer closes or the timer ends it. */
+static void
+linger(struct conn *conn)
+{
+	struct conn_group *group = conn->group;
+	ssize_t got;
+
+	buf_reset(&group->scratch);
+	got = conn->transport->recv(conn->transport_state, loop_sys(group->loop), conn->watch.fd,
+	    buf_reserve(&group->scratch, READ_BYTES), READ_BYTES);
+	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+		end_linger(conn);
+}
+
 static void
 conn_ready(void *arg, bool readable, bool writable)
 {
 	struct conn *conn = arg;
 
+	if (conn->state == CONN_LINGERING) {
+		linger(conn);
+		return;
+	}
 	if (writable)
 		flush_conn(conn);
 	if (readable && conn->reading && conn->state == CONN_OPEN)

@@ -7,7 +7,8 @@
  * queued by reference to a block that many connections may share.
  *
  * A connection ends in one way: conn_end with a reason. The owner hears `ended` at the end of
- * that turn, once, and the connection is gone after it.
+ * that turn (or when the output has left), once, and the connection is gone for it. Where output
+ * was flushed, the socket lingers a moment more, so that the peer can read it.
  */
 #ifndef NET_CONN_H
 #define NET_CONN_H

@@ -79,6 +79,7 @@ const struct sys sys_posix = {
 	.accept = posix_accept,
 	.recv = posix_recv,
 	.writev = posix_writev,
+	.shutdown = shutdown,
 	.close = close,
 	.open = posix_open,
 	.read = read,
