@@ -199,7 +199,7 @@ options_init(struct options *options)
 {
 	struct err err;
 
-	*options = (struct options){ 0 };
+	*options = (struct options){ .ready_fd = -1 };
 	for (enum option_id id = 0; id < OPTION_COUNT; id++) {
 		if (options_set(options, id, option_table[id].initial, SOURCE_DEFAULT, &err) < 0)
 			abort();

@@ -119,6 +119,9 @@ struct options {
 	size_t secret_count;
 	struct allow_setting allows[ALLOWS_MAX];
 	size_t allow_count;
+	/* The host writes where MQTT listens and a line end to it when it is ready, and closes it;
+	 * -1: nobody waits for that. */
+	int ready_fd;
 	uint32_t allow_kinds; /* bits by enum allow_kind: which are named */
 };
 

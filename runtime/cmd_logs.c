@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ * moonlet logs: the host's last lines, and those to come.
+ */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "net/http_local.h"
+#include "runtime/command.h"
+
+static const char *
+text_of(const cJSON *line, const char *name)
+{
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, name));
+
+	return text != NULL ? text : "";
+}
+
+static const char *
+level_colour(const char *level)
+{
+	const struct command_colours *colours = command_colours();
+
+	if (strcmp(level, "error") == 0)
+		return colours->red;
+	if (strcmp(level, "warn") == 0)
+		return colours->yellow;
+	return strcmp(level, "debug") == 0 ? colours->dim : "";
+}
+
+static int
+print_line(void *arg, const char *text)
+{
+	const struct command_call *call = arg;
+	const struct command_colours *colours = command_colours();
+	cJSON *line = command_value(call, "json") == NULL ? cJSON_Parse(text) : NULL;
+	const char *who;
+
+	if (line == NULL) {
+		puts(text);
+	} else {
+		who = text_of(line, "function");
+		printf("%s%s%s %s%-5s %s%s%s%s%s: %s%s\n", colours->dim, text_of(line, "time"),
+		    colours->plain, level_colour(text_of(line, "level")), text_of(line, "level"),
+		    who[0] != '\0' ? who : text_of(line, "component"),
+		    text_of(line, "invocation")[0] != '\0' ? "[" : "", text_of(line, "invocation"),
+		    text_of(line, "invocation")[0] != '\0' ? "]" : "", "", text_of(line, "message"),
+		    colours->plain);
+	}
+	cJSON_Delete(line);
+	return fflush(stdout) == 0 ? 0 : -1;
+}
+
+int
+cmd_logs(struct command_call *call)
+{
+	const char *lines = command_value(call, "lines");
+	struct command_lines follow = { print_line, call };
+	struct buf target = { 0 };
+	struct err err;
+	int status = command_settle(call, &err);
+
+	buf_append_string(&target, "/v1/logs?lines=");
+	http_local_encode(&target, lines != NULL ? lines : "100");
+	if (command_value(call, "follow") != NULL)
+		buf_append_string(&target, "&follow=1");
+	if (call->count > 0) {
+		buf_append_string(&target, "&function=");
+		http_local_encode(&target, call->arguments[0]);
+	}
+	if (status == 0)
+		status = command_follow(call, buf_string(&target), &follow, &err);
+	buf_clear(&target);
+	return status == 0 ? EXIT_OK : command_fail(call, &err);
+}

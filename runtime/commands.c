@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+ * The rows of the commands.
+ */
+#include "runtime/command.h"
+
+#define JSON_SWITCH                                    \
+	{                                              \
+		"json", NULL, "for a program: JSON", 0 \
+	}
+
+static const struct command_switch run_switches[] = {
+	{ "broker", "URL",
+	    "take events from this broker too (mqtt://[user:pass@]host[:port]); "
+	    "again for another one",
+	    0 },
+	{ "demo", NULL, "drive a small simulated fleet of cars through the gateway", 0 },
+	{ NULL, NULL, NULL, 0 },
+};
+
+static const struct command_switch json_switches[] = {
+	JSON_SWITCH,
+	{ NULL, NULL, NULL, 0 },
+};
+
+static const struct command_switch logs_switches[] = {
+	{ "follow", NULL, "go on with what comes", 'f' },
+	{ "lines", "N", "how many of the last lines (default 100)", 'n' },
+	JSON_SWITCH,
+	{ NULL, NULL, NULL, 0 },
+};
+
+static const struct command_switch invoke_switches[] = {
+	{ "dry-run", NULL, "show what it would do, and do nothing of it", 0 },
+	{ "topic", "TOPIC", "as if the event had come on this topic", 't' },
+	JSON_SWITCH,
+	{ NULL, NULL, NULL, 0 },
+};
+
+static const struct command_switch pub_switches[] = {
+	{ "qos", "0|1|2", "quality of service (default 0)", 'q' },
+	{ "retain", NULL, "keep it as the topic's retained message", 'r' },
+	{ NULL, NULL, NULL, 0 },
+};
+
+static const struct command_switch sub_switches[] = {
+	{ "count", "N", "end after so many messages", 'n' },
+	JSON_SWITCH,
+	{ NULL, NULL, NULL, 0 },
+};
+
+static const struct command_switch shadow_switches[] = {
+	{ "name", "NAME", "a named shadow instead of the classic one", 0 },
+	{ NULL, NULL, NULL, 0 },
+};
+
+static const struct command_switch failed_switches[] = {
+	{ "drop", "ID", "forget this one", 0 },
+	JSON_SWITCH,
+	{ NULL, NULL, NULL, 0 },
+};
+
+static const struct command_switch replay_switches[] = {
+	{ "all", "NAME", "every failed event of this function", 0 },
+	{ NULL, NULL, NULL, 0 },
+};
+
+static int
+cmd_completion(struct command_call *call)
+{
+	(void)call;
+	commands_completion();
+	return EXIT_OK;
+}
+
+static int
+cmd_options(struct command_call *call)
+{
+	(void)call;
+	options_markdown();
+	return EXIT_OK;
+}
+
+/* clang-format off */
+const struct command command_table[] = {
+	{ .name = "run", .arguments = "", .run = cmd_run, .host_options = true, .switches = run_switches,
+	  .help = "run the host: gateway, functions, workers",
+	  .more = "Flags win over MOONLET_* variables of the environment (MOONLET_LOG_LEVEL), these over\n"
+		  "the configuration file. SIGTERM ends it when what runs has finished.\n" },
+	{ .name = "check", .arguments = "[DIR]", .run = cmd_check, .arguments_max = 1, .switches = json_switches,
+	  .help = "find what is wrong with functions and configuration",
+	  .more = "Needs no running host. Exits 1 where it found something.\n" },
+	{ .name = "ls", .arguments = "", .run = cmd_ls, .switches = json_switches,
+	  .help = "list the functions: triggers, state, figures" },
+	{ .name = "logs", .arguments = "[NAME]", .run = cmd_logs, .arguments_max = 1, .switches = logs_switches,
+	  .help = "show what the host, or one function, has said" },
+	{ .name = "invoke", .arguments = "NAME [EVENT.json|-]", .run = cmd_invoke, .arguments_min = 1,
+	  .arguments_max = 2, .switches = invoke_switches,
+	  .help = "run a function once, show result, log and effects",
+	  .more = "The event is the file's content, or what stands on standard input (-); without it {}.\n" },
+	{ .name = "pub", .arguments = "TOPIC [PAYLOAD|-]", .run = cmd_pub, .arguments_min = 1, .arguments_max = 2,
+	  .switches = pub_switches, .help = "publish a message" },
+	{ .name = "sub", .arguments = "FILTER", .run = cmd_sub, .arguments_min = 1, .arguments_max = 1,
+	  .switches = sub_switches, .help = "show the messages of a topic filter as they come" },
+	{ .name = "shadow", .arguments = "get|update|delete THING [DOCUMENT.json|-]", .run = cmd_shadow,
+	  .arguments_min = 2, .arguments_max = 3, .switches = shadow_switches,
+	  .help = "read and change a device's shadow",
+	  .more = "A document may stand as the argument itself: '{\"state\":{\"desired\":{\"on\":true}}}'.\n" },
+	{ .name = "failed", .arguments = "[NAME]", .run = cmd_failed, .arguments_max = 1, .switches = failed_switches,
+	  .help = "list the events that were given up" },
+	{ .name = "replay", .arguments = "[ID]", .run = cmd_replay, .arguments_max = 1, .switches = replay_switches,
+	  .help = "run a failed event again" },
+	{ .name = "init", .arguments = "[DIR]", .run = cmd_init, .arguments_max = 1,
+	  .help = "make a starter folder: one function, its test event, a configuration" },
+	{ .name = "completion", .arguments = "", .run = cmd_completion, .hidden = true,
+	  .help = "print the completion for bash" },
+	{ .name = "options", .arguments = "", .run = cmd_options, .hidden = true,
+	  .help = "print the table of options for the manual" },
+	{ .name = NULL },
+};
+/* clang-format on */
