@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ * The system call filter of a worker.
+ */
+#ifndef SANDBOX_CAGE_FILTER_H
+#define SANDBOX_CAGE_FILTER_H
+
+#include <stdint.h>
+
+/* CAGE_SECCOMP, or 0 where the kernel has none. */
+uint32_t cage_filter(int channel);
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT
+ * The host's services: shadow, invoke, secrets, metric.
+ */
+#include <lauxlib.h>
+
+#include "sandbox/world.h"
+
+static const char *const shadow_options[] = { "name", NULL };
+
+/* The name of the shadow in the options at `index`; empty: the classic one. */
+static struct bytes
+shadow_name(lua_State *lua, int index)
+{
+	world_check_options(lua, index, shadow_options, "shadow");
+	if (world_option(lua, index, "name") == LUA_TNIL)
+		return bytes_of(NULL, 0);
+	return world_string(lua, -1);
+}
+
+static int
+push_document(lua_State *lua, struct cursor *reply)
+{
+	struct bytes document = cursor_bytes(reply);
+	const char *error;
+	size_t at;
+
+	if (document.len == 0) {
+		lua_pushnil(lua);
+		return 1;
+	}
+	if (!json_decode(lua, document, &error, &at))
+		return luaL_error(lua, "shadow.get: the host's answer is not JSON (%s)", error);
+	return 1;
+}
+
+static int
+shadow_get(lua_State *lua)
+{
+	struct bytes thing = world_string(lua, 1), name;
+	struct sink *out;
+
+	(void)world_run(lua, "shadow.get");
+	world_permit(lua, "shadow", "shadow.get", thing);
+	lua_settop(lua, 2);
+	name = shadow_name(lua, 2);
+	out = world_call(lua, CALL_SHADOW_GET, "shadow.get");
+	sink_bytes(lua, out, thing);
+	sink_bytes(lua, out, name);
+	return world_wait(lua, push_document);
+}
+
+/* shadow.update(thing, { desired = ..., reported = ... }): the document is the shadow's state. */
+static void
+put_state(lua_State *lua, struct sink *out, int index)
+{
+	static const char *const members[] = { "desired", "reported", NULL };
+
+	luaL_checktype(lua, index, LUA_TTABLE);
+	lua_createtable(lua, 0, 3);
+	if (world_option(lua, index, "state") == LUA_TNIL) {
+		world_check_options(lua, index, members, "shadow.update");
+		lua_pushvalue(lua, index);
+		lua_setfield(lua, -3, "state");
+		lua_pop(lua, 1);
+	} else {
+		lua_pop(lua, 2);
+		lua_pushvalue(lua, index);
+	}
+	sink_payload(lua, out, lua_gettop(lua), "document");
+	lua_pop(lua, 1);
+}
+
+static int
+shadow_effect(lua_State *lua, enum shadow_operation operation, int options)
+{
+	struct bytes thing = world_string(lua, 1), name;
+	struct sink *out;
+
+	world_permit(lua, "shadow", "shadow", thing);
+	lua_settop(lua, options);
+	name = shadow_name(lua, options);
+	out = world_effect(lua, EFFECT_SHADOW);
+	sink_u8(lua, out, (uint8_t)operation);
+	sink_bytes(lua, out, thing);
+	sink_bytes(lua, out, name);
+	if (operation == SHADOW_UPDATE)
+		put_state(lua, out, 2);
+	else
+		sink_u32(lua, out, 0);
+	return 0;
+}
+
+static int
+shadow_update(lua_State *lua)
+{
+	(void)world_run(lua, "shadow.update");
+	luaL_checktype(lua, 2, LUA_TTABLE);
+	return shadow_effect(lua, SHADOW_UPDATE, 3);
+}
+
+static int
+shadow_delete(lua_State *lua)
+{
+	(void)world_run(lua, "shadow.delete");
+	return shadow_effect(lua, SHADOW_DELETE, 2);
+}
+
+int
+lib_shadow(lua_State *lua)
+{
+	static const luaL_Reg functions[] = { { "get", shadow_get }, { "update", shadow_update },
+		{ "delete", shadow_delete }, { NULL, NULL } };
+
+	luaL_newlib(lua, functions);
+	return 1;
+}
+
+/* invoke(name, payload): an effect; the first argument is the library's table. */
+static int
+invoke_later(lua_State *lua)
+{
+	struct bytes name;
+	struct sink *out;
+
+	lua_remove(lua, 1);
+	(void)world_run(lua, "invoke");
+	name = world_string(lua, 1);
+	world_permit(lua, "invoke", "invoke", name);
+	out = world_effect(lua, EFFECT_INVOKE);
+	sink_bytes(lua, out, name);
+	sink_payload(lua, out, 2, "payload");
+	return 0;
+}
+
+static int
+push_result(lua_State *lua, struct cursor *reply)
+{
+	uint8_t kind = cursor_u8(reply);
+	struct bytes result = cursor_bytes(reply);
+	const char *error;
+	size_t at;
+
+	if (kind == RESULT_NONE)
+		lua_pushnil(lua);
+	else if (kind == RESULT_RAW)
+		lua_pushlstring(lua, (const char *)result.data, result.len);
+	else if (!json_decode(lua, result, &error, &at))
+		return luaL_error(lua, "invoke.call: the result is not JSON (%s)", error);
+	return 1;
+}
+
+static int
+invoke_call(lua_State *lua)
+{
+	struct bytes name = world_string(lua, 1);
+	struct sink *out;
+
+	(void)world_run(lua, "invoke.call");
+	world_permit(lua, "invoke", "invoke.call", name);
+	out = world_call(lua, CALL_INVOKE, "invoke.call");
+	sink_bytes(lua, out, name);
+	sink_payload(lua, out, 2, "payload");
+	return world_wait(lua, push_result);
+}
+
+int
+lib_invoke(lua_State *lua)
+{
+	lua_createtable(lua, 0, 1);
+	lua_pushcfunction(lua, invoke_call);
+	lua_setfield(lua, -2, "call");
+	lua_createtable(lua, 0, 1);
+	lua_pushcfunction(lua, invoke_later);
+	lua_setfield(lua, -2, "__call");
+	lua_setmetatable(lua, -2);
+	return 1;
+}
+
+static int
+push_secret(lua_State *lua, struct cursor *reply)
+{
+	struct bytes secret = cursor_bytes(reply);
+
+	lua_pushlstring(lua, (const char *)secret.data, secret.len);
+	return 1;
+}
+
+static int
+secrets_get(lua_State *lua)
+{
+	struct bytes name = world_string(lua, 1);
+	struct sink *out;
+
+	(void)world_run(lua, "secrets.get");
+	world_permit(lua, "secret", "secrets.get", name);
+	out = world_call(lua, CALL_SECRET, "secrets.get");
+	sink_bytes(lua, out, name);
+	return world_wait(lua, push_secret);
+}
+
+int
+lib_secrets(lua_State *lua)
+{
+	static const luaL_Reg functions[] = { { "get", secrets_get }, { NULL, NULL } };
+
+	luaL_newlib(lua, functions);
+	return 1;
+}
+
+/* metric.add(name[, value]): a counter; three places behind the point are kept. */
+static int
+metric_add(lua_State *lua)
+{
+	struct bytes name = world_string(lua, 1);
+	lua_Number value = luaL_optnumber(lua, 2, 1);
+	struct sink *out;
+
+	(void)world_run(lua, "metric.add");
+	luaL_argcheck(lua, name.len > 0 && name.len <= 100, 1, "a name has 1 to 100 bytes");
+	luaL_argcheck(lua, value > -1e15 && value < 1e15, 2, "out of range");
+	out = world_effect(lua, EFFECT_METRIC);
+	sink_bytes(lua, out, name);
+	sink_i64(lua, out, (int64_t)(value * 1000));
+	return 0;
+}
+
+int
+lib_metric(lua_State *lua)
+{
+	static const luaL_Reg functions[] = { { "add", metric_add }, { NULL, NULL } };
+
+	luaL_newlib(lua, functions);
+	return 1;
+}

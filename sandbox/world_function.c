@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ * A function's table becomes its manifest, and its handler the body of each run.
+ */
+#include <lauxlib.h>
+#include <string.h>
+
+#include "sandbox/stage.h"
+#include "sandbox/world.h"
+
+enum { MANIFEST_DEPTH_MAX = 8 };
+
+/* A copy of the table at the top with functions as `true`: what can be JSON of a manifest. */
+static void
+push_plain(lua_State *lua, int depth)
+{
+	int from = lua_gettop(lua);
+
+	if (depth > MANIFEST_DEPTH_MAX)
+		(void)luaL_error(
+		    lua, "the function's table is more than %d levels deep", MANIFEST_DEPTH_MAX);
+	luaL_checkstack(lua, 8, NULL);
+	lua_newtable(lua);
+	lua_pushnil(lua);
+	while (lua_next(lua, from) != 0) {
+		lua_pushvalue(lua, -2);
+		lua_insert(lua, -2);
+		if (lua_isfunction(lua, -1)) {
+			lua_pop(lua, 1);
+			lua_pushboolean(lua, 1);
+		} else if (lua_istable(lua, -1)) {
+			push_plain(lua, depth + 1);
+			lua_remove(lua, -2);
+		}
+		lua_rawset(lua, from + 1);
+	}
+}
+
+static void
+keep_allow(lua_State *lua, int table)
+{
+	lua_pushliteral(lua, "allow");
+	lua_rawget(lua, table);
+	lua_setfield(lua, LUA_REGISTRYINDEX, "allow");
+}
+
+void
+world_take_function(lua_State *lua, const char *file, struct sink *manifest)
+{
+	struct json_error error;
+	int table = lua_gettop(lua);
+
+	if (!lua_istable(lua, table))
+		(void)luaL_error(lua,
+		    "%s: the file returns a %s; it must return the function's table: "
+		    "return { on = ..., handler = function(event, context) ... end }",
+		    file, luaL_typename(lua, table));
+	lua_pushliteral(lua, "handler");
+	if (lua_rawget(lua, table) != LUA_TFUNCTION)
+		(void)luaL_error(lua,
+		    "%s: the function's table has no handler: "
+		    "handler = function(event, context) ... end",
+		    file);
+	lua_setfield(lua, LUA_REGISTRYINDEX, "handler");
+	keep_allow(lua, table);
+	lua_settop(lua, table);
+	push_plain(lua, 0);
+	if (!json_encode(lua, lua_gettop(lua), "function", manifest, &error))
+		(void)luaL_error(lua, "%s: %s", file, error.text);
+	lua_settop(lua, table - 1);
+}
+
+static void
+push_event(lua_State *lua, const struct run *run)
+{
+	const char *error;
+	size_t at;
+
+	if (run->payload_kind == PAYLOAD_AUTO && run->payload.len > 0 &&
+	    json_decode(lua, run->payload, &error, &at))
+		return;
+	lua_pushlstring(lua, (const char *)run->payload.data, run->payload.len);
+}
+
+static int
+take_result(lua_State *lua, int status, lua_KContext context)
+{
+	struct worker *worker = worker_of(lua);
+	struct sink *result = &worker->result;
+	struct json_error error;
+	size_t len;
+
+	(void)status;
+	(void)context;
+	result->len = 0;
+	worker->run->result_kind = RESULT_NONE;
+	if (lua_isnoneornil(lua, 1))
+		return 0;
+	if (lua_type(lua, 1) == LUA_TSTRING) {
+		const char *text = lua_tolstring(lua, 1, &len);
+
+		if (len > result->cap)
+			return luaL_error(
+			    lua, "the result has more than %d bytes", RESULT_BYTES_MAX);
+		memcpy(result->data, text, len);
+		result->len = len;
+		worker->run->result_kind = RESULT_RAW;
+		return 0;
+	}
+	if (!json_encode(lua, 1, "result", result, &error))
+		return luaL_error(lua, "%s", error.text);
+	worker->run->result_kind = RESULT_JSON;
+	return 0;
+}
+
+/* One random sequence for each event: the same again when it is run again. */
+static void
+seed_random(lua_State *lua, const struct worker *worker)
+{
+	lua_Integer seeds[2];
+
+	memcpy(seeds, worker->run->event_id, sizeof(seeds));
+	lua_getfield(lua, LUA_REGISTRYINDEX, "randomseed");
+	lua_pushinteger(lua, seeds[0] ^ (lua_Integer)worker->secret[0]);
+	lua_pushinteger(lua, seeds[1] ^ (lua_Integer)worker->secret[1]);
+	lua_call(lua, 2, 0);
+}
+
+int
+world_run_handler(lua_State *lua)
+{
+	struct worker *worker = worker_of(lua);
+
+	lua_settop(lua, 0);
+	seed_random(lua, worker);
+	lua_getfield(lua, LUA_REGISTRYINDEX, "handler");
+	push_event(lua, worker->run);
+	lua_getfield(lua, LUA_REGISTRYINDEX, "context");
+	lua_callk(lua, 2, 1, 0, take_result);
+	return take_result(lua, LUA_OK, 0);
+}
