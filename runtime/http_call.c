@@ -30,13 +30,16 @@ struct http_call {
 	struct http_transfer *transfer;
 };
 
+/* The handler's own, and the worker's Content-Type. */
+enum { WANTED_HEADERS_MAX = HTTP_HEADERS_MAX + 1 };
+
 /* CALL_HTTP as it stands in the frame. */
 struct wanted {
 	struct bytes method, url, body;
 	uint32_t timeout_ms;
 	uint8_t redirects_max;
 	size_t header_count;
-	struct http_header headers[HTTP_HEADERS_MAX + 1]; /* one for the key */
+	struct http_header headers[WANTED_HEADERS_MAX + 1]; /* one for the key */
 };
 
 /* A zero would cut the text that is checked off the bytes that were meant. */
@@ -57,7 +60,7 @@ decode(struct bytes fields, struct wanted *wanted)
 	wanted->timeout_ms = cursor_u32(&cursor);
 	wanted->redirects_max = cursor_u8(&cursor);
 	count = cursor_u16(&cursor);
-	if (count > HTTP_HEADERS_MAX)
+	if (count > WANTED_HEADERS_MAX)
 		return -1;
 	for (; wanted->header_count < count; wanted->header_count++) {
 		wanted->headers[wanted->header_count].name = cursor_bytes(&cursor);

@@ -29,7 +29,7 @@ LUA
 cat >"$functions/endless.lua" <<'LUA'
 return { on = { http = "GET /endless" }, retries = 0, timeout = "200ms", handler = function() while true do end end }
 LUA
-start_moonlet "$functions"
+start_moonlet "$functions" --http-clients-max 2000
 url=http://127.0.0.1:$http_port
 
 ask() { curl -sS -m 10 "$@"; }

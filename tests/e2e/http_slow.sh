@@ -1,0 +1,63 @@
+#!/bin/bash
+# Clients that send slowly: their time is counted from the first byte to the last, whatever they do
+# in between, and nobody else waits for them.
+. "$(dirname "$0")/lib.sh"
+need python3
+
+functions=$work/functions
+mkdir -p "$functions"
+cat >"$functions/echo.lua" <<'LUA'
+return { on = { http = "POST /echo" }, handler = function(event) return event end }
+LUA
+start_moonlet "$functions" --http-head-timeout 1s --http-body-timeout 1s --http-idle-timeout 1s
+python3 - "$http_port" <<'PY'
+import asyncio, sys, time
+
+port = int(sys.argv[1])
+
+async def trickle(start, status):
+    """Sends a byte every 100 ms for ever; returns after how long it was cut, and with what."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    began = time.monotonic()
+    writer.write(start)
+    answer = asyncio.ensure_future(reader.read())
+    while not answer.done():
+        try:
+            writer.write(b"x")
+            await writer.drain()
+        except ConnectionError:
+            pass
+        await asyncio.sleep(0.1)
+    took = time.monotonic() - began
+    assert status in answer.result().split(b"\r\n")[0], (start, answer.result())
+    assert 0.8 < took < 4, (start, took)
+
+async def idle():
+    reader, _ = await asyncio.open_connection("127.0.0.1", port)
+    began = time.monotonic()
+    assert await reader.read() == b""
+    assert 0.8 < time.monotonic() - began < 4
+
+async def others():
+    """Meanwhile everybody else is answered at once."""
+    for _ in range(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        began = time.monotonic()
+        writer.write(b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\n1")
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200"), answer
+        assert time.monotonic() - began < 2
+        writer.close()
+        await asyncio.sleep(0.05)
+
+async def main():
+    await asyncio.gather(
+        *(trickle(b"GET /echo HTTP/1.1\r\nHost: a\r\nX-Slow: ", b"408") for _ in range(200)),
+        *(trickle(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n", b"408") for _ in range(200)),
+        *(idle() for _ in range(200)),
+        others())
+
+asyncio.run(asyncio.wait_for(main(), 30))
+PY
+stop_moonlet
+same "exit" 0 "$moonlet_status"
