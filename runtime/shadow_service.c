@@ -77,13 +77,6 @@ shadow_service_must_keep(struct shadow_service *service, struct bytes topic)
 	       (parts->has_function != NULL && parts->has_function(parts->arg, topic));
 }
 
-static void
-ignore_status(void *arg, int status)
-{
-	(void)arg;
-	(void)status;
-}
-
 /* Everybody has the message. A row that cannot be deleted is sent again at the next start. */
 static void
 outgoing_settled(struct ack *ack)
@@ -94,7 +87,7 @@ outgoing_settled(struct ack *ack)
 
 	if (!service->stopped && ack->code == 0) {
 		writes_delete(&writes, SPACE_OUTBOX, buf_bytes(&outgoing->key));
-		store_write(service->parts.store, &writes, ignore_status, NULL);
+		store_write(service->parts.store, &writes, NULL, NULL);
 	}
 	outgoing_free(outgoing);
 }

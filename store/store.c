@@ -236,7 +236,8 @@ write_done(struct store_job *job)
 
 	writes_clear(&write->writes);
 	free(write);
-	done(arg, status);
+	if (done != NULL)
+		done(arg, status);
 }
 
 void

@@ -61,8 +61,8 @@ int store_fd(const struct store *store); /* readable when finished jobs wait: ca
 void store_poll(struct store *store);
 void store_submit(struct store *store, struct store_job *job);
 
-/* Submits a job that applies `writes` (taken over: the list is empty afterwards). `done` is called
- * with 0 or -1; a failure has been logged. */
+/* Submits a job that applies `writes` (taken over: the list is empty afterwards). `done` (NULL:
+ * nobody waits) is called with 0 or -1; a failure has been logged. */
 void store_write(
     struct store *store, struct writes *writes, void (*done)(void *arg, int status), void *arg);
 
