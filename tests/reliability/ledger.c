@@ -7,9 +7,9 @@
  *   - copies are no more than were on their way at the kills;
  *   - the database is sound, and the program ends with 0 at SIGTERM.
  *
- * usage: ledger [--kills N] [--seed N] [--in TOPIC] [--out FILTER] --data FOLDER -- COMMAND...
  * A message of publisher 3 goes to TOPIC/3 with {"client":3,"seq":7}; what comes by FILTER must
- * hold the same two members.
+ * hold the same two members. With --shadow the publishers update shadows instead, and the
+ * subscriber hears of what was accepted.
  */
 #include <getopt.h>
 #include <poll.h>
@@ -43,6 +43,7 @@ struct ledger {
 	const char *data;
 	unsigned seed;
 	int kills;
+	bool shadow;
 	bool stop; /* send nothing new */
 	long copies;
 	long inversions;
@@ -81,12 +82,18 @@ on_acked(void *arg, uint16_t packet_id, uint8_t reason)
 static void
 send_one(const struct ledger *ledger, struct publisher *publisher, int seq)
 {
-	char topic[128], payload[64];
+	const char *before = ledger->shadow ? "{\"state\":{\"reported\":" : "";
+	const char *behind = ledger->shadow ? "}}" : "";
+	char topic[128], payload[128];
 	int len;
 
-	(void)snprintf(topic, sizeof(topic), "%s/%d", ledger->in, publisher->number);
-	len = snprintf(
-	    payload, sizeof(payload), "{\"client\":%d,\"seq\":%d}", publisher->number, seq);
+	if (ledger->shadow)
+		(void)snprintf(
+		    topic, sizeof(topic), "$aws/things/car-%d/shadow/update", publisher->number);
+	else
+		(void)snprintf(topic, sizeof(topic), "%s/%d", ledger->in, publisher->number);
+	len = snprintf(payload, sizeof(payload), "%s{\"client\":%d,\"seq\":%d}%s", before,
+	    publisher->number, seq, behind);
 	peer_publish(&publisher->peer, topic, bytes_of(payload, (size_t)len), packet_id_of(seq));
 }
 
@@ -343,7 +350,7 @@ static int
 usage(void)
 {
 	(void)fprintf(stderr, "usage: ledger [--kills N] [--seed N] [--in TOPIC] [--out FILTER] "
-			      "[--log FILE] --data FOLDER -- COMMAND...\n");
+			      "[--shadow] [--log FILE] --data FOLDER -- COMMAND...\n");
 	return 2;
 }
 
@@ -357,6 +364,7 @@ read_options(struct ledger *ledger, int argc, char **argv)
 		{ "out", required_argument, NULL, 'o' },
 		{ "data", required_argument, NULL, 'd' },
 		{ "log", required_argument, NULL, 'l' },
+		{ "shadow", no_argument, NULL, 'S' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option;
@@ -374,9 +382,13 @@ read_options(struct ledger *ledger, int argc, char **argv)
 			ledger->data = optarg;
 		else if (option == 'l')
 			ledger->victim.log = optarg;
+		else if (option == 'S')
+			ledger->shadow = true;
 		else
 			return false;
 	}
+	if (ledger->shadow)
+		ledger->out = "$aws/things/+/shadow/update/accepted";
 	ledger->victim.command = argv + optind;
 	return optind < argc && ledger->data != NULL;
 }
