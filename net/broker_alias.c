@@ -18,7 +18,7 @@ struct alias {
 };
 
 /* Replaces the topic of a PUBLISH by what its alias stands for, or remembers a new one. */
-bool
+uint8_t
 alias_resolve(struct client *client, struct mqtt_publish *publish)
 {
 	uint16_t alias_max = client->broker->config.topic_alias_maximum;
@@ -26,21 +26,21 @@ alias_resolve(struct client *client, struct mqtt_publish *publish)
 	struct bytes *slot;
 
 	if (!mqtt_props_has(&publish->props, MQTT_TOPIC_ALIAS))
-		return true;
+		return MQTT_SUCCESS;
 	if (alias == 0 || alias > alias_max)
-		return false;
+		return MQTT_TOPIC_ALIAS_INVALID;
 	if (client->aliases == NULL)
 		client->aliases = xcalloc(alias_max, sizeof(*client->aliases));
 	slot = &client->aliases[alias - 1];
 	if (publish->topic.len == 0) {
 		publish->topic = *slot;
-		return slot->len > 0;
+		return slot->len > 0 ? MQTT_SUCCESS : MQTT_PROTOCOL_ERROR;
 	}
 	free((void *)slot->data);
 	*slot =
 	    bytes_of(memcpy(xmalloc(publish->topic.len), publish->topic.data, publish->topic.len),
 		publish->topic.len);
-	return true;
+	return MQTT_SUCCESS;
 }
 
 void

@@ -112,8 +112,6 @@ take_over(struct session *session)
 	struct broker *broker = session->broker;
 	struct client *old = session->client;
 
-	if (old == NULL)
-		return;
 	broker_client_end(old, MQTT_SESSION_TAKEN_OVER, "another connection took the session over");
 	if (broker->hooks.presence != NULL)
 		broker->hooks.presence(broker->hooks.arg, session->link.key, false, "taken over");
@@ -149,8 +147,12 @@ open_session(struct client *client, const struct mqtt_connect *connect, struct b
 	struct broker *broker = client->broker;
 	struct session *session = session_find(broker, client_id);
 
-	if (session != NULL)
+	if (session != NULL && session->client != NULL) {
 		take_over(session);
+	} else if (session != NULL) {
+		session_settle(session);
+		session = session_find(broker, client_id);
+	}
 	if (session != NULL && (connect->clean_start || session->expiry_s == 0)) {
 		if (session->will.waits)
 			will_publish(session);

@@ -138,6 +138,14 @@ has_room(const struct session *session, const struct client *client)
 	       session->next_to_send->number - oldest->number < PACKET_IDS;
 }
 
+static void
+advance(struct session *session)
+{
+	session->next_to_send = TAILQ_NEXT(session->next_to_send, link);
+	session->inflight++;
+}
+
+/* What a restart has brought back may be received already: it needs its PUBREL only. */
 void
 session_pump(struct session *session)
 {
@@ -146,15 +154,17 @@ session_pump(struct session *session)
 	while (client != NULL && session->next_to_send != NULL && has_room(session, client)) {
 		struct delivery *delivery = session->next_to_send;
 
-		if (kept_expired(delivery->kept, session->broker)) {
+		if (delivery->state == DELIVERY_RECEIVED) {
+			send_pubrel(client, delivery);
+			advance(session);
+		} else if (kept_expired(delivery->kept, session->broker)) {
 			session->broker->metrics.dropped_expired++;
 			delivery_done(session, delivery);
 		} else if (!send_delivery(client, delivery)) {
 			delivery_done(session, delivery);
 		} else {
-			session->next_to_send = TAILQ_NEXT(delivery, link);
 			delivery->state = DELIVERY_SENT;
-			session->inflight++;
+			advance(session);
 		}
 	}
 }
@@ -224,6 +234,40 @@ on_puback(struct client *client, const struct mqtt_ack *ack)
 	return true;
 }
 
+/* A PUBREL that waits for the store: once it has left, the message must not be sent again. */
+struct release {
+	struct session *session;
+	uint64_t connection;
+	uint16_t packet_id;
+};
+
+static void
+send_release(void *arg, int status)
+{
+	struct release *release = arg;
+	struct session *session = release->session;
+	struct client *client = session->dead ? NULL : session_client(session);
+
+	(void)status;
+	if (client != NULL && session->connection == release->connection)
+		answer(client, MQTT_PUBREL, release->packet_id, MQTT_SUCCESS);
+	session_unref(session);
+	free(release);
+}
+
+static void
+release_when_durable(struct session *session, const struct delivery *delivery)
+{
+	struct release *release = xmalloc(sizeof(*release));
+	struct writes writes = { 0 };
+
+	*release = (struct release){ session_ref(session), session->connection,
+		delivery_packet_id(delivery) };
+	persist_delivery(&writes, session, delivery);
+	broker_persist(session->broker, &writes, send_release, release);
+	writes_clear(&writes);
+}
+
 static bool
 on_pubrec(struct client *client, const struct mqtt_ack *ack)
 {
@@ -235,6 +279,11 @@ on_pubrec(struct client *client, const struct mqtt_ack *ack)
 		if (delivery != NULL)
 			delivery_done(client->session, delivery);
 		session_pump(client->session);
+		return true;
+	}
+	if (delivery != NULL && delivery->state == DELIVERY_SENT && delivery->durable) {
+		delivery->state = DELIVERY_RECEIVED;
+		release_when_durable(client->session, delivery);
 		return true;
 	}
 	if (delivery != NULL)

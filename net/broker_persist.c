@@ -4,7 +4,8 @@
  *   session          client id                u32 expiry_s, i64 away since (ms; 0: connected)
  *   subscription     client id \0 filter      u32 identifier, u8 qos, no local, retain as
  *                                             published, retain handling
- *   session_message  client id \0 number(8)   message, u8 qos, retain, u8 count, u32 identifiers
+ *   session_message  client id \0 number(8)   message, u8 qos, retain, received (its PUBREC was
+ *                                             here), u8 count, u32 identifiers
  *   received         client id \0 packet(2)   empty
  *   retained         topic                    message, u8 qos
  *   will             client id                message, u8 qos, retain, u32 delay_s, expiry_s
@@ -114,6 +115,7 @@ persist_delivery(
 	append_message(&value, delivery->kept);
 	frame_u8(&value, delivery->qos);
 	frame_u8(&value, delivery->retain);
+	frame_u8(&value, delivery->state == DELIVERY_RECEIVED);
 	frame_u8(&value, delivery->id_count);
 	for (size_t i = 0; i < delivery->id_count; i++)
 		frame_u32(&value, delivery->ids[i]);
@@ -262,8 +264,10 @@ restore_delivery(struct broker *broker, struct bytes key, struct cursor *cursor)
 	struct target target = { .qos = cursor_u8(cursor) };
 	struct delivery *delivery;
 	uint32_t ids[UINT8_MAX];
+	bool received;
 
 	target.retain = cursor_u8(cursor) != 0;
+	received = cursor_u8(cursor) != 0;
 	target.id_count = cursor_u8(cursor);
 	for (size_t i = 0; i < target.id_count; i++)
 		ids[i] = cursor_u32(cursor);
@@ -277,6 +281,8 @@ restore_delivery(struct broker *broker, struct bytes key, struct cursor *cursor)
 	delivery->durable = true;
 	/* Whether it was sent before is not known: DUP says that it may have been. */
 	delivery->sent_before = true;
+	if (received)
+		delivery->state = DELIVERY_RECEIVED;
 	delivery_queue(session, delivery);
 	return true;
 }

@@ -270,7 +270,8 @@ bool session_bit(uint8_t *const *bits, uint16_t packet_id);
 void session_set_bit(uint8_t **bits, uint16_t packet_id, bool on);
 
 /* broker_alias.c */
-bool alias_resolve(struct client *client, struct mqtt_publish *publish); /* false: it is unknown */
+/* A reason code: an alias that is above the maximum, or that nobody set (§3.3.4). */
+uint8_t alias_resolve(struct client *client, struct mqtt_publish *publish);
 /* Before encoding: puts the topic's alias in, and takes the topic out where the client knows it. */
 void alias_use(struct client *client, struct mqtt_outgoing *publish);
 void alias_sent(struct client *client, const struct mqtt_outgoing *publish); /* it was queued */

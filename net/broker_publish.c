@@ -254,13 +254,15 @@ decode(struct client *client, const struct mqtt_header *header, struct bytes res
     struct mqtt_publish *publish)
 {
 	struct mqtt_defect defect;
+	uint8_t reason;
 
 	if (!mqtt_publish_decode(rest, header, client->version, publish, &defect)) {
 		broker_client_end(client, defect.reason, defect.text);
 		return false;
 	}
-	if (!alias_resolve(client, publish)) {
-		broker_client_end(client, MQTT_TOPIC_ALIAS_INVALID, "the topic alias is not known");
+	reason = alias_resolve(client, publish);
+	if (reason != MQTT_SUCCESS) {
+		broker_client_end(client, reason, "the topic alias is not known");
 		return false;
 	}
 	if (mqtt_props_has(&publish->props, MQTT_SUBSCRIPTION_ID)) {

@@ -126,7 +126,7 @@ match_subscription(struct route *route, const struct subscription *subscription)
 		apply(route, &route->targets[session->match_slot], subscription);
 		return;
 	}
-	if ((subscription->qos == 0 || message->qos == 0) && session->client == NULL)
+	if (message->qos == 0 && session->client == NULL)
 		return;
 	session->match_serial = route->broker->match_serial;
 	session->match_slot = (uint32_t)route->target_count;
