@@ -48,7 +48,7 @@ message_put(struct writes *writes, const char *id, uint64_t number)
 	frame_string(&value, "cars/one");
 	frame_bytes(&value, bytes_of(payload, sizeof(payload)));
 	frame_bytes(&value, bytes_of(NULL, 0));
-	buf_append(&value, "\1\0\0", 3);
+	buf_append(&value, "\1\0\0\0", 4);
 	writes_put(writes, SPACE_SESSION_MESSAGE, buf_bytes(&key), buf_bytes(&value));
 	buf_clear(&key);
 	buf_clear(&value);
