@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The ledger: publishers that note what was acknowledged, a subscriber that notes what came, a
- * nemesis that kills the program under test with SIGKILL, and the checker at the end:
+ * nemesis that kills the program under test with SIGKILL (and at times once more while it comes
+ * back), and the checker at the end:
  *
  *   - everything acknowledged has come;
  *   - the first copies of one publisher's messages came in order;
@@ -340,6 +341,8 @@ run(struct ledger *ledger)
 		if (!run_for(ledger, 30000 + (int64_t)draw(ledger, 250000)))
 			return false;
 		kill_it(ledger);
+		if (draw(ledger, 3) == 0)
+			victim_stumble(&ledger->victim, (int64_t)draw(ledger, 8000));
 		if (!start(ledger, false))
 			return false;
 	}

@@ -64,8 +64,8 @@ await_ready(struct victim *victim)
 	return false;
 }
 
-bool
-victim_start(struct victim *victim)
+static bool
+spawn(struct victim *victim)
 {
 	int fds[2];
 
@@ -85,7 +85,22 @@ victim_start(struct victim *victim)
 	victim->log_fd = fds[0];
 	(void)fcntl(victim->log_fd, F_SETFD, FD_CLOEXEC);
 	(void)fcntl(victim->log_fd, F_SETFL, O_NONBLOCK);
-	return victim->pid > 0 && await_ready(victim);
+	return victim->pid > 0;
+}
+
+bool
+victim_start(struct victim *victim)
+{
+	return spawn(victim) && await_ready(victim);
+}
+
+void
+victim_stumble(struct victim *victim, int64_t after_us)
+{
+	if (!spawn(victim))
+		return;
+	(void)usleep((useconds_t)after_us);
+	(void)victim_end(victim, SIGKILL);
 }
 
 void

@@ -20,6 +20,8 @@ int64_t now_us(void);
 
 /* Starts it and waits for "MQTT on ADDRESS:PORT" and "ready". False: it ended or said nothing. */
 bool victim_start(struct victim *victim);
+/* Starts it and kills it again after a moment, ready or not. */
+void victim_stumble(struct victim *victim, int64_t after_us);
 /* Takes what it has said since. */
 void victim_listen(struct victim *victim);
 /* Sends the signal and waits. Returns the exit status, or 128 + the signal that ended it. */
