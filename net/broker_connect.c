@@ -224,6 +224,20 @@ say_limits(const struct client *client, const struct greeting *greeting, struct 
 	}
 }
 
+/* The store does not know the session: there is none. */
+static void
+forget(struct client *client, struct session *session)
+{
+	struct writes writes = { 0 };
+
+	client->session = NULL;
+	will_clear(session);
+	session_detach(session);
+	session_destroy(session, &writes);
+	broker_persist(client->broker, &writes, NULL, NULL);
+	writes_clear(&writes);
+}
+
 static void
 greet(void *arg, int status)
 {
@@ -236,6 +250,8 @@ greet(void *arg, int status)
 	    !conn_is_ending(client->conn)) {
 		if (status < 0) {
 			refuse(client, MQTT_SERVER_UNAVAILABLE, "the session could not be stored");
+			if (!greeting->session_present)
+				forget(client, session);
 		} else {
 			if (client->version >= MQTT_VERSION_5)
 				say_limits(client, greeting, &connack.props);

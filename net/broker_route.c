@@ -332,13 +332,30 @@ deliver_live(struct route *route, const struct target *target, struct image *ima
 	broker->metrics.bytes_out += conn_pending(client->conn) - before;
 }
 
+/* The session ended while the message was on its way to the disk. */
+static void
+forget_delivery(struct session *session, const struct delivery *delivery)
+{
+	struct writes writes = { 0 };
+
+	if (!delivery->durable)
+		return;
+	persist_delivery_gone(&writes, session, delivery);
+	broker_persist(session->broker, &writes, NULL, NULL);
+	writes_clear(&writes);
+}
+
 static void
 deliver_queued(struct target *target)
 {
 	struct session *session = target->session;
 
-	if (session->dead || target->delivery == NULL)
+	if (target->delivery == NULL)
 		return;
+	if (session->dead) {
+		forget_delivery(session, target->delivery);
+		return;
+	}
 	if (session->client == NULL && !session->durable)
 		return;
 	delivery_queue(session, target->delivery);

@@ -79,6 +79,8 @@ persist(void *arg, const struct writes *writes, void (*done)(void *done_arg, int
 	struct write write;
 	size_t at = 0;
 
+	if (world->store_status != 0 && !world->ends)
+		world->store_failed = true;
 	while (world->store_status == 0 && writes_next(writes, &at, &write))
 		apply_write(world, &write);
 	if (done == NULL)
@@ -144,7 +146,9 @@ start_broker(struct world *world)
 		bool good = broker_restore(world->broker, record->space, buf_bytes(&record->key),
 		    buf_bytes(&record->value));
 
-		assert(good);
+		/* What was refused once may leave rows without their session, and so may a kill
+		 * while a message is on its way to a session that ends. */
+		assert(good || world->store_failed || record->space == SPACE_SESSION_MESSAGE);
 	}
 	broker_restored(world->broker);
 }
@@ -172,6 +176,7 @@ stop_broker(struct world *world)
 	int status = world->store_status;
 
 	world->store_status = -1;
+	world->ends = true;
 	world->acks_are_held = false;
 	while (world->ack_count > 0 || world->waiting_count > 0) {
 		world_release_acks(world, MQTT_QUOTA_EXCEEDED);
@@ -181,6 +186,7 @@ stop_broker(struct world *world)
 	while (world->waiting_count > 0)
 		answer_store(world, -1);
 	world->store_status = status;
+	world->ends = false;
 }
 
 void

@@ -31,8 +31,10 @@ struct world {
 	size_t waiting_count;
 	struct ack *acks[WORLD_WAITING_MAX]; /* held as an invocation would */
 	size_t ack_count;
-	int store_status;    /* what the store answers */
-	bool store_is_held;  /* it answers nothing */
+	int store_status;   /* what the store answers */
+	bool store_failed;  /* it has refused something */
+	bool store_is_held; /* it answers nothing */
+	bool ends;
 	bool acks_are_held;  /* messages with an ack are not done */
 	bool pauses_clients; /* each message pauses its client */
 	uint64_t published;
