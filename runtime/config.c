@@ -340,13 +340,20 @@ static const struct setting settings[] = {
 	{ NULL, NULL },
 };
 
+static int
+line_of(const struct reading *reading, const cJSON *item)
+{
+	const cJSON *line = cJSON_GetObjectItemCaseSensitive(reading->lines, item->string);
+
+	return cJSON_IsNumber(line) ? line->valueint : 0;
+}
+
 static void
 apply_setting(struct reading *reading, const cJSON *item)
 {
-	const cJSON *line = cJSON_GetObjectItemCaseSensitive(reading->lines, item->string);
 	enum option_id id = option_find(bytes_of_string(item->string));
 
-	reading->line = cJSON_IsNumber(line) ? line->valueint : 0;
+	reading->line = line_of(reading, item);
 	for (const struct setting *row = settings; row->name != NULL; row++) {
 		if (strcmp(row->name, item->string) == 0) {
 			row->apply(reading, item);
@@ -363,12 +370,38 @@ apply_setting(struct reading *reading, const cJSON *item)
 		    nearest_option(item->string, false, settings));
 }
 
+/* In the order of their lines, which the worker's table does not have. */
+static void
+apply_all(struct reading *reading, const cJSON *all)
+{
+	const cJSON *item, *next;
+	int done = -1;
+
+	for (;;) {
+		next = NULL;
+		cJSON_ArrayForEach(item, all)
+		{
+			if (item->string != NULL && line_of(reading, item) > done &&
+			    (next == NULL || line_of(reading, item) < line_of(reading, next)))
+				next = item;
+		}
+		if (next == NULL)
+			return;
+		done = line_of(reading, next);
+		cJSON_ArrayForEach(item, all)
+		{
+			if (item->string != NULL && line_of(reading, item) == done)
+				apply_setting(reading, item);
+		}
+	}
+}
+
 int
 config_apply(struct options *options, const struct config_source *source, struct err *err)
 {
 	cJSON *loaded =
 	    cJSON_ParseWithLength((const char *)source->loaded.data, source->loaded.len);
-	const cJSON *all = cJSON_GetObjectItemCaseSensitive(loaded, "settings"), *item;
+	const cJSON *all = cJSON_GetObjectItemCaseSensitive(loaded, "settings");
 	struct reading reading = { .options = options,
 		.source = source,
 		.lines = cJSON_GetObjectItemCaseSensitive(loaded, "lines"),
@@ -376,11 +409,7 @@ config_apply(struct options *options, const struct config_source *source, struct
 
 	if (loaded == NULL || !(cJSON_IsObject(all) || cJSON_IsArray(all)))
 		complain(&reading, "the worker's answer cannot be read");
-	cJSON_ArrayForEach(item, all)
-	{
-		if (item->string != NULL)
-			apply_setting(&reading, item);
-	}
+	apply_all(&reading, all);
 	cJSON_Delete(loaded);
 	return reading.problems == 0 ? 0 : -1;
 }
