@@ -308,6 +308,19 @@ read_file(const char *path, struct buf *out, struct err *err)
 	return 0;
 }
 
+/* Names the file where the worker did not, and not what only we call so. */
+static void
+name_file(const char *path, struct err *err)
+{
+	static const char inner[] = "configuration.settings.";
+	size_t len = strlen(inner);
+
+	if (strncmp(err->text, inner, len) == 0)
+		memmove(err->text, err->text + len, strlen(err->text + len) + 1);
+	if (strncmp(err->text, path, strlen(path)) != 0)
+		(void)err_prefix(err, "%s", path);
+}
+
 int
 loader_config(
     struct loader *loader, struct options *options, const struct config_read *read, struct err *err)
@@ -322,6 +335,8 @@ loader_config(
 
 	if (status == 0)
 		status = loader_load(loader, &request, &loaded, err);
+	if (status < 0)
+		name_file(read->path, err);
 	if (status < 0 && read->problem != NULL)
 		read->problem(read->arg, err->text);
 	source.loaded = buf_bytes(&loaded);
