@@ -173,11 +173,13 @@ bool mqtt_props_decode(
     struct bytes raw, int type, struct mqtt_props *props, struct mqtt_defect *defect);
 /* Appends length and properties. */
 void mqtt_props_encode(struct buf *out, const struct mqtt_props *props);
-/* Appends those properties of a PUBLISH or a will that go on to subscribers unchanged (MQTT 5.0 §3.3.2.3):
- * all but topic alias, subscription identifiers, message expiry and will delay. */
+/* Appends those properties of a PUBLISH or a will that go on to subscribers unchanged (MQTT 5.0
+ * §3.3.2.3): all but topic alias, subscription identifiers, message expiry and will delay. */
 void mqtt_props_forward(struct buf *out, struct bytes raw);
 /* Walks the user properties in `raw`; `*at` starts at 0. False at the end. */
 bool mqtt_user_property_next(struct bytes raw, size_t *at, struct bytes *name, struct bytes *value);
+/* The same for the subscription identifiers of a PUBLISH. */
+bool mqtt_subscription_id_next(struct bytes raw, size_t *at, uint32_t *id);
 void mqtt_user_property_encode(struct buf *out, struct bytes name, struct bytes value);
 
 struct mqtt_connect {

@@ -273,6 +273,26 @@ mqtt_user_property_next(struct bytes raw, size_t *at, struct bytes *name, struct
 	return false;
 }
 
+bool
+mqtt_subscription_id_next(struct bytes raw, size_t *at, uint32_t *number)
+{
+	struct mqtt_reader reader = mqtt_reader_of(bytes_of(raw.data + *at, raw.len - *at));
+	struct bytes whole;
+	uint8_t id;
+
+	while (raw.len > 0 && next_property(&reader, &id, &whole)) {
+		*at = (size_t)(reader.at - raw.data);
+		if (id == MQTT_SUBSCRIPTION_ID) {
+			struct mqtt_reader value =
+			    mqtt_reader_of(bytes_of(whole.data + 1, whole.len - 1));
+
+			*number = mqtt_read_varint(&value);
+			return true;
+		}
+	}
+	return false;
+}
+
 void
 mqtt_user_property_encode(struct buf *out, struct bytes name, struct bytes value)
 {

@@ -269,6 +269,21 @@ forwarded_properties_leave_out_what_is_between_two_peers(void **state)
 	buf_clear(&out);
 }
 
+static void
+every_subscription_identifier_is_found(void **state)
+{
+	static const uint8_t raw[] = { 1, 1, 11, 5, 38, 0, 1, 'k', 0, 1, 'v', 11, 0xac, 2 };
+	uint32_t id = 0;
+	size_t at = 0;
+
+	(void)state;
+	assert_true(mqtt_subscription_id_next(bytes_of(raw, sizeof(raw)), &at, &id));
+	assert_int_equal(id, 5);
+	assert_true(mqtt_subscription_id_next(bytes_of(raw, sizeof(raw)), &at, &id));
+	assert_int_equal(id, 300);
+	assert_false(mqtt_subscription_id_next(bytes_of(raw, sizeof(raw)), &at, &id));
+}
+
 int
 main(void)
 {
@@ -277,6 +292,7 @@ main(void)
 		cmocka_unit_test(
 		    changed_and_cut_packets_are_decoded_or_refused_within_their_bounds),
 		cmocka_unit_test(defects_have_the_reason_of_the_specification),
+		cmocka_unit_test(every_subscription_identifier_is_found),
 		cmocka_unit_test(forwarded_properties_leave_out_what_is_between_two_peers),
 	};
 
