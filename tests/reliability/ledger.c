@@ -5,7 +5,8 @@
  *
  *   - everything acknowledged has come;
  *   - the first copies of one publisher's messages came in order;
- *   - copies are no more than were on their way at the kills;
+ *   - copies are no more than were on their way at the kills (none where only workers were
+ *     killed);
  *   - the database is sound, and the program ends with 0 at SIGTERM.
  *
  * A message of publisher 3 goes to TOPIC/3 with {"client":3,"seq":7}; what comes by FILTER must
@@ -44,6 +45,8 @@ struct ledger {
 	const char *data;
 	unsigned seed;
 	int kills;
+	int worker_kills;
+	int workers_killed;
 	bool shadow;
 	bool stop; /* send nothing new */
 	long copies;
@@ -318,16 +321,18 @@ static int
 verdict(const struct ledger *ledger, int status, unsigned seed)
 {
 	long acknowledged, missing = missing_of(ledger, &acknowledged);
-	long copies_max = (long)(ledger->kills + 1) * PUBLISHERS * WINDOW * 4;
+	long copies_max = (long)ledger->kills * PUBLISHERS * WINDOW * 4;
 	bool sound = is_sound(ledger->data);
 	bool good = missing == 0 && on_their_way(ledger) == 0 && ledger->inversions == 0 &&
-		    ledger->copies <= copies_max && sound && status == 0;
+		    ledger->copies <= copies_max && sound && status == 0 &&
+		    ledger->workers_killed >= ledger->worker_kills / 2;
 
-	(void)printf("%d kills, %ld acknowledged, %ld missing, %ld on their way, %ld copies, "
-		     "%ld out of order, database %s, end %d, connected again within %lld ms, "
-		     "seed %u: %s\n",
-	    ledger->kills, acknowledged, missing, on_their_way(ledger), ledger->copies,
-	    ledger->inversions, sound ? "sound" : "DAMAGED", status,
+	(void)printf(
+	    "%d kills, %d of workers, %ld acknowledged, %ld missing, %ld on their way, %ld copies, "
+	    "%ld out of order, database %s, end %d, connected again within %lld ms, "
+	    "seed %u: %s\n",
+	    ledger->kills, ledger->workers_killed, acknowledged, missing, on_their_way(ledger),
+	    ledger->copies, ledger->inversions, sound ? "sound" : "DAMAGED", status,
 	    (long long)(ledger->slowest_connack_us / 1000), seed, good ? "passed" : "FAILED");
 	return good ? 0 : 1;
 }
@@ -337,6 +342,11 @@ run(struct ledger *ledger)
 {
 	if (!start(ledger, true))
 		return false;
+	for (int i = 0; i < ledger->worker_kills; i++) {
+		if (!run_for(ledger, 10000 + (int64_t)draw(ledger, 40000)))
+			return false;
+		ledger->workers_killed += victim_kill_worker(&ledger->victim, draw(ledger, 1000));
+	}
 	for (int i = 0; i < ledger->kills; i++) {
 		if (!run_for(ledger, 30000 + (int64_t)draw(ledger, 250000)))
 			return false;
@@ -352,8 +362,9 @@ run(struct ledger *ledger)
 static int
 usage(void)
 {
-	(void)fprintf(stderr, "usage: ledger [--kills N] [--seed N] [--in TOPIC] [--out FILTER] "
-			      "[--shadow] [--log FILE] --data FOLDER -- COMMAND...\n");
+	(void)fprintf(stderr,
+	    "usage: ledger [--kills N] [--seed N] [--in TOPIC] [--out FILTER] "
+	    "[--worker-kills N] [--shadow] [--log FILE] --data FOLDER -- COMMAND...\n");
 	return 2;
 }
 
@@ -367,6 +378,7 @@ read_options(struct ledger *ledger, int argc, char **argv)
 		{ "out", required_argument, NULL, 'o' },
 		{ "data", required_argument, NULL, 'd' },
 		{ "log", required_argument, NULL, 'l' },
+		{ "worker-kills", required_argument, NULL, 'w' },
 		{ "shadow", no_argument, NULL, 'S' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -385,6 +397,8 @@ read_options(struct ledger *ledger, int argc, char **argv)
 			ledger->data = optarg;
 		else if (option == 'l')
 			ledger->victim.log = optarg;
+		else if (option == 'w')
+			ledger->worker_kills = atoi(optarg);
 		else if (option == 'S')
 			ledger->shadow = true;
 		else

@@ -3,6 +3,7 @@
  */
 #include "tests/reliability/victim.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READY_MS = 15000 };
+enum { READY_MS = 15000, PROCESSES_MAX = 4096 };
 
 int64_t
 now_us(void)
@@ -123,4 +124,81 @@ victim_end(struct victim *victim, int signo)
 	victim_listen(victim);
 	(void)close(victim->log_fd);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+struct process {
+	pid_t pid;
+	pid_t parent;
+};
+
+static pid_t
+parent_of(pid_t pid)
+{
+	char path[64], text[512] = "";
+	const char *at;
+	FILE *file;
+	int parent = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "r");
+	if (file == NULL)
+		return 0;
+	if (fread(text, 1, sizeof(text) - 1, file) > 0) {
+		at = strrchr(text, ')');
+		if (at == NULL || sscanf(at + 1, " %*c %d", &parent) != 1)
+			parent = 0;
+	}
+	(void)fclose(file);
+	return parent;
+}
+
+static size_t
+list_processes(struct process *list)
+{
+	DIR *folder = opendir("/proc");
+	struct dirent *entry;
+	size_t count = 0;
+
+	while (folder != NULL && count < PROCESSES_MAX && (entry = readdir(folder)) != NULL) {
+		pid_t pid = atoi(entry->d_name);
+
+		if (pid > 0)
+			list[count++] = (struct process){ pid, parent_of(pid) };
+	}
+	if (folder != NULL)
+		(void)closedir(folder);
+	return count;
+}
+
+static pid_t
+listed_parent(const struct process *list, size_t count, pid_t pid)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (list[i].pid == pid)
+			return list[i].parent;
+	}
+	return 0;
+}
+
+/* Grandchildren: the victim's child is what starts workers. */
+static bool
+is_worker(const struct process *list, size_t count, pid_t pid, pid_t victim)
+{
+	pid_t parent = listed_parent(list, count, pid);
+
+	return parent > 0 && listed_parent(list, count, parent) == victim;
+}
+
+bool
+victim_kill_worker(struct victim *victim, unsigned chance)
+{
+	static struct process list[PROCESSES_MAX];
+	pid_t workers[64];
+	size_t count = list_processes(list), found = 0;
+
+	for (size_t i = 0; i < count && found < 64; i++) {
+		if (is_worker(list, count, list[i].pid, victim->pid))
+			workers[found++] = list[i].pid;
+	}
+	return found > 0 && kill(workers[chance % found], SIGKILL) == 0;
 }
