@@ -1,13 +1,419 @@
 /* SPDX-License-Identifier: MIT
- * The host's entry: joins all the parts.
+ * The host's entry: joins all the parts, runs them, and takes them apart again in order.
  */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "runtime/api.h"
 #include "runtime/command.h"
+#include "runtime/commit.h"
+#include "runtime/deploy.h"
+#include "runtime/figures.h"
+#include "runtime/function.h"
+#include "runtime/gateway.h"
+#include "runtime/http_call.h"
+#include "runtime/log_ring.h"
+#include "runtime/pool.h"
+#include "runtime/restore.h"
+#include "runtime/shadow_service.h"
+#include "runtime/web.h"
+#include "triggers/triggers.h"
+
+enum { LOADS_WAIT_US = 10000000 };
+
+/* What only main holds. */
+struct service {
+	struct host host;
+	struct deploy *deploy;
+	struct web *web;
+	struct api *api;
+	struct log_ring *log_ring;
+	struct watch store_watch;
+	struct timer drain_timer;
+	struct timer ready_timer;
+	bool ready;
+	int64_t drain_until_us;
+};
+
+static void
+store_ready(void *arg, bool readable, bool writable)
+{
+	struct host *host = arg;
+
+	(void)readable;
+	(void)writable;
+	store_poll(host->store);
+}
+
+static int
+open_store(struct service *service, struct err *err)
+{
+	struct host *host = &service->host;
+	const struct store_config config = { .folder = options_text(host->options, OPTION_DATA),
+		.sys = &sys_posix,
+		.jobs_max = (size_t)options_number(host->options, OPTION_STORE_JOBS_MAX) };
+
+	host->store = store_open(&config, err);
+	if (host->store == NULL)
+		return -1;
+	watch_init(&service->store_watch, host->loop, store_fd(host->store), store_ready, host);
+	watch_want(&service->store_watch, true, false);
+	return 0;
+}
+
+/* The secret that seeds handlers' random numbers is the same over restarts. */
+struct secret_job {
+	struct store_job job;
+	uint64_t secret[2];
+};
+
+static int
+read_secret(struct txn *txn, struct store_job *job, struct err *err)
+{
+	struct secret_job *secret = (struct secret_job *)(void *)job;
+	struct bytes key = bytes_of_string("handler_secret");
+	struct buf value = { 0 };
+	int found = txn_get(txn, SPACE_META, key, &value, NULL, err);
+
+	if (found == 1 && value.len == sizeof(secret->secret))
+		memcpy(secret->secret, value.data, sizeof(secret->secret));
+	else if (found >= 0)
+		found = txn_put(
+		    txn, SPACE_META, key, bytes_of(secret->secret, sizeof(secret->secret)), err);
+	buf_clear(&value);
+	return found < 0 ? -1 : 0;
+}
+
+static void
+secret_done(struct store_job *job)
+{
+	(void)job;
+}
+
+static int
+load_secret(struct host *host, struct err *err)
+{
+	struct secret_job job = { .job = { .run = read_secret, .done = secret_done } };
+
+	loop_sys(host->loop)->random(job.secret, sizeof(job.secret));
+	if (store_run(host->store, &job.job, err) < 0)
+		return err_prefix(err, "read the host's secret");
+	memcpy(host->secret, job.secret, sizeof(host->secret));
+	return 0;
+}
+
+static bool
+has_function(void *arg, struct bytes topic)
+{
+	struct host *host = arg;
+	struct followers followers = { 0 };
+	const struct message message = { .topic = topic };
+	bool found;
+
+	followers_of_message(&followers, host, &message, NULL);
+	found = followers.count > 0;
+	followers_drop(&followers);
+	free(followers.list);
+	return found;
+}
+
+static int
+open_gateway(struct service *service, struct err *err)
+{
+	struct host *host = &service->host;
+	const struct shadow_parts parts = { host->loop, host->store, NULL, has_function, host };
+	struct shadow_parts with_broker = parts;
+	struct restore_figures figures = { 0 };
+
+	gateway_open(host);
+	with_broker.broker = host->broker;
+	host->shadow_service = shadow_service_new(&with_broker);
+	return restore_broker(host->store, host->broker, &figures, err);
+}
+
+static unsigned
+worker_count(const struct options *options)
+{
+	int64_t wanted = options_number(options, OPTION_WORKERS);
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (wanted > 0)
+		return (unsigned)wanted < WORKERS_MAX / 2 ? (unsigned)wanted : WORKERS_MAX / 2;
+	return cores < 1 ? 1 : cores > WORKERS_MAX / 2 ? WORKERS_MAX / 2 : (unsigned)cores;
+}
+
+static void
+source_changed(void *arg, const struct function_sources *sources)
+{
+	struct host *host = arg;
+
+	function_deploy(host->functions, sources);
+}
+
+static void
+source_broken(void *arg, const char *name, const char *problem)
+{
+	struct host *host = arg;
+
+	function_broken(host->functions, name, problem);
+}
+
+static void
+source_removed(void *arg, const char *name)
+{
+	struct host *host = arg;
+
+	function_remove(host->functions, name);
+}
+
+static void
+fill_health(void *arg, struct health *health)
+{
+	struct host *host = arg;
+
+	health->store = store_health(host->store);
+	health->workers = pool_serving(host->pool);
+	health->workers_wanted = host->pool->wanted;
+	health->cage_layers = host->pool->layers;
+	health->lua_version = host->pool->layers_known ? host->pool->lua_version : NULL;
+#ifdef SYSTEM_LUA
+	health->lua_is_systems = true;
+#endif
+	for (struct hash_node *at = hash_next(&host->functions->map, NULL); at != NULL;
+	     at = hash_next(&host->functions->map, at)) {
+		const struct function *function = HASH_OWNER(at, struct function, link);
+
+		health->functions += function->current != NULL;
+		health->functions_failed += function->problem != NULL;
+	}
+	health->draining = host->draining;
+}
+
+static void
+write_metrics(void *arg, struct buf *out)
+{
+	struct service *service = arg;
+	struct host *host = &service->host;
+
+	figures_broker(out, broker_metrics(host->broker));
+	const struct store_figures store = store_figures(host->store);
+
+	figures_store(out, &store, store_health(host->store));
+	figures_http(out, host->http_server, host->http_client);
+	metrics_write(host, out);
+	figures_process(out);
+}
+
+static int
+open_web(struct service *service, struct err *err)
+{
+	struct host *host = &service->host;
+	const struct web_parts parts = { .loop = host->loop,
+		.group = host->group,
+		.config = web_config(host->options),
+		.health = fill_health,
+		.metrics = write_metrics,
+		.arg = service };
+
+	service->web = web_open(&parts, options_text(host->options, OPTION_HTTP), err);
+	if (service->web == NULL)
+		return -1;
+	host->http_server = web_server(service->web);
+	host->http_client = http_call_client(host->loop, host->options, err);
+	return host->http_client != NULL ? 0 : -1;
+}
+
+static int
+open_api(struct service *service, struct err *err)
+{
+	struct host *host = &service->host;
+	const struct api_parts parts = { .loop = host->loop,
+		.group = host->group,
+		.host = host,
+		.broker = host->broker,
+		.store = host->store,
+		.log_ring = service->log_ring,
+		.shadow_service = host->shadow_service };
+	struct buf path = { 0 };
+
+	buf_printf(&path, "%s/moonlet.sock", options_text(host->options, OPTION_DATA));
+	service->api = api_open(&parts, buf_string(&path), err);
+	buf_clear(&path);
+	return service->api != NULL ? 0 : -1;
+}
+
+static void
+accepted(void *arg, int fd, const char *peer)
+{
+	struct host *host = arg;
+
+	broker_accept(host->broker, fd, peer);
+}
+
+/* Functions are loaded: what was left in the queue goes on, and the doors open. */
+static void
+go(void *arg)
+{
+	struct service *service = arg;
+	struct host *host = &service->host;
+	struct err err;
+
+	if (service->ready)
+		return;
+	service->ready = true;
+	timer_cancel(&service->ready_timer);
+	if (failure_restore(host, &err) < 0 || shadow_service_drain(host->shadow_service, &err) < 0)
+		log_error("moonlet", "%s", err.text);
+	if (host->mqtt != NULL) {
+		listener_pause(host->mqtt, false);
+		log_info("gateway", "MQTT on %s", listener_address(host->mqtt));
+	}
+	if (http_server_address(host->http_server) != NULL)
+		log_info("http", "HTTP on %s", http_server_address(host->http_server));
+	log_info("moonlet", "ready");
+	if (host->options->ready_fd > 0 && host->mqtt != NULL)
+		dprintf(host->options->ready_fd, "%s\n", listener_address(host->mqtt));
+}
+
+static int
+open_all(struct service *service, struct err *err)
+{
+	struct host *host = &service->host;
+	const struct deploy_hooks hooks = { host, source_changed, source_broken, source_removed };
+	const char *mqtt = options_text(host->options, OPTION_MQTT);
+
+	if (open_store(service, err) < 0 || load_secret(host, err) < 0 ||
+	    open_gateway(service, err) < 0 || open_web(service, err) < 0)
+		return -1;
+	if (strcmp(mqtt, "off") != 0) {
+		host->mqtt = listener_open(host->loop, mqtt, accepted, host, err);
+		if (host->mqtt == NULL)
+			return -1;
+		listener_pause(host->mqtt, true);
+	}
+	host->dispatch = dispatch_new(host);
+	host->functions = functions_new(host);
+	host->functions->settled = go;
+	host->functions->settled_arg = service;
+	host->pool = pool_new(host, worker_count(host->options), err);
+	if (host->pool == NULL || open_api(service, err) < 0)
+		return -1;
+	service->deploy =
+	    deploy_new(host->loop, options_text(host->options, OPTION_FUNCTIONS), &hooks, err);
+	if (service->deploy == NULL)
+		return -1;
+	timer_init(&service->ready_timer, host->loop, go, service);
+	timer_set(&service->ready_timer, host->functions->loading > 0 ? LOADS_WAIT_US : 0);
+	return 0;
+}
+
+static void
+check_drained(void *arg)
+{
+	struct service *service = arg;
+	struct host *host = &service->host;
+
+	if (dispatch_is_idle(host->dispatch) || loop_now_us(host->loop) > service->drain_until_us) {
+		loop_stop(host->loop);
+		return;
+	}
+	timer_set(&service->drain_timer, 5000);
+}
+
+/* Twice: at once. */
+static void
+stop(void *arg)
+{
+	struct service *service = arg;
+	struct host *host = &service->host;
+
+	if (host->draining) {
+		loop_stop(host->loop);
+		return;
+	}
+	host->draining = true;
+	log_info("moonlet", "stopping: what runs is finished first");
+	if (host->mqtt != NULL)
+		listener_pause(host->mqtt, true);
+	broker_hold(host->broker);
+	service->drain_until_us =
+	    loop_now_us(host->loop) + options_number(host->options, OPTION_DRAIN_TIMEOUT_MS) * 1000;
+	check_drained(service);
+}
+
+static void
+one_turn(struct loop *loop)
+{
+	struct err err;
+
+	if (loop_turn(loop, false, &err) < 0)
+		log_error("moonlet", "%s", err.text);
+}
+
+static void
+close_all(struct service *service)
+{
+	struct host *host = &service->host;
+
+	deploy_free(service->deploy);
+	api_close(service->api);
+	if (host->broker != NULL)
+		broker_shut(host->broker);
+	one_turn(host->loop);
+	dispatch_free(host->dispatch);
+	host->dispatch = NULL;
+	pool_free(host->pool);
+	host->pool = NULL;
+	functions_free(host->functions);
+	http_client_free(host->http_client);
+	web_close(service->web);
+	if (host->shadow_service != NULL)
+		shadow_service_stop(host->shadow_service);
+	watch_clear(&service->store_watch);
+	store_close(host->store);
+	listener_close(host->mqtt);
+	broker_free(host->broker);
+	shadow_service_free(host->shadow_service);
+	one_turn(host->loop);
+	timer_clear(&service->drain_timer);
+	timer_clear(&service->ready_timer);
+	trie_clear(&host->topics);
+	followers_drop(&host->followers);
+	free(host->followers.list);
+	conn_group_free(host->group);
+}
 
 static int
 serve(const struct options *options, struct err *err)
 {
-	(void)options;
-	return err_set(err, "nothing to run yet");
+	struct service service = { .host = { .options = options } };
+	struct host *host = &service.host;
+	uint8_t key[16];
+	int result = -1;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	host->loop = loop_new(&sys_posix, err);
+	if (host->loop == NULL)
+		return -1;
+	loop_sys(host->loop)->random(key, sizeof(key));
+	hash_seed(key);
+	loop_sys(host->loop)->random(&host->run_id, sizeof(host->run_id));
+	host->group = conn_group_new(host->loop);
+	host->triggers = trigger_table;
+	host->trigger_count = trigger_table_count;
+	timer_init(&service.drain_timer, host->loop, check_drained, &service);
+	if (loop_signal(host->loop, SIGTERM, stop, &service, err) == 0 &&
+	    loop_signal(host->loop, SIGINT, stop, &service, err) == 0 &&
+	    open_all(&service, err) == 0)
+		result = loop_run(host->loop, err);
+	close_all(&service);
+	loop_free(host->loop);
+	return result;
 }
 
 int

@@ -44,8 +44,8 @@ zygote_program(char *out, size_t size, struct err *err)
 	(void)snprintf(out, size, "%s/moonlet-worker", PKGLIBEXECDIR);
 	if (access(out, X_OK) == 0)
 		return 0;
-	return err_set(err, "moonlet-worker is missing: it belongs beside moonlet (%s) or into %s", self,
-	    PKGLIBEXECDIR);
+	return err_set(err, "moonlet-worker is missing: it belongs beside moonlet (%s) or into %s",
+	    self, PKGLIBEXECDIR);
 }
 
 static int
@@ -80,7 +80,8 @@ describe(const struct zygote_report *report, char *how)
 		name = sigabbrev_np(report->detail);
 		(void)snprintf(how, HOW_BYTES, "killed by SIG%s", name != NULL ? name : "?");
 	} else if (report->event == ZYGOTE_FAILED) {
-		(void)snprintf(how, HOW_BYTES, "could not be started: %s", strerror(report->detail));
+		(void)snprintf(
+		    how, HOW_BYTES, "could not be started: %s", strerror(report->detail));
 	} else {
 		(void)snprintf(how, HOW_BYTES, "exited with %d", report->detail);
 	}
@@ -115,10 +116,11 @@ zygote_ready(void *arg, bool readable, bool writable)
 	(void)readable;
 	(void)writable;
 	for (;;) {
-		struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1,
-			.msg_control = control.bytes, .msg_controllen = sizeof(control.bytes) };
-		ssize_t got =
-		    recvmsg(zygote->watch.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		struct msghdr message = { .msg_iov = &part,
+			.msg_iovlen = 1,
+			.msg_control = control.bytes,
+			.msg_controllen = sizeof(control.bytes) };
+		ssize_t got = recvmsg(zygote->watch.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
 		int fd = -1;
 
@@ -136,8 +138,8 @@ zygote_ready(void *arg, bool readable, bool writable)
 }
 
 struct zygote *
-zygote_start(struct loop *loop, const char *program, const struct zygote_hooks *hooks,
-    struct err *err)
+zygote_start(
+    struct loop *loop, const char *program, const struct zygote_hooks *hooks, struct err *err)
 {
 	struct zygote *zygote;
 	int pair[2], result;
@@ -171,7 +173,9 @@ zygote_spawn(struct zygote *zygote, uint64_t id, int channel, struct err *err)
 		struct cmsghdr align;
 	} control = { { 0 } };
 	struct iovec part = { &id, sizeof(id) };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
+	struct msghdr message = { .msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes) };
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	int result = 0;

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT
+ * Effects become messages, shadow requests and events; then, after the transaction where one is
+ * needed, they are let go.
+ */
+#include "runtime/commit.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/mqtt_packet.h"
+#include "lib/topic.h"
+#include "runtime/function.h"
+#include "runtime/shadow_service.h"
+
+struct commit {
+	struct store_job job;
+	struct host *host;
+	struct invocation *invocation;
+	struct version *version;
+	struct writes writes;
+	struct route **routes;
+	size_t route_count;
+	size_t route_cap;
+	struct followers followers;
+	struct shadow_batch *shadows;
+	enum result_kind result_kind;
+	struct buf result; /* a copy, where somebody waits for it */
+	struct err err;	   /* why an effect was refused */
+};
+
+/* One effect as it stands in the frame. */
+struct effect {
+	enum effect_kind kind;
+	uint8_t qos;
+	uint8_t retain;
+	uint8_t operation;
+	uint32_t expiry_s;
+	int64_t value;
+	struct bytes first;  /* topic, thing, function name, metric name */
+	struct bytes second; /* payload, shadow name */
+	struct bytes third;  /* properties, document */
+};
+
+static bool
+read_effect(struct cursor *cursor, struct effect *effect)
+{
+	*effect = (struct effect){ .kind = (enum effect_kind)cursor_u8(cursor) };
+	switch (effect->kind) {
+	case EFFECT_PUBLISH:
+		effect->qos = cursor_u8(cursor);
+		effect->retain = cursor_u8(cursor);
+		effect->expiry_s = cursor_u32(cursor);
+		effect->first = cursor_bytes(cursor);
+		effect->second = cursor_bytes(cursor);
+		effect->third = cursor_bytes(cursor);
+		return !cursor->bad && effect->qos <= 2 && effect->retain <= 1;
+	case EFFECT_SHADOW:
+		effect->operation = cursor_u8(cursor);
+		effect->first = cursor_bytes(cursor);
+		effect->second = cursor_bytes(cursor);
+		effect->third = cursor_bytes(cursor);
+		return !cursor->bad && effect->operation <= SHADOW_DELETE;
+	case EFFECT_INVOKE:
+		effect->first = cursor_bytes(cursor);
+		effect->second = cursor_bytes(cursor);
+		return !cursor->bad;
+	case EFFECT_METRIC:
+		effect->first = cursor_bytes(cursor);
+		effect->value = cursor_i64(cursor);
+		return !cursor->bad;
+	}
+	return false;
+}
+
+bool
+commit_check(struct bytes effects, uint16_t count)
+{
+	struct cursor cursor = cursor_of(effects);
+	struct effect effect;
+
+	for (uint16_t i = 0; i < count; i++) {
+		if (!read_effect(&cursor, &effect))
+			return false;
+	}
+	return cursor_end(&cursor);
+}
+
+static int
+refuse_unless(
+    const struct commit *commit, enum allow_kind kind, struct bytes subject, struct err *err)
+{
+	if (manifest_allows(commit->version->manifest, commit->host->options, kind, subject))
+		return 0;
+	return err_set(err,
+	    "%s of \"%.*s\" is not allowed by the function's allow or by the operator",
+	    allow_kind_names[kind], (int)(subject.len < 200 ? subject.len : 200), subject.data);
+}
+
+static int
+check_message(const struct commit *commit, const struct effect *effect, struct err *err)
+{
+	enum topic_defect defect = topic_name_check(effect->first);
+	struct mqtt_defect props_defect;
+	struct mqtt_props props;
+
+	if (defect != TOPIC_OK)
+		return err_set(err, "mqtt.publish: %s", topic_defect_text(defect));
+	if ((int64_t)effect->second.len >
+	    options_number(commit->host->options, OPTION_PAYLOAD_BYTES_MAX))
+		return err_set(err,
+		    "mqtt.publish: a payload of %zu bytes is more than payload_bytes_max",
+		    effect->second.len);
+	if (effect->third.len > 0 &&
+	    !mqtt_props_decode(effect->third, MQTT_PUBLISH, &props, &props_defect))
+		return err_set(err, "mqtt.publish: properties: %s", props_defect.text);
+	return refuse_unless(commit, ALLOW_PUBLISH, effect->first, err);
+}
+
+static void
+add_route(struct commit *commit, struct route *route)
+{
+	if (commit->route_count == commit->route_cap) {
+		commit->route_cap = commit->route_cap == 0 ? 4 : commit->route_cap * 2;
+		commit->routes =
+		    xrealloc(commit->routes, commit->route_cap * sizeof(*commit->routes));
+	}
+	commit->routes[commit->route_count++] = route;
+}
+
+static int
+take_publish(struct commit *commit, const struct effect *effect, struct err *err)
+{
+	const struct message message = { .topic = effect->first,
+		.payload = effect->second,
+		.properties = effect->third,
+		.qos = effect->qos,
+		.retain = effect->retain != 0,
+		.has_expiry = effect->expiry_s > 0,
+		.expiry_s = effect->expiry_s,
+		.hops = (uint8_t)(commit->invocation->event->hops + 1) };
+
+	if (check_message(commit, effect, err) < 0)
+		return -1;
+	add_route(commit, broker_route(commit->host->broker, &message, &commit->writes));
+	followers_of_message(&commit->followers, commit->host, &message, NULL);
+	return 0;
+}
+
+static int
+take_shadow(struct commit *commit, const struct effect *effect, struct err *err)
+{
+	const struct shadow_cause cause = { .hops =
+						(uint8_t)(commit->invocation->event->hops + 1) };
+	const struct shadow_request request = {
+		.thing = effect->first, .name = effect->second, .payload = effect->third
+	};
+
+	if (refuse_unless(commit, ALLOW_SHADOW, effect->first, err) < 0)
+		return -1;
+	if (commit->shadows == NULL)
+		commit->shadows = shadow_batch_new(commit->host->shadow_service, &cause);
+	return shadow_batch_add(commit->shadows,
+	    effect->operation == SHADOW_UPDATE ? SHADOW_REQUEST_UPDATE : SHADOW_REQUEST_DELETE,
+	    &request, err);
+}
+
+static int
+take_invoke(struct commit *commit, const struct effect *effect, struct err *err)
+{
+	const struct event *cause = commit->invocation->event;
+	struct function *function = function_find(commit->host->functions, effect->first);
+	const struct happening happening = { .trigger = "invoke",
+		.subject = bytes_of_string(commit->invocation->function->name),
+		.key = cause->key,
+		.client_id = cause->client_id,
+		.payload = effect->second,
+		.qos = event_is_kept(cause) || commit->invocation->stored,
+		.hops = (uint8_t)(cause->hops + 1) };
+	struct event *event;
+
+	if (refuse_unless(commit, ALLOW_INVOKE, effect->first, err) < 0)
+		return -1;
+	if (function == NULL || function->current == NULL)
+		return err_set(err, "invoke: there is no function \"%.*s\"", (int)effect->first.len,
+		    effect->first.data);
+	if (happening.hops > options_number(commit->host->options, OPTION_HOPS_MAX))
+		return err_set(err, "invoke: functions have triggered each other %u times in a row",
+		    cause->hops);
+	event = event_make(commit->host, &happening);
+	followers_add(&commit->followers, function, event);
+	event_drop(event);
+	return 0;
+}
+
+static int
+take_effects(struct commit *commit, const struct commit_input *input, struct err *err)
+{
+	struct cursor cursor = cursor_of(input->effects);
+	struct effect effect;
+	int result = 0;
+
+	for (uint16_t i = 0; result == 0 && i < input->effect_count; i++) {
+		if (!read_effect(&cursor, &effect))
+			return err_set(err, "an effect does not decode");
+		if (effect.kind == EFFECT_PUBLISH)
+			result = take_publish(commit, &effect, err);
+		else if (effect.kind == EFFECT_SHADOW)
+			result = take_shadow(commit, &effect, err);
+		else if (effect.kind == EFFECT_INVOKE)
+			result = take_invoke(commit, &effect, err);
+	}
+	return result;
+}
+
+/* Metrics are counted when the invocation has succeeded. */
+static void
+count_metrics(struct function *function, const struct commit_input *input)
+{
+	struct cursor cursor = cursor_of(input->effects);
+	struct effect effect;
+
+	for (uint16_t i = 0; i < input->effect_count && read_effect(&cursor, &effect); i++) {
+		if (effect.kind == EFFECT_METRIC)
+			metrics_count(function, effect.first, effect.value);
+	}
+}
+
+static void
+commit_clear(struct commit *commit)
+{
+	for (size_t i = 0; i < commit->route_count; i++)
+		route_drop(commit->routes[i]);
+	followers_drop(&commit->followers);
+	shadow_batch_free(commit->shadows);
+	writes_clear(&commit->writes);
+	buf_clear(&commit->result);
+	free(commit->routes);
+	free(commit->followers.list);
+}
+
+static void
+let_go(struct commit *commit)
+{
+	for (size_t i = 0; i < commit->route_count; i++)
+		broker_deliver(commit->routes[i]);
+	commit->route_count = 0;
+	if (commit->shadows != NULL)
+		shadow_batch_deliver(commit->shadows);
+	commit->shadows = NULL;
+	(void)followers_submit(&commit->followers);
+}
+
+static void
+refuse(struct commit *commit, const char *text)
+{
+	const struct outcome outcome = { .reason = FAIL_ERROR, .message = bytes_of_string(text) };
+
+	commit->invocation->function->metrics.errors++;
+	dispatch_fail(commit->invocation, &outcome);
+}
+
+static int
+run_commit(struct txn *txn, struct store_job *job, struct err *err)
+{
+	struct commit *commit = (struct commit *)(void *)job;
+
+	if (commit->shadows != NULL && shadow_batch_run(commit->shadows, txn, err) < 0)
+		return -1;
+	return store_apply_writes(txn, &commit->writes, err);
+}
+
+static void
+commit_done(struct store_job *job)
+{
+	struct commit *commit = (struct commit *)(void *)job;
+	struct outcome outcome = { .ok = true, .result_kind = commit->result_kind };
+
+	outcome.result = buf_bytes(&commit->result);
+	if (job->status == 0) {
+		let_go(commit);
+		dispatch_committed(commit->invocation, &outcome);
+	} else {
+		refuse(commit, job->err.text);
+	}
+	version_drop(commit->version);
+	commit_clear(commit);
+	free(commit);
+}
+
+static bool
+needs_transaction(const struct commit *commit)
+{
+	const struct invocation *invocation = commit->invocation;
+
+	return commit->writes.count > 0 || commit->shadows != NULL || invocation->stored ||
+	       (invocation->lane != NULL && invocation->lane->committing > 1);
+}
+
+static void
+submit_commit(struct commit *commit, const struct commit_input *input)
+{
+	struct commit *kept = xmalloc(sizeof(*kept));
+
+	*kept = *commit;
+	for (size_t i = 0; i < kept->route_count; i++)
+		route_keep(kept->routes[i]);
+	if (kept->invocation->event->ended != NULL)
+		buf_append_bytes(&kept->result, input->result);
+	version_hold(kept->version);
+	kept->job.run = run_commit;
+	kept->job.done = commit_done;
+	kept->job.bytes = kept->writes.encoded.len +
+			  (kept->shadows != NULL ? shadow_batch_bytes(kept->shadows) : 0) +
+			  sizeof(*kept);
+	store_submit(kept->host->store, &kept->job);
+}
+
+void
+commit_begin(struct invocation *invocation, const struct commit_input *input)
+{
+	struct host *host = invocation->dispatch->host;
+	struct commit commit = { .host = host,
+		.invocation = invocation,
+		.version = input->version,
+		.result_kind = input->result_kind };
+	const struct outcome outcome = {
+		.ok = true, .result_kind = input->result_kind, .result = input->result
+	};
+	bool kept = event_is_kept(invocation->event) || invocation->stored;
+	struct queue_row row = { .due_ms = invocation->row_due_ms };
+
+	if (take_effects(&commit, input, &commit.err) < 0) {
+		refuse(&commit, commit.err.text);
+		commit_clear(&commit);
+		return;
+	}
+	count_metrics(invocation->function, input);
+	if (kept && commit.followers.count > 0)
+		followers_store(&commit.followers, host, &commit.writes);
+	if (invocation->stored) {
+		memcpy(row.id, invocation->row_id, sizeof(row.id));
+		queue_remove(&commit.writes, &row);
+	}
+	if (needs_transaction(&commit)) {
+		submit_commit(&commit, input);
+		return;
+	}
+	let_go(&commit);
+	dispatch_committed(invocation, &outcome);
+	commit_clear(&commit);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ * The commit of an invocation: its effects, its row in the queue and its acknowledgement take
+ * effect together or not at all. Where none of them has to be durable no transaction is made.
+ */
+#ifndef RUNTIME_COMMIT_H
+#define RUNTIME_COMMIT_H
+
+#include "runtime/dispatch.h"
+#include "runtime/followers.h"
+
+struct commit_input {
+	uint32_t busy_us;
+	uint32_t stage_bytes;
+	enum result_kind result_kind;
+	struct bytes result;
+	uint16_t effect_count;
+	struct bytes effects;	 /* borrowed for the call */
+	struct version *version; /* that made them; held for the call */
+};
+
+/* Whether the effects decode at all: a worker whose effects do not is broken. */
+bool commit_check(struct bytes effects, uint16_t count);
+/* Ends in dispatch_committed or dispatch_fail, now or later. */
+void commit_begin(struct invocation *invocation, const struct commit_input *input);
+
+/* failure.c: retries, or gives up into the dead letters. Ends in dispatch_again or
+ * dispatch_give_up. */
+void failure_begin(struct invocation *invocation, const struct outcome *outcome);
+/* A new row for the durable queue. */
+void failure_row(const struct invocation *invocation, struct queue_row *row, struct buf *event);
+/* Submits all that an earlier run left in the durable queue. */
+int failure_restore(struct host *host, struct err *err) __attribute__((warn_unused_result));
+
+/* services.c: aborts the request of an invocation that was taken away from its worker. */
+void commit_abort_call(struct invocation *invocation);
+
+#endif

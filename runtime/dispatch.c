@@ -1,0 +1,712 @@
+/* SPDX-License-Identifier: MIT
+ * Lanes, and what is in them.
+ */
+#include "runtime/dispatch.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/protocol.h"
+#include "runtime/commit.h"
+#include "runtime/function.h"
+#include "runtime/pool.h"
+
+enum { LANE_SENT_MAX = 512, SHED_AFTER_US = 1000000 };
+
+struct dispatch *
+dispatch_new(struct host *host)
+{
+	struct dispatch *dispatch = xcalloc(1, sizeof(*dispatch));
+
+	dispatch->host = host;
+	TAILQ_INIT(&dispatch->stalled);
+	TAILQ_INIT(&dispatch->spare_lanes);
+	TAILQ_INIT(&dispatch->loose);
+	TAILQ_INIT(&dispatch->spare);
+	return dispatch;
+}
+
+static struct invocation *
+invocation_new(struct dispatch *dispatch, struct function *function, struct event *event)
+{
+	struct invocation *invocation = TAILQ_FIRST(&dispatch->spare);
+
+	if (invocation != NULL)
+		TAILQ_REMOVE(&dispatch->spare, invocation, link);
+	else
+		invocation = xmalloc(sizeof(*invocation));
+	memset(invocation, 0, sizeof(*invocation));
+	invocation->dispatch = dispatch;
+	invocation->function = function;
+	function_hold(function);
+	invocation->event = event_hold(event);
+	invocation->attempt = 1;
+	invocation->begun_us = loop_now_us(dispatch->host->loop);
+	function->load++;
+	dispatch->load++;
+	return invocation;
+}
+
+static void
+resume_sources(struct dispatch *dispatch, const struct function *function)
+{
+	uint32_t most = (uint32_t)options_number(dispatch->host->options, OPTION_IN_FLIGHT_MAX);
+
+	if (!dispatch->paused || function->load > most / 2)
+		return;
+	dispatch->paused = false;
+	broker_resume(dispatch->host->broker);
+}
+
+static void
+invocation_free(struct invocation *invocation)
+{
+	struct dispatch *dispatch = invocation->dispatch;
+	struct function *function = invocation->function;
+
+	event_drop(invocation->event);
+	function->load--;
+	dispatch->load--;
+	if (function->load == 0)
+		function->full_since_us = 0;
+	TAILQ_INSERT_HEAD(&dispatch->spare, invocation, link);
+	resume_sources(dispatch, function);
+	function_drop(function);
+}
+
+void
+invocation_id(const struct invocation *invocation, char out[EVENT_ID_BYTES * 2 + 1])
+{
+	for (size_t i = 0; i < EVENT_ID_BYTES; i++)
+		(void)snprintf(out + 2 * i, 3, "%02x", invocation->event->id[i]);
+}
+
+static void lane_send(struct lane *lane);
+
+static void
+lane_goes_on(void *arg)
+{
+	struct lane *lane = arg;
+
+	lane->pausing = false;
+	lane_send(lane);
+}
+
+static struct lane *
+lane_new(struct dispatch *dispatch, struct function *function, struct bytes key, uint64_t hash)
+{
+	struct lane *lane = TAILQ_FIRST(&dispatch->spare_lanes);
+
+	if (lane != NULL) {
+		TAILQ_REMOVE(&dispatch->spare_lanes, lane, stalled_link);
+	} else {
+		lane = xcalloc(1, sizeof(*lane));
+		timer_init(&lane->pause, dispatch->host->loop, lane_goes_on, lane);
+	}
+	TAILQ_INIT(&lane->invocations);
+	lane->function = function;
+	lane->next = NULL;
+	lane->worker = NULL;
+	lane->number = ++dispatch->next_lane;
+	if (lane->number == 0)
+		lane->number = ++dispatch->next_lane;
+	lane->epoch = 1;
+	lane->sent = lane->committing = 0;
+	lane->pausing = lane->stalled = false;
+	buf_reset(&lane->key);
+	buf_append_bytes(&lane->key, key);
+	hash_insert_hashed(&function->lanes, &lane->link, buf_bytes(&lane->key), hash);
+	return lane;
+}
+
+static void
+lane_unstall(struct dispatch *dispatch, struct lane *lane)
+{
+	if (!lane->stalled)
+		return;
+	lane->stalled = false;
+	TAILQ_REMOVE(&dispatch->stalled, lane, stalled_link);
+}
+
+/* A lane exists as long as something is in it. */
+static void
+lane_settle(struct dispatch *dispatch, struct lane *lane)
+{
+	if (!TAILQ_EMPTY(&lane->invocations))
+		return;
+	lane_unstall(dispatch, lane);
+	timer_cancel(&lane->pause);
+	hash_remove(&lane->function->lanes, &lane->link);
+	TAILQ_INSERT_HEAD(&dispatch->spare_lanes, lane, stalled_link);
+}
+
+static struct lane *
+lane_get(struct dispatch *dispatch, struct function *function, const struct event *event)
+{
+	struct bytes key =
+	    function->current->manifest->order == ORDER_FUNCTION ? bytes_of(NULL, 0) : event->key;
+	uint64_t hash = hash_bytes(key);
+	struct hash_node *node = hash_find_hashed(&function->lanes, key, hash);
+
+	return node != NULL ? HASH_OWNER(node, struct lane, link)
+			    : lane_new(dispatch, function, key, hash);
+}
+
+static bool
+may_run_more(const struct function *function)
+{
+	uint32_t most = function->current->manifest->concurrency;
+
+	return most == 0 || function->running < most;
+}
+
+static void
+send_to(struct worker *worker, struct invocation *invocation)
+{
+	struct function *function = invocation->function;
+
+	invocation->version = function->current;
+	version_hold(invocation->version);
+	invocation->state = INVOCATION_SENT;
+	function->running++;
+	function->metrics.invocations++;
+	worker_invoke(worker, invocation);
+}
+
+/* It is no longer with a worker. */
+static void
+leave_worker(struct invocation *invocation)
+{
+	struct lane *lane = invocation->lane;
+
+	assert(invocation->state == INVOCATION_SENT);
+	invocation->function->running--;
+	if (lane != NULL && --lane->sent == 0)
+		lane->worker = NULL;
+	version_drop(invocation->version);
+	invocation->version = NULL;
+	invocation->sending = NULL;
+	if (invocation->http_call != NULL)
+		commit_abort_call(invocation);
+}
+
+static void
+lane_stall(struct dispatch *dispatch, struct lane *lane)
+{
+	if (lane->stalled)
+		return;
+	lane->stalled = true;
+	TAILQ_INSERT_TAIL(&dispatch->stalled, lane, stalled_link);
+}
+
+static bool
+worker_has_room(const struct worker *worker)
+{
+	return worker->state == WORKER_SERVES && !worker->solo &&
+	       worker->inflight < WORKER_WINDOW && conn_pending(worker->conn) < WORKER_BYTES_MAX;
+}
+
+/* The worker for the lane's next; NULL: none now. */
+static struct worker *
+lane_worker(struct dispatch *dispatch, struct lane *lane)
+{
+	if (lane->worker == NULL)
+		return pool_choose(
+		    dispatch->host->pool, lane->function->current, lane->next->suspect);
+	if (lane->next->suspect || lane->sent >= LANE_SENT_MAX || !worker_has_room(lane->worker))
+		return NULL;
+	return lane->worker;
+}
+
+/* The first from here on that waits: those that are on their way to the disk are passed over. */
+static struct invocation *
+first_waiting(struct invocation *invocation)
+{
+	while (invocation != NULL && invocation->state != INVOCATION_WAITS)
+		invocation = TAILQ_NEXT(invocation, link);
+	return invocation;
+}
+
+static void
+lane_send(struct lane *lane)
+{
+	struct dispatch *dispatch = lane->function->host->dispatch;
+
+	lane_unstall(dispatch, lane);
+	while (lane->next != NULL && !lane->pausing) {
+		struct worker *worker;
+
+		if (lane->function->current == NULL || !may_run_more(lane->function) ||
+		    (worker = lane_worker(dispatch, lane)) == NULL) {
+			lane_stall(dispatch, lane);
+			return;
+		}
+		lane->worker = worker;
+		lane->sent++;
+		send_to(worker, lane->next);
+		lane->next = first_waiting(lane->next);
+	}
+}
+
+static void
+loose_due(void *arg)
+{
+	dispatch_pump(arg);
+}
+
+/* Of functions without order: all that are due and find room. */
+static void
+send_loose(struct dispatch *dispatch)
+{
+	int64_t now_us = loop_now_us(dispatch->host->loop);
+	struct invocation *invocation, *next;
+
+	TAILQ_FOREACH_SAFE (invocation, &dispatch->loose, link, next) {
+		struct worker *worker;
+
+		if (invocation->due_us > now_us || invocation->function->current == NULL ||
+		    !may_run_more(invocation->function))
+			continue;
+		worker = pool_choose(
+		    dispatch->host->pool, invocation->function->current, invocation->suspect);
+		if (worker == NULL)
+			return;
+		TAILQ_REMOVE(&dispatch->loose, invocation, link);
+		send_to(worker, invocation);
+	}
+}
+
+void
+dispatch_pump(struct dispatch *dispatch)
+{
+	struct lane *last = TAILQ_LAST(&dispatch->stalled, lanes_head), *lane;
+
+	if (dispatch->host->pool == NULL)
+		return;
+	while ((lane = TAILQ_FIRST(&dispatch->stalled)) != NULL) {
+		lane_send(lane);
+		if (lane == last)
+			break;
+	}
+	if (!TAILQ_EMPTY(&dispatch->loose))
+		send_loose(dispatch);
+}
+
+static void
+enter(struct invocation *invocation)
+{
+	struct dispatch *dispatch = invocation->dispatch;
+	struct function *function = invocation->function;
+
+	function->metrics.events++;
+	if (function->current->manifest->order == ORDER_NONE) {
+		struct worker *worker =
+		    may_run_more(function) && TAILQ_EMPTY(&dispatch->loose)
+			? pool_choose(dispatch->host->pool, function->current, false)
+			: NULL;
+
+		if (worker != NULL)
+			send_to(worker, invocation);
+		else
+			TAILQ_INSERT_TAIL(&dispatch->loose, invocation, link);
+		return;
+	}
+	invocation->lane = lane_get(dispatch, function, invocation->event);
+	TAILQ_INSERT_TAIL(&invocation->lane->invocations, invocation, link);
+	if (invocation->lane->next == NULL)
+		invocation->lane->next = invocation;
+	if (!invocation->lane->stalled)
+		lane_send(invocation->lane);
+}
+
+bool
+dispatch_would_shed(const struct function *function, const struct event *event)
+{
+	uint32_t most = (uint32_t)options_number(function->host->options, OPTION_IN_FLIGHT_MAX);
+	int64_t now_us = loop_now_us(function->host->loop);
+
+	if (function->load < most)
+		return false;
+	if (function->load >= most * 4)
+		return true;
+	return !event_is_kept(event) && function->full_since_us != 0 &&
+	       now_us - function->full_since_us > SHED_AFTER_US;
+}
+
+enum dispatch_flow
+dispatch_submit(struct function *function, struct event *event)
+{
+	struct dispatch *dispatch = function->host->dispatch;
+	uint32_t most = (uint32_t)options_number(function->host->options, OPTION_IN_FLIGHT_MAX);
+
+	if (function->current == NULL || dispatch_would_shed(function, event)) {
+		function->metrics.shed++;
+		return DISPATCH_SHED;
+	}
+	enter(invocation_new(dispatch, function, event));
+	if (function->load < most)
+		return DISPATCH_GO_ON;
+	if (function->full_since_us == 0)
+		function->full_since_us = loop_now_us(function->host->loop);
+	dispatch->paused = true;
+	return DISPATCH_FULL;
+}
+
+void
+dispatch_submit_stored(struct function *function, struct event *event, const struct queue_row *row)
+{
+	struct invocation *invocation = invocation_new(function->host->dispatch, function, event);
+
+	invocation->stored = true;
+	invocation->attempt = row->attempt;
+	invocation->row_due_ms = row->due_ms;
+	memcpy(invocation->row_id, row->id, sizeof(invocation->row_id));
+	enter(invocation);
+}
+
+bool
+dispatch_is_idle(const struct dispatch *dispatch)
+{
+	return dispatch->load == 0;
+}
+
+/* Everything behind `first`, which waits again, is to be sent again: it is stale from now on. */
+static void
+restart_lane(struct lane *lane, struct invocation *first)
+{
+	struct invocation *invocation;
+
+	lane->epoch++;
+	for (invocation = TAILQ_NEXT(first, link); invocation != NULL;
+	     invocation = TAILQ_NEXT(invocation, link)) {
+		if (invocation->state != INVOCATION_SENT)
+			continue;
+		sending_revoke(invocation->sending);
+		leave_worker(invocation);
+		invocation->state = INVOCATION_WAITS;
+	}
+	lane->next = first;
+}
+
+bool
+dispatch_done(struct invocation *invocation, struct cursor *cursor)
+{
+	struct commit_input input = { .busy_us = cursor_u32(cursor) };
+
+	input.stage_bytes = cursor_u32(cursor);
+	input.result_kind = (enum result_kind)cursor_u8(cursor);
+	input.result = cursor_bytes(cursor);
+	input.effect_count = cursor_u16(cursor);
+	input.effects = bytes_of(cursor->at, (size_t)(cursor->end - cursor->at));
+	if (cursor->bad || input.result_kind > RESULT_RAW ||
+	    !commit_check(input.effects, input.effect_count))
+		return false;
+	latency_add(&invocation->function->metrics.busy, input.busy_us);
+	input.version = invocation->version;
+	version_hold(input.version);
+	if (invocation->lane != NULL)
+		invocation->lane->committing++;
+	leave_worker(invocation);
+	invocation->state = INVOCATION_COMMITTING;
+	commit_begin(invocation, &input);
+	version_drop(input.version);
+	return true;
+}
+
+static void
+out_of_lane(struct invocation *invocation)
+{
+	struct lane *lane = invocation->lane;
+
+	if (lane == NULL)
+		return;
+	TAILQ_REMOVE(&lane->invocations, invocation, link);
+	lane_settle(invocation->dispatch, lane);
+}
+
+void
+dispatch_committed(struct invocation *invocation, const struct outcome *outcome)
+{
+	struct event *event = invocation->event;
+
+	invocation->function->crashes = 0;
+	latency_add(&invocation->function->metrics.latency,
+	    loop_now_us(invocation->dispatch->host->loop) - invocation->begun_us);
+	if (invocation->lane != NULL)
+		invocation->lane->committing--;
+	if (event->ended != NULL)
+		event->ended(event->arg, outcome);
+	out_of_lane(invocation);
+	invocation_free(invocation);
+}
+
+void
+dispatch_fail(struct invocation *invocation, const struct outcome *outcome)
+{
+	struct lane *lane = invocation->lane;
+
+	if (invocation->state == INVOCATION_COMMITTING && lane != NULL)
+		lane->committing--;
+	invocation->state = INVOCATION_WAITS;
+	if (lane != NULL) {
+		restart_lane(lane, invocation);
+		lane->pausing = true;
+		lane_unstall(invocation->dispatch, lane);
+	}
+	failure_begin(invocation, outcome);
+}
+
+bool
+dispatch_failed(struct invocation *invocation, struct cursor *cursor, bool cancelled)
+{
+	struct function *function = invocation->function;
+	uint32_t busy_us = cursor_u32(cursor);
+	struct outcome outcome = { .reason = (enum fail_reason)cursor_u8(cursor) };
+
+	outcome.message = cursor_bytes(cursor);
+	outcome.traceback = cursor_bytes(cursor);
+	if (!cursor_end(cursor) || outcome.reason < FAIL_ERROR || outcome.reason > FAIL_NO_FUNCTION)
+		return false;
+	latency_add(&function->metrics.busy, busy_us);
+	if (outcome.reason == FAIL_CANCELLED && cancelled) {
+		outcome.reason = FAIL_TIMEOUT;
+		outcome.message = bytes_of_string("timeout: the handler waited too long");
+	}
+	if (outcome.reason == FAIL_TIMEOUT)
+		function->metrics.timeouts++;
+	else
+		function->metrics.errors++;
+	leave_worker(invocation);
+	dispatch_fail(invocation, &outcome);
+	return true;
+}
+
+/* The host did not revoke it, and the worker thinks that an earlier one failed: run it again. */
+void
+dispatch_skipped(struct invocation *invocation)
+{
+	struct lane *lane = invocation->lane;
+
+	leave_worker(invocation);
+	invocation->state = INVOCATION_WAITS;
+	if (lane == NULL) {
+		TAILQ_INSERT_TAIL(&invocation->dispatch->loose, invocation, link);
+		return;
+	}
+	restart_lane(lane, invocation);
+	lane_send(lane);
+}
+
+void
+dispatch_again(struct invocation *invocation, int64_t pause_us)
+{
+	struct dispatch *dispatch = invocation->dispatch;
+
+	if (invocation->lane != NULL) {
+		timer_set(&invocation->lane->pause, pause_us);
+		return;
+	}
+	invocation->due_us = loop_now_us(dispatch->host->loop) + pause_us;
+	TAILQ_INSERT_TAIL(&dispatch->loose, invocation, link);
+	if (dispatch->loose_timer.event == NULL)
+		timer_init(&dispatch->loose_timer, dispatch->host->loop, loose_due, dispatch);
+	timer_set(&dispatch->loose_timer, pause_us);
+}
+
+void
+dispatch_give_up(struct invocation *invocation, const struct outcome *outcome)
+{
+	struct lane *lane = invocation->lane;
+	struct event *event = invocation->event;
+
+	if (event->ended != NULL)
+		event->ended(event->arg, outcome);
+	if (lane != NULL) {
+		lane->next = first_waiting(TAILQ_NEXT(invocation, link));
+		TAILQ_REMOVE(&lane->invocations, invocation, link);
+		lane->pausing = false;
+		if (TAILQ_EMPTY(&lane->invocations))
+			lane_settle(invocation->dispatch, lane);
+		else
+			lane_send(lane);
+	}
+	invocation_free(invocation);
+}
+
+/* Back to waiting, in its place. */
+static void
+send_again(struct invocation *invocation)
+{
+	struct lane *lane = invocation->lane;
+
+	leave_worker(invocation);
+	invocation->state = INVOCATION_WAITS;
+	if (lane == NULL) {
+		TAILQ_INSERT_TAIL(&invocation->dispatch->loose, invocation, link);
+		return;
+	}
+	restart_lane(lane, invocation);
+	lane_stall(invocation->dispatch, lane);
+}
+
+void
+dispatch_take_back(struct dispatch *dispatch, struct worker *worker)
+{
+	struct sending *first = TAILQ_FIRST(&worker->sent), *sending, *next;
+	const struct lane *kept = first->invocation != NULL ? first->invocation->lane : NULL;
+
+	for (sending = TAILQ_NEXT(first, link); sending != NULL; sending = next) {
+		struct invocation *invocation = sending->invocation;
+
+		next = TAILQ_NEXT(sending, link);
+		if (invocation == NULL || (kept != NULL && invocation->lane == kept))
+			continue;
+		sending_revoke(sending);
+		send_again(invocation);
+		dispatch->taken_back++;
+	}
+	dispatch_pump(dispatch);
+}
+
+/* Who killed a worker is known only where it ran alone; all that might have been are tried again
+ * one by one, and none of them loses an attempt yet. */
+static void
+crashed(struct invocation *invocation, const char *how, bool alone)
+{
+	char message[160];
+	struct outcome outcome = { .reason = FAIL_ERROR };
+
+	if (!alone) {
+		invocation->suspect = true;
+		send_again(invocation);
+		return;
+	}
+	(void)snprintf(message, sizeof(message), "the worker process was lost: %s", how);
+	outcome.message = bytes_of_string(message);
+	invocation->function->metrics.crashes++;
+	invocation->function->crashes++;
+	leave_worker(invocation);
+	dispatch_fail(invocation, &outcome);
+}
+
+void
+dispatch_worker_gone(struct dispatch *dispatch, struct worker *worker, const char *how)
+{
+	struct sending *sending;
+	bool alone = worker->inflight == 1;
+
+	if (dispatch == NULL)
+		return;
+	while ((sending = TAILQ_FIRST(&worker->sent)) != NULL) {
+		struct invocation *invocation = sending->invocation;
+
+		sending_put(sending);
+		if (invocation != NULL)
+			crashed(invocation, how, alone);
+	}
+	while ((sending = TAILQ_FIRST(&worker->waiting)) != NULL) {
+		struct invocation *invocation = sending->invocation;
+
+		sending_put(sending);
+		if (invocation != NULL)
+			send_again(invocation);
+	}
+	dispatch_pump(dispatch);
+}
+
+void
+dispatch_log(struct invocation *invocation, enum log_level level, struct bytes text)
+{
+	char id[EVENT_ID_BYTES * 2 + 1], *line = bytes_to_string(text);
+
+	invocation_id(invocation, id);
+	log_emit(&(struct log_line){ .level = level,
+	    .component = "function",
+	    .function_name = invocation->function->name,
+	    .invocation_id = id,
+	    .text = line });
+	free(line);
+}
+
+void
+dispatch_announce_cage(const struct pool *pool)
+{
+	static const struct {
+		enum cage_layer layer;
+		const char *name;
+	} names[] = { { CAGE_SECCOMP, "seccomp" }, { CAGE_NAMESPACES, "namespaces" },
+		{ CAGE_EMPTY_ROOT, "empty root" }, { CAGE_LANDLOCK, "Landlock" },
+		{ CAGE_UNPRIVILEGED, "unprivileged user" }, { CAGE_NO_NEW_PRIVS, "no_new_privs" },
+		{ CAGE_RLIMITS, "rlimits" }, { CAGE_MDWE, "no executable memory" } };
+	struct buf active = { 0 }, missing = { 0 };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct buf *list = (pool->layers & names[i].layer) != 0 ? &active : &missing;
+
+		buf_printf(list, "%s%s", list->len > 0 ? ", " : "", names[i].name);
+	}
+	log_info("workers", "%s, caged by %s", pool->lua_version, buf_string(&active));
+	if (missing.len > 0)
+		log_warn("workers", "this system does not give: %s", buf_string(&missing));
+	buf_clear(&active);
+	buf_clear(&missing);
+}
+
+static void
+free_waiting(struct dispatch *dispatch)
+{
+	struct functions *functions = dispatch->host->functions;
+	struct invocation *invocation;
+
+	for (struct hash_node *at = hash_next(&functions->map, NULL); at != NULL;
+	     at = hash_next(&functions->map, at)) {
+		struct function *function = HASH_OWNER(at, struct function, link);
+		struct hash_node *lane_at;
+
+		while ((lane_at = hash_next(&function->lanes, NULL)) != NULL) {
+			struct lane *lane = HASH_OWNER(lane_at, struct lane, link);
+
+			while ((invocation = TAILQ_FIRST(&lane->invocations)) != NULL) {
+				if (invocation->state == INVOCATION_SENT) {
+					sending_revoke(invocation->sending);
+					leave_worker(invocation);
+				}
+				TAILQ_REMOVE(&lane->invocations, invocation, link);
+				invocation->event->ack = NULL;
+				invocation_free(invocation);
+			}
+			lane_settle(dispatch, lane);
+		}
+	}
+}
+
+void
+dispatch_free(struct dispatch *dispatch)
+{
+	struct invocation *invocation;
+	struct lane *lane;
+
+	if (dispatch == NULL)
+		return;
+	dispatch->paused = false;
+	free_waiting(dispatch);
+	while ((invocation = TAILQ_FIRST(&dispatch->loose)) != NULL) {
+		TAILQ_REMOVE(&dispatch->loose, invocation, link);
+		invocation->event->ack = NULL;
+		invocation_free(invocation);
+	}
+	while ((invocation = TAILQ_FIRST(&dispatch->spare)) != NULL) {
+		TAILQ_REMOVE(&dispatch->spare, invocation, link);
+		free(invocation);
+	}
+	while ((lane = TAILQ_FIRST(&dispatch->spare_lanes)) != NULL) {
+		TAILQ_REMOVE(&dispatch->spare_lanes, lane, stalled_link);
+		timer_clear(&lane->pause);
+		buf_clear(&lane->key);
+		free(lane);
+	}
+	timer_clear(&dispatch->loose_timer);
+	free(dispatch);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT
+ * Dispatch: events to workers in order, and their results to the commit.
+ *
+ * A lane is what runs in order: the events of one function and key. Many of a lane are sent to
+ * its worker at a time, which runs them one after another. When one fails, the lane's epoch is
+ * raised: what was sent behind it comes back as skipped, or is recognised as stale, and is sent
+ * again behind the failed one, after its pause.
+ *
+ *   lane: [committing] [sent] [sent] [sent] | [waits] [waits]
+ *                                           next
+ *
+ * Events of functions without order have no lane.
+ */
+#ifndef RUNTIME_DISPATCH_H
+#define RUNTIME_DISPATCH_H
+
+#include "lib/frame.h"
+#include "lib/hash.h"
+#include "lib/log.h"
+#include "lib/queue.h"
+#include "net/loop.h"
+#include "runtime/trigger.h"
+#include "store/queue.h"
+
+struct function;
+struct host;
+struct http_call;
+struct pool;
+struct sending;
+struct version;
+struct worker;
+
+struct lane {
+	struct hash_node link; /* in the function's lanes, by key */
+	TAILQ_ENTRY(lane) stalled_link;
+	struct function *function;
+	TAILQ_HEAD(invocations, invocation) invocations;
+	struct invocation *next; /* the first that waits to be sent; NULL: none */
+	struct worker *worker;	 /* where what was sent runs; NULL: nothing is sent */
+	uint32_t number;
+	uint32_t epoch;
+	uint32_t sent;	     /* in the worker */
+	uint32_t committing; /* on their way to the disk */
+	bool pausing;	     /* the first waits for its next attempt */
+	bool stalled;	     /* in dispatch->stalled: no worker had room */
+	struct timer pause;
+	struct buf key;
+};
+
+enum invocation_state { INVOCATION_WAITS, INVOCATION_SENT, INVOCATION_COMMITTING };
+
+struct invocation {
+	TAILQ_ENTRY(invocation) link; /* in its lane, or dispatch->loose */
+	struct dispatch *dispatch;
+	struct lane *lane; /* NULL: in no order */
+	struct function *function;
+	struct version *version; /* while it is sent */
+	struct event *event;
+	struct sending *sending; /* while it is sent */
+	struct http_call *http_call;
+	enum invocation_state state;
+	uint32_t attempt;
+	bool suspect;	/* may have killed its worker: runs alone */
+	bool stored;	/* stands in the durable queue as `row` */
+	bool freed_row; /* the row is somebody's to remove already */
+	int64_t begun_us;
+	int64_t due_us; /* of a loose one that pauses */
+	int64_t row_due_ms;
+	uint8_t row_id[QUEUE_ID_BYTES];
+};
+
+struct dispatch {
+	struct host *host;
+	TAILQ_HEAD(lanes_head, lane) stalled;
+	TAILQ_HEAD(, lane) spare_lanes;
+	struct invocations loose; /* of functions without order, waiting to be sent */
+	struct invocations spare;
+	struct timer loose_timer;
+	uint32_t next_lane;
+	uint32_t load; /* all events that run or wait */
+	bool paused;   /* a source was told to pause */
+	uint64_t taken_back;
+	uint64_t stale;
+};
+
+enum dispatch_flow {
+	DISPATCH_GO_ON,
+	DISPATCH_FULL, /* taken, but the source shall pause */
+	DISPATCH_SHED, /* not taken */
+};
+
+struct dispatch *dispatch_new(struct host *host);
+void dispatch_free(struct dispatch *dispatch);
+
+/* Holds the event for as long as it needs it. */
+enum dispatch_flow dispatch_submit(struct function *function, struct event *event);
+/* An event out of the durable queue. */
+void dispatch_submit_stored(
+    struct function *function, struct event *event, const struct queue_row *row);
+/* Whether an event of a function would be shed. */
+bool dispatch_would_shed(const struct function *function, const struct event *event);
+
+/* Sends what found no room before. */
+void dispatch_pump(struct dispatch *dispatch);
+bool dispatch_is_idle(const struct dispatch *dispatch);
+
+/* From workers. False: the worker broke the protocol. */
+bool dispatch_done(struct invocation *invocation, struct cursor *cursor);
+bool dispatch_failed(struct invocation *invocation, struct cursor *cursor, bool cancelled);
+void dispatch_skipped(struct invocation *invocation);
+bool dispatch_call(struct dispatch *dispatch, struct sending *sending, uint32_t call,
+    enum call_kind kind, struct bytes fields);
+void dispatch_log(struct invocation *invocation, enum log_level level, struct bytes text);
+void dispatch_worker_gone(struct dispatch *dispatch, struct worker *worker, const char *how);
+/* What stands behind the one on this worker's stage runs elsewhere. */
+void dispatch_take_back(struct dispatch *dispatch, struct worker *worker);
+void dispatch_announce_cage(const struct pool *pool);
+
+/* From the commit: it is durable (or needed not to be), or failed. */
+void dispatch_committed(struct invocation *invocation, const struct outcome *outcome);
+void dispatch_fail(struct invocation *invocation, const struct outcome *outcome);
+/* From the failure's end: it is given up, or goes on after a pause. */
+void dispatch_give_up(struct invocation *invocation, const struct outcome *outcome);
+void dispatch_again(struct invocation *invocation, int64_t pause_us);
+void invocation_id(const struct invocation *invocation, char out[EVENT_ID_BYTES * 2 + 1]);
+
+#endif

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT
+ * What becomes of an event whose handler failed: tried again with growing pauses, out of the
+ * durable queue where it must not be lost, and in the end a dead letter.
+ *
+ * Its lane stands still meanwhile: what comes behind it keeps its order.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/commit.h"
+#include "runtime/function.h"
+
+enum { PAUSE_FIRST_US = 100000, PAUSE_MAX_US = 60000000, CRASHES_MAX = 3 };
+
+/* A failure whose writes are on their way to the disk. */
+struct failure {
+	struct invocation *invocation;
+	struct event *copy; /* the event without its acknowledgement */
+	struct queue_row row;
+	int64_t pause_us; /* 0: it is given up */
+	char *message;
+};
+
+static void
+say(const struct invocation *invocation, const struct outcome *outcome, int64_t pause_us)
+{
+	char id[EVENT_ID_BYTES * 2 + 1], *message = bytes_to_string(outcome->message),
+					 *traceback = bytes_to_string(outcome->traceback);
+	struct buf text = { 0 };
+
+	invocation_id(invocation, id);
+	if (pause_us > 0)
+		buf_printf(&text, "attempt %u failed, again in %lld ms: %s", invocation->attempt,
+		    (long long)(pause_us / 1000), message);
+	else
+		buf_printf(&text, "attempt %u failed, given up: %s", invocation->attempt, message);
+	if (traceback[0] != '\0')
+		buf_printf(&text, " | %s", traceback);
+	log_emit(&(struct log_line){ .level = pause_us > 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
+	    .component = "function",
+	    .function_name = invocation->function->name,
+	    .invocation_id = id,
+	    .text = buf_string(&text) });
+	buf_clear(&text);
+	free(message);
+	free(traceback);
+}
+
+/* Doubles from one attempt to the next, give or take a quarter. */
+static int64_t
+pause_of(struct invocation *invocation)
+{
+	int64_t pause_us = PAUSE_FIRST_US;
+	uint32_t random;
+
+	for (uint32_t i = 1; i < invocation->attempt && pause_us < PAUSE_MAX_US; i++)
+		pause_us *= 2;
+	if (pause_us > PAUSE_MAX_US)
+		pause_us = PAUSE_MAX_US;
+	loop_sys(invocation->dispatch->host->loop)->random(&random, sizeof(random));
+	return pause_us * 3 / 4 + (int64_t)(random % (uint32_t)(pause_us / 2 + 1));
+}
+
+static bool
+may_try_again(const struct invocation *invocation)
+{
+	const struct host *host = invocation->dispatch->host;
+	const struct function *function = invocation->function;
+	int64_t age_ms = loop_wall_ms(host->loop) - invocation->event->time_ms;
+
+	return function->current != NULL && invocation->event->ended == NULL &&
+	       function->crashes < CRASHES_MAX &&
+	       invocation->attempt <= function->current->manifest->retries &&
+	       age_ms < options_number(host->options, OPTION_EVENT_AGE_MS_MAX);
+}
+
+void
+failure_row(const struct invocation *invocation, struct queue_row *row, struct buf *event)
+{
+	struct host *host = invocation->dispatch->host;
+
+	*row = (struct queue_row){ .function_name = bytes_of_string(invocation->function->name),
+		.due_ms = loop_wall_ms(host->loop),
+		.created_ms = invocation->event->time_ms,
+		.attempt = invocation->attempt };
+	event_encode(invocation->event, event);
+	row->event = buf_bytes(event);
+	if (invocation->stored)
+		memcpy(row->id, invocation->row_id, sizeof(row->id));
+	else
+		loop_sys(host->loop)->random(row->id, sizeof(row->id));
+}
+
+static void
+remove_old_row(const struct invocation *invocation, struct writes *writes)
+{
+	struct queue_row old = { .due_ms = invocation->row_due_ms };
+
+	if (!invocation->stored)
+		return;
+	memcpy(old.id, invocation->row_id, sizeof(old.id));
+	queue_remove(writes, &old);
+}
+
+/* Its event has been stored: whoever waits for the acknowledgement gets it. */
+static void
+let_ack_go(struct invocation *invocation)
+{
+	struct host *host = invocation->dispatch->host;
+	struct buf encoded = { 0 };
+	struct event *copy;
+
+	event_encode(invocation->event, &encoded);
+	copy = event_decode(host, buf_bytes(&encoded));
+	buf_clear(&encoded);
+	if (copy == NULL)
+		return;
+	event_drop(invocation->event);
+	invocation->event = copy;
+}
+
+static void
+stored(void *arg, int status)
+{
+	struct failure *failure = arg;
+	struct invocation *invocation = failure->invocation;
+	const struct outcome outcome = { .reason = FAIL_ERROR,
+		.message = bytes_of_string(failure->message) };
+
+	if (status == 0) {
+		invocation->stored = failure->pause_us > 0;
+		invocation->row_due_ms = failure->row.due_ms;
+		memcpy(invocation->row_id, failure->row.id, sizeof(invocation->row_id));
+		let_ack_go(invocation);
+	} else if (invocation->event->ack != NULL) {
+		/* It could not be stored: the source is told, and keeps it. */
+		ack_release(ack_hold(invocation->event->ack), MQTT_QUOTA_EXCEEDED);
+	}
+	if (failure->pause_us > 0)
+		dispatch_again(invocation, failure->pause_us);
+	else
+		dispatch_give_up(invocation, &outcome);
+	free(failure->message);
+	free(failure);
+}
+
+static struct failure *
+failure_new(struct invocation *invocation, const struct outcome *outcome, int64_t pause_us)
+{
+	struct failure *failure = xcalloc(1, sizeof(*failure));
+
+	failure->invocation = invocation;
+	failure->pause_us = pause_us;
+	failure->message = bytes_to_string(outcome->message);
+	return failure;
+}
+
+static void
+try_again(struct invocation *invocation, const struct outcome *outcome)
+{
+	struct host *host = invocation->dispatch->host;
+	int64_t pause_us = pause_of(invocation);
+	struct failure *failure;
+	struct writes writes = { 0 };
+	struct buf event = { 0 };
+
+	say(invocation, outcome, pause_us);
+	invocation->function->metrics.retries++;
+	invocation->attempt++;
+	if (!event_is_kept(invocation->event) && !invocation->stored) {
+		dispatch_again(invocation, pause_us);
+		return;
+	}
+	failure = failure_new(invocation, outcome, pause_us);
+	remove_old_row(invocation, &writes);
+	failure_row(invocation, &failure->row, &event);
+	failure->row.due_ms += pause_us / 1000;
+	queue_put(&writes, &failure->row);
+	store_write(host->store, &writes, stored, failure);
+	buf_clear(&event);
+}
+
+static void
+give_up(struct invocation *invocation, const struct outcome *outcome)
+{
+	struct host *host = invocation->dispatch->host;
+	struct failed_row failed = { .failed_ms = loop_wall_ms(host->loop),
+		.error = outcome->message,
+		.traceback = outcome->traceback };
+	struct failure *failure;
+	struct writes writes = { 0 };
+	struct buf event = { 0 };
+	char version[16];
+
+	say(invocation, outcome, 0);
+	if (invocation->event->ended != NULL) {
+		dispatch_give_up(invocation, outcome);
+		return;
+	}
+	invocation->function->metrics.dead_letters++;
+	(void)snprintf(version, sizeof(version), "%u",
+	    invocation->function->current != NULL ? invocation->function->current->number : 0);
+	failed.function_version = bytes_of_string(version);
+	failure = failure_new(invocation, outcome, 0);
+	remove_old_row(invocation, &writes);
+	failure_row(invocation, &failed.row, &event);
+	failure->row = failed.row;
+	failed_put(&writes, &failed);
+	store_write(host->store, &writes, stored, failure);
+	buf_clear(&event);
+}
+
+void
+failure_begin(struct invocation *invocation, const struct outcome *outcome)
+{
+	if (may_try_again(invocation))
+		try_again(invocation, outcome);
+	else
+		give_up(invocation, outcome);
+}
+
+/* --- after a restart --- */
+
+struct restoring {
+	struct store_job job;
+	struct buf after; /* the last key that was read */
+	struct buf rows;  /* frames: name, event, row */
+	size_t count;
+};
+
+static bool
+note_row(void *arg, struct bytes key, const struct queue_row *row)
+{
+	struct restoring *restoring = arg;
+
+	buf_reset(&restoring->after);
+	buf_append_bytes(&restoring->after, key);
+	restoring->count++;
+	if (row == NULL)
+		return true;
+	frame_bytes(&restoring->rows, row->function_name);
+	frame_bytes(&restoring->rows, row->event);
+	frame_u32(&restoring->rows, row->attempt);
+	frame_i64(&restoring->rows, row->due_ms);
+	buf_append(&restoring->rows, row->id, sizeof(row->id));
+	return true;
+}
+
+static int
+read_page(struct txn *txn, struct store_job *job, struct err *err)
+{
+	struct restoring *restoring = (struct restoring *)(void *)job;
+	struct buf after = { 0 };
+	int result;
+
+	buf_append_bytes(&after, buf_bytes(&restoring->after));
+	result = queue_scan(txn, buf_bytes(&after), QUEUE_PAGE_ROWS, note_row, restoring, err);
+	buf_clear(&after);
+	return result;
+}
+
+static void
+submit_row(struct host *host, struct cursor *cursor)
+{
+	struct bytes name = cursor_bytes(cursor), encoded = cursor_bytes(cursor);
+	struct queue_row row = { .attempt = cursor_u32(cursor) };
+	struct function *function = function_find(host->functions, name);
+	struct event *event = event_decode(host, encoded);
+
+	row.due_ms = cursor_i64(cursor);
+	cursor_copy(cursor, row.id, sizeof(row.id));
+	if (function == NULL || function->current == NULL || event == NULL)
+		log_warn("dispatch", "an event for %.*s stays in the queue: %s", (int)name.len,
+		    name.data, event == NULL ? "it does not decode" : "there is no such function");
+	else
+		dispatch_submit_stored(function, event, &row);
+	event_drop(event);
+}
+
+static void
+page_done(struct store_job *job)
+{
+	(void)job;
+}
+
+int
+failure_restore(struct host *host, struct err *err)
+{
+	struct restoring restoring = { .job = { .run = read_page, .done = page_done } };
+	size_t total = 0;
+	int result = 0;
+
+	do {
+		struct cursor cursor;
+
+		restoring.count = 0;
+		buf_reset(&restoring.rows);
+		result = store_run(host->store, &restoring.job, err);
+		if (result < 0)
+			break;
+		cursor = cursor_of(buf_bytes(&restoring.rows));
+		while (cursor.at < cursor.end && !cursor.bad)
+			submit_row(host, &cursor);
+		total += restoring.count;
+	} while (restoring.count == QUEUE_PAGE_ROWS);
+	if (total > 0)
+		log_info("dispatch", "%zu events from the durable queue go on", total);
+	buf_clear(&restoring.after);
+	buf_clear(&restoring.rows);
+	return result;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT
+ * The broker's hooks.
+ */
+#include "runtime/gateway.h"
+
+#include <stdlib.h>
+
+#include "runtime/commit.h"
+#include "runtime/shadow_service.h"
+
+/* Events that were received exactly once are stored before they run. */
+struct storing {
+	struct followers followers;
+	struct ack *ack;
+};
+
+static void
+stored(void *arg, int status)
+{
+	struct storing *storing = arg;
+
+	if (status == 0)
+		(void)followers_submit(&storing->followers);
+	else
+		followers_drop(&storing->followers);
+	ack_release(storing->ack, status == 0 ? MQTT_SUCCESS : MQTT_QUOTA_EXCEEDED);
+	free(storing->followers.list);
+	free(storing);
+}
+
+/* The mark of receipt and the events' rows are one transaction: a crash repeats both or none. */
+static void
+store_first(struct host *host, const struct message *message, struct ack *ack)
+{
+	struct storing *storing = xcalloc(1, sizeof(*storing));
+	struct writes writes = { 0 };
+
+	followers_of_message(&storing->followers, host, message, NULL);
+	if (storing->followers.count == 0) {
+		free(storing);
+		return;
+	}
+	storing->ack = ack_hold(ack);
+	writes_append(&writes, message->marker);
+	*message->marked = true;
+	followers_store(&storing->followers, host, &writes);
+	store_write(host->store, &writes, stored, storing);
+}
+
+static enum broker_flow
+published(void *arg, const struct message *message, struct ack *ack)
+{
+	struct host *host = arg;
+	struct followers *followers = &host->followers;
+	bool full;
+
+	if (host->shadow_service != NULL && shadow_service_take(host->shadow_service, message, ack))
+		return store_is_full(host->store) ? BROKER_PAUSE : BROKER_GO_ON;
+	if (message->marker != NULL) {
+		store_first(host, message, ack);
+		return store_is_full(host->store) ? BROKER_PAUSE : BROKER_GO_ON;
+	}
+	followers_of_message(followers, host, message, ack);
+	if (followers->count == 0)
+		return BROKER_GO_ON;
+	full = followers_submit(followers);
+	return full ? BROKER_PAUSE : BROKER_GO_ON;
+}
+
+static void
+persist(void *arg, const struct writes *writes, void (*done)(void *done_arg, int status),
+    void *done_arg)
+{
+	struct host *host = arg;
+	struct writes copy = { 0 };
+
+	writes_append(&copy, writes);
+	store_write(host->store, &copy, done, done_arg);
+}
+
+static struct broker_config
+config_of(const struct options *options)
+{
+	struct broker_config config = broker_defaults;
+	int64_t expiry_s = options_number(options, OPTION_SESSION_EXPIRY_MS_MAX) / 1000;
+
+	config.packet_bytes_max =
+	    (uint32_t)options_number(options, OPTION_PAYLOAD_BYTES_MAX) + 65535 + 8192;
+	config.clients_max = (uint32_t)options_number(options, OPTION_CLIENTS_MAX);
+	config.queued_messages_max = (uint32_t)options_number(options, OPTION_SESSION_MESSAGES_MAX);
+	config.out_bytes_max = (uint32_t)options_number(options, OPTION_OUTPUT_BYTES_MAX);
+	config.session_expiry_s_max = expiry_s < UINT32_MAX ? (uint32_t)expiry_s : UINT32_MAX;
+	config.connect_timeout_ms = (uint32_t)options_number(options, OPTION_CONNECT_TIMEOUT_MS);
+	config.receive_maximum = (uint16_t)options_number(options, OPTION_RECEIVE_MAXIMUM);
+	config.topic_alias_maximum = (uint16_t)options_number(options, OPTION_TOPIC_ALIAS_MAXIMUM);
+	return config;
+}
+
+void
+gateway_open(struct host *host)
+{
+	const struct broker_hooks hooks = {
+		.arg = host, .published = published, .persist = persist
+	};
+	struct broker_config config = config_of(host->options);
+
+	host->broker = broker_new(host->loop, &config, &hooks);
+}

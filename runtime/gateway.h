@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ * Between the broker and the rest of the host: messages to functions and shadows, writes to the
+ * store.
+ */
+#ifndef RUNTIME_GATEWAY_H
+#define RUNTIME_GATEWAY_H
+
+#include "runtime/host.h"
+
+/* Makes host->broker. */
+void gateway_open(struct host *host);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ * The host: the one struct that all its parts hang from, made in main.
+ */
+#ifndef RUNTIME_HOST_H
+#define RUNTIME_HOST_H
+
+#include "lib/trie.h"
+#include "net/broker.h"
+#include "net/http_client.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "runtime/followers.h"
+#include "runtime/options.h"
+#include "runtime/trigger.h"
+#include "store/store.h"
+
+struct functions;
+struct pool;
+struct dispatch;
+struct shadow_service;
+struct gateway;
+
+struct host {
+	const struct options *options;
+	struct loop *loop;
+	struct conn_group *group;
+	struct store *store;
+	struct broker *broker;
+	struct listener *mqtt;
+	struct http_client *http_client;
+	struct http_server *http_server; /* for the http trigger; NULL: none */
+	struct shadow_service *shadow_service;
+	struct functions *functions;
+	struct pool *pool;
+	struct dispatch *dispatch;
+	struct followers followers; /* of the message at hand; used again for the next */
+	struct trie topics;	    /* topic filters -> functions, for the topic trigger */
+	const struct trigger *const *triggers;
+	size_t trigger_count;
+	void *trigger_states[16]; /* of the triggers, by their place in the table */
+	uint64_t run_id;
+	uint64_t event_count;
+	uint64_t secret[2]; /* seeds handlers' random numbers; the same over restarts */
+	bool draining;
+};
+
+/* The row's own name for a trigger's name that came out of the store; "invoke" for none. */
+const char *host_trigger_name(const struct host *host, struct bytes name);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ * The worker processes: started, watched, fed and, when they misbehave, ended.
+ *
+ * What was sent to a worker and has no answer yet stands in its `sent` list, in order; the worker
+ * runs it in that order, so the first that does not wait is the one on the stage. A sending
+ * outlives its invocation: when that was taken back (revoked) to run elsewhere, the answer that
+ * still comes is recognised and dropped.
+ */
+#ifndef RUNTIME_POOL_H
+#define RUNTIME_POOL_H
+
+#include "lib/queue.h"
+#include "net/conn.h"
+#include "runtime/host.h"
+#include "runtime/zygote.h"
+
+struct invocation;
+struct version;
+struct worker;
+
+enum { WORKERS_MAX = 64, WORKER_WINDOW = 1024, WORKER_BYTES_MAX = 4 * 1024 * 1024 };
+
+struct sending {
+	TAILQ_ENTRY(sending) link; /* in worker->sent or worker->waiting */
+	struct worker *worker;
+	struct invocation *invocation; /* NULL: revoked, or free */
+	uint64_t number;
+	int64_t deadline_us; /* of a waiting one */
+	uint32_t timeout_ms;
+	bool waits;
+	bool cancelled;
+};
+
+TAILQ_HEAD(sendings, sending);
+
+enum worker_state { WORKER_NONE, WORKER_STARTING, WORKER_SERVES, WORKER_ENDING };
+
+struct worker {
+	struct pool *pool;
+	enum worker_state state;
+	unsigned index;
+	uint64_t id; /* of this process, not of the place */
+	struct conn *conn;
+	int pidfd;
+	struct sendings sent;
+	struct sendings waiting;
+	uint32_t inflight; /* length of sent */
+	uint32_t waiting_count;
+	uint32_t layers;
+	int64_t progress_us; /* when the first of sent came to the front */
+	int64_t started_us;
+	bool solo;    /* runs one suspect and nothing else */
+	bool extra;   /* beyond the wanted number; ends when idle */
+	char how[64]; /* it ended */
+};
+
+struct pool {
+	struct host *host;
+	struct zygote *zygote;
+	struct worker workers[WORKERS_MAX];
+	unsigned wanted;
+	unsigned highest; /* places ever used */
+	uint64_t next_id;
+	uint32_t zygote_layers;
+	uint32_t layers; /* that all workers have */
+	bool layers_known;
+	char lua_version[32];
+	struct timer tick;
+	struct sending **sendings; /* by the low half of their number */
+	size_t sending_count;
+	size_t sending_cap;
+	struct sendings spare;
+	uint64_t restarts;
+	bool stopping;
+	char program[4096];
+};
+
+struct pool *pool_new(struct host *host, unsigned workers, struct err *err)
+    __attribute__((warn_unused_result));
+void pool_free(struct pool *pool);
+
+/* Asks a worker for the version's image and manifest. */
+void pool_load(struct pool *pool, struct version *version);
+/* No worker needs its image any more. */
+void pool_forget(struct pool *pool, struct version *version);
+/* A worker that can take one more of this version now; NULL: none. `suspect`: one that is idle. */
+struct worker *pool_choose(struct pool *pool, const struct version *version, bool suspect);
+/* Sends the invocation, its image first where the worker lacks it. */
+void worker_invoke(struct worker *worker, struct invocation *invocation);
+/* Forgets that its answer matters. */
+void sending_revoke(struct sending *sending);
+/* Its worker is gone: it is free again. */
+void sending_put(struct sending *sending);
+void worker_reply(
+    struct worker *worker, struct sending *sending, uint32_t call, bool ok, struct bytes fields);
+unsigned pool_serving(const struct pool *pool);
+uint64_t pool_image_bytes(const struct pool *pool);
+
+#endif

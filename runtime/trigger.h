@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT
+ * Triggers, the sources of events: the row that each of them is, and the event that it makes.
+ *
+ * A row's `bind` is given each element of a function's `on` that names it, as its manifest has it.
+ * What it returns stays bound until `unbind`. Binding and unbinding of two versions of a function
+ * happen within one turn of the loop: no event falls between them.
+ */
+#ifndef RUNTIME_TRIGGER_H
+#define RUNTIME_TRIGGER_H
+
+#include <cjson/cJSON.h>
+
+#include "lib/ack.h"
+#include "lib/bytes.h"
+#include "lib/err.h"
+#include "lib/protocol.h"
+
+struct host;
+struct function;
+struct event;
+
+struct trigger {
+	const char *name; /* the key in `on`, and context.trigger */
+	const char *help;
+	/* Whether the element can be bound at all; everything but clashes with other functions. */
+	int (*check)(const cJSON *spec, struct err *err);
+	/* NULL with the error. */
+	void *(*bind)(
+	    struct host *host, struct function *function, const cJSON *spec, struct err *err);
+	void (*unbind)(struct host *host, void *binding);
+	/* Appends what it listens to, for a person: "iot/ccar-ad/+". */
+	void (*describe)(const cJSON *spec, struct buf *out);
+};
+
+/* How an invocation ended. Views are borrowed. */
+struct outcome {
+	bool ok;
+	enum result_kind result_kind;
+	struct bytes result;
+	enum fail_reason reason; /* where not ok */
+	struct bytes message;
+	struct bytes traceback;
+};
+
+/* What a trigger hands over; views are borrowed and copied by event_new. */
+struct happening {
+	const char *trigger;
+	struct bytes subject; /* topic, "POST /path", ... */
+	struct bytes key;     /* for order; empty: the subject */
+	struct bytes client_id;
+	struct bytes extra; /* JSON object of further context, or empty */
+	struct bytes payload;
+	enum payload_kind payload_kind;
+	uint8_t qos;
+	bool retain;
+	uint8_t hops;
+	int64_t time_ms;	 /* 0: now */
+	const uint8_t *event_id; /* EVENT_ID_BYTES; NULL: a new one */
+	struct ack *ack; /* held until each function has committed it, or it is stored; or NULL */
+	/* For somebody who waits for the result (one function only): called once. Such an event is
+	 * not retried. May be NULL. */
+	void (*ended)(void *arg, const struct outcome *outcome);
+	void *arg;
+};
+
+/* Shared by the functions that it is for. */
+struct event {
+	uint32_t refs;
+	const char *trigger;
+	struct bytes subject;
+	struct bytes key;
+	struct bytes client_id;
+	struct bytes extra;
+	struct bytes payload;
+	struct ack *ack;
+	void (*ended)(void *arg, const struct outcome *outcome);
+	void *arg;
+	int64_t time_ms;
+	enum payload_kind payload_kind;
+	uint8_t qos;
+	bool retain;
+	uint8_t hops;
+	uint8_t id[EVENT_ID_BYTES];
+	uint8_t data[];
+};
+
+struct event *event_make(struct host *host, const struct happening *happening);
+struct event *event_hold(struct event *event);
+void event_drop(struct event *event); /* takes NULL */
+
+/* For the durable queue. */
+void event_encode(const struct event *event, struct buf *out);
+struct event *event_decode(struct host *host, struct bytes encoded); /* NULL: does not decode */
+
+/* Whether it must not be lost: somebody waits for an acknowledgement, or it is stored. */
+static inline bool
+event_is_kept(const struct event *event)
+{
+	return event->ack != NULL || event->qos > 0;
+}
+
+#endif

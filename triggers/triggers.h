@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT
+ * The table of triggers.
+ */
+#ifndef TRIGGERS_TRIGGERS_H
+#define TRIGGERS_TRIGGERS_H
+
+#include "runtime/trigger.h"
+
+extern const struct trigger *const trigger_table[];
+extern const size_t trigger_table_count;
+
+extern const struct trigger trigger_topic;
+
+#endif
