@@ -35,7 +35,11 @@ struct json_error {
 bool json_encode(
     lua_State *lua, int index, const char *what, struct sink *sink, struct json_error *error);
 
-/* The key (by lua_rawgetp in a metatable) that marks an array. */
+/* The key (by lua_rawgetp) that marks an array in its metatable, and under which that metatable
+ * stands in the registry. */
 extern const char json_array_mark;
+/* Marks the table at the top of the stack, so that it is an array even when it is empty. Without
+ * the library in the state it does nothing. */
+void json_mark_array(lua_State *lua);
 
 #endif

@@ -247,14 +247,12 @@ read_number(struct reader *r)
 			return fail(r, "a number that JSON does not have");
 	}
 	if (r->at < r->end && (*r->at | 0x20) == 'e') {
-		const uint8_t *number_end = r->at++;
-
+		r->at++;
 		exponent = true;
 		if (r->at < r->end && (*r->at == '+' || *r->at == '-'))
 			r->at++;
 		if (skip_digits(r) == 0)
 			return fail(r, "a number that JSON does not have");
-		(void)number_end;
 	}
 	if (!exponent && fraction == 0 && whole <= DIGITS_INTEGER) {
 		int64_t value = (int64_t)digits_value(digits, digits + whole);
@@ -272,8 +270,8 @@ read_number(struct reader *r)
 	if (!exponent && fraction == 0 && whole == DIGITS_INTEGER + 1) {
 		uint64_t value = digits_value(digits, digits + whole);
 
-		if (value <= INT64_MAX) {
-			lua_pushinteger(r->lua, negative ? -(int64_t)value : (int64_t)value);
+		if (value <= (uint64_t)INT64_MAX + negative) {
+			lua_pushinteger(r->lua, (lua_Integer)(negative ? 0 - value : value));
 			return true;
 		}
 	}
@@ -349,6 +347,8 @@ read_array(struct reader *r)
 		} while (take(r, ','));
 		if (!take(r, ']'))
 			return fail(r, "a comma or the array's end is expected");
+	} else {
+		json_mark_array(r->lua);
 	}
 	r->depth--;
 	return true;

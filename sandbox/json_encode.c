@@ -215,6 +215,15 @@ is_marked_array(lua_State *lua)
 	return marked;
 }
 
+void
+json_mark_array(lua_State *lua)
+{
+	if (lua_rawgetp(lua, LUA_REGISTRYINDEX, &json_array_mark) == LUA_TTABLE)
+		lua_setmetatable(lua, -2);
+	else
+		lua_pop(lua, 1);
+}
+
 /* Keys 1 to n and no others: counting them is a walk, but most objects say no at the first key. */
 static bool
 is_array(lua_State *lua, lua_Integer *count)
@@ -223,9 +232,13 @@ is_array(lua_State *lua, lua_Integer *count)
 	int table = lua_gettop(lua);
 
 	*count = (lua_Integer)lua_rawlen(lua, table);
-	if (*count == 0)
-		return is_marked_array(lua);
 	lua_pushnil(lua);
+	if (*count == 0) {
+		bool is_empty = lua_next(lua, table) == 0;
+
+		lua_settop(lua, table);
+		return is_empty && is_marked_array(lua);
+	}
 	while (lua_next(lua, table) != 0) {
 		bool fits = lua_isinteger(lua, -2) && lua_tointeger(lua, -2) >= 1 &&
 			    lua_tointeger(lua, -2) <= *count;

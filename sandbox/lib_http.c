@@ -9,11 +9,12 @@
 
 #include "sandbox/world.h"
 
-enum { REDIRECTS = 5, REDIRECTS_MAX = 20, HEADERS_MAX = 100 };
+enum { REDIRECTS = 5, REDIRECTS_MAX = 10, HEADERS_MAX = 100, TIMEOUT_MS_MAX = 900000 };
 
 static const char *const option_names[] = { "headers", "query", "body", "json", "timeout",
 	"redirects", NULL };
 
+/* 0 where it is no duration. */
 static uint32_t
 duration_ms(lua_State *lua, int index)
 {
@@ -25,15 +26,36 @@ duration_ms(lua_State *lua, int index)
 	char *end;
 	double value;
 
-	if (lua_type(lua, index) == LUA_TNUMBER)
-		return (uint32_t)(lua_tonumber(lua, index) * 1000);
-	text = luaL_checkstring(lua, index);
+	if (lua_type(lua, index) == LUA_TNUMBER) {
+		value = lua_tonumber(lua, index) * 1000;
+		return value >= 1 && value <= TIMEOUT_MS_MAX ? (uint32_t)value : 0;
+	}
+	text = lua_type(lua, index) == LUA_TSTRING ? lua_tostring(lua, index) : "";
 	value = strtod(text, &end);
 	for (size_t i = 0; end != text && i < sizeof(units) / sizeof(units[0]); i++) {
-		if (strcmp(end, units[i].unit) == 0 && value > 0 && value * units[i].ms < 900001)
-			return (uint32_t)(value * units[i].ms);
+		if (strcmp(end, units[i].unit) == 0)
+			value *= units[i].ms;
+		if (strcmp(end, units[i].unit) == 0 && value >= 1 && value <= TIMEOUT_MS_MAX)
+			return (uint32_t)value;
 	}
-	return (uint32_t)luaL_error(lua, "http: timeout is a duration as \"3s\" or \"500ms\"");
+	return 0;
+}
+
+/* 0: the host's default. */
+static uint32_t
+read_timeout(lua_State *lua, int options)
+{
+	uint32_t timeout_ms = 0;
+
+	if (world_option(lua, options, "timeout") != LUA_TNIL) {
+		timeout_ms = duration_ms(lua, lua_gettop(lua));
+		if (timeout_ms == 0)
+			(void)luaL_error(lua,
+			    "http: timeout is a number of seconds or a text as \"500ms\", \"3s\" "
+			    "or \"2m\", at most 15 minutes");
+	}
+	lua_pop(lua, 1);
+	return timeout_ms;
 }
 
 static void
@@ -67,8 +89,9 @@ push_url(lua_State *lua, struct bytes url, int options)
 		lua_pushlstring(lua, (const char *)url.data, url.len);
 		return;
 	}
-	luaL_checktype(lua, -1, LUA_TTABLE);
 	query = lua_gettop(lua);
+	if (!lua_istable(lua, query))
+		(void)luaL_error(lua, "http: query is a table");
 	lua_pushlstring(lua, (const char *)url.data, url.len);
 	lua_pushnil(lua);
 	while (lua_next(lua, query) != 0) {
@@ -105,6 +128,13 @@ put_header(lua_State *lua, struct sink *out, const char *name, struct bytes valu
 	sink_bytes(lua, out, value);
 }
 
+/* No line ends in it, which would begin another header. */
+static bool
+is_header(const char *name, const char *value, size_t len)
+{
+	return name[0] != '\0' && strpbrk(name, "\r\n: ") == NULL && strcspn(value, "\r\n") == len;
+}
+
 static void
 put_headers(lua_State *lua, struct sink *out, int options, bool json)
 {
@@ -113,16 +143,19 @@ put_headers(lua_State *lua, struct sink *out, int options, bool json)
 	bool has_type = false;
 
 	sink_u16(lua, out, 0);
-	if (world_option(lua, options, "headers") == LUA_TTABLE) {
+	if (world_option(lua, options, "headers") != LUA_TNIL) {
+		if (!lua_istable(lua, -1))
+			(void)luaL_error(lua, "http: headers is a table");
 		lua_pushnil(lua);
 		while (lua_next(lua, -2) != 0) {
 			size_t len;
 			const char *value = lua_tolstring(lua, -1, &len);
 
 			if (lua_type(lua, -2) != LUA_TSTRING || value == NULL ||
-			    count == HEADERS_MAX)
+			    count == HEADERS_MAX || !is_header(lua_tostring(lua, -2), value, len))
 				(void)luaL_error(lua,
-				    "http: headers are at most %d names with text", HEADERS_MAX);
+				    "http: headers are at most %d names with text of one line",
+				    HEADERS_MAX);
 			has_type =
 			    has_type || strcasecmp(lua_tostring(lua, -2), "content-type") == 0;
 			put_header(lua, out, lua_tostring(lua, -2), bytes_of(value, len));
@@ -188,27 +221,39 @@ push_response(lua_State *lua, struct cursor *reply)
 	return 1;
 }
 
+/* Text that goes into a request's head. */
+static void
+check_line(lua_State *lua, struct bytes text, const char *what)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i] <= 0x20 || text.data[i] == 0x7f)
+			(void)luaL_error(
+			    lua, "http: %s holds white space or a control character", what);
+	}
+	if (text.len == 0)
+		(void)luaL_error(lua, "http: %s is empty", what);
+}
+
 /* The stack: 1 method, 2 url, 3 options or nil. */
 static int
 send_request(lua_State *lua)
 {
+	static const struct option_range redirects_range = { "http", "redirects", 0, REDIRECTS_MAX,
+		REDIRECTS };
 	struct bytes method = world_string(lua, 1), url = world_string(lua, 2);
-	uint32_t timeout_ms = 0;
-	lua_Integer redirects = REDIRECTS;
+	lua_Integer redirects;
+	uint32_t timeout_ms;
 	struct sink *out;
 	bool json;
 
 	(void)world_run(lua, "http");
 	lua_settop(lua, 3);
 	world_check_options(lua, 3, option_names, "http");
+	check_line(lua, method, "the method");
+	check_line(lua, url, "the URL");
 	push_url(lua, url, 3);
-	if (world_option(lua, 3, "timeout") != LUA_TNIL)
-		timeout_ms = duration_ms(lua, -1);
-	lua_pop(lua, 1);
-	if (world_option(lua, 3, "redirects") != LUA_TNIL)
-		redirects = luaL_checkinteger(lua, -1);
-	luaL_argcheck(lua, redirects >= 0 && redirects <= REDIRECTS_MAX, 3, "redirects is 0 to 20");
-	lua_pop(lua, 1);
+	timeout_ms = read_timeout(lua, 3);
+	redirects = world_option_integer(lua, 3, &redirects_range);
 	json = world_option(lua, 3, "json") != LUA_TNIL;
 	out = world_call(lua, CALL_HTTP, "http");
 	sink_bytes(lua, out, method);

@@ -43,10 +43,7 @@ array(lua_State *lua)
 	}
 	luaL_checktype(lua, 1, LUA_TTABLE);
 	lua_settop(lua, 1);
-	lua_newtable(lua);
-	lua_pushboolean(lua, 1);
-	lua_rawsetp(lua, -2, &json_array_mark);
-	lua_setmetatable(lua, 1);
+	json_mark_array(lua);
 	return 1;
 }
 
@@ -56,6 +53,10 @@ lib_json(lua_State *lua)
 	static const luaL_Reg functions[] = { { "encode", encode }, { "decode", decode },
 		{ "array", array }, { NULL, NULL } };
 
+	lua_newtable(lua);
+	lua_pushboolean(lua, 1);
+	lua_rawsetp(lua, -2, &json_array_mark);
+	lua_rawsetp(lua, LUA_REGISTRYINDEX, &json_array_mark);
 	luaL_newlib(lua, functions);
 	lua_pushlightuserdata(lua, NULL);
 	lua_setfield(lua, -2, "null");

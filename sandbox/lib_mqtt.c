@@ -6,6 +6,7 @@
 
 #include "lib/mqtt_packet.h"
 #include "lib/topic.h"
+#include "lib/utf8.h"
 #include "sandbox/world.h"
 
 enum { PROPERTIES_BYTES_MAX = 16384 };
@@ -30,27 +31,17 @@ check_topic(lua_State *lua, struct bytes topic)
 static void
 read_options(lua_State *lua, int index, struct publish_options *options)
 {
-	lua_Integer number;
+	static const struct option_range qos = { "mqtt.publish", "qos", 0, 2, 0 };
+	static const struct option_range expiry = { "mqtt.publish", "expiry", 1, UINT32_MAX, 0 };
 
 	*options = (struct publish_options){ 0 };
 	if (lua_isnoneornil(lua, index))
 		return;
 	world_check_options(lua, index, option_names, "mqtt.publish");
-	if (world_option(lua, index, "qos") != LUA_TNIL) {
-		number = luaL_checkinteger(lua, -1);
-		if (number < 0 || number > 2)
-			(void)luaL_error(lua, "mqtt.publish: qos is 0, 1 or 2");
-		options->qos = (uint8_t)number;
-	}
+	options->qos = (uint8_t)world_option_integer(lua, index, &qos);
+	options->expiry_s = (uint32_t)world_option_integer(lua, index, &expiry);
 	(void)world_option(lua, index, "retain");
 	options->retain = (uint8_t)lua_toboolean(lua, -1);
-	if (world_option(lua, index, "expiry") != LUA_TNIL) {
-		number = luaL_checkinteger(lua, -1);
-		if (number < 1 || number > UINT32_MAX)
-			(void)luaL_error(
-			    lua, "mqtt.publish: expiry is a number of seconds, at least 1");
-		options->expiry_s = (uint32_t)number;
-	}
 	lua_settop(lua, index);
 }
 
@@ -64,6 +55,19 @@ put_u16_text(lua_State *lua, struct sink *out, struct bytes text)
 	if (text.len > 0)
 		memcpy(out->data + out->len, text.data, text.len);
 	out->len += text.len;
+}
+
+/* What no MQTT packet could carry. */
+static void
+check_property(lua_State *lua, const char *name, struct bytes value)
+{
+	if (strcmp(name, "correlation_data") == 0)
+		return;
+	if (!utf8_is_mqtt_string(bytes_of_string(name)) || !utf8_is_mqtt_string(value))
+		(void)luaL_error(lua, "mqtt.publish: property \"%s\" is not UTF-8", name);
+	if (strcmp(name, "response_topic") == 0 && topic_name_check(value) != TOPIC_OK)
+		(void)luaL_error(lua, "mqtt.publish: response_topic: %s",
+		    topic_defect_text(topic_name_check(value)));
 }
 
 /* The names that MQTT knows become its own properties, all others user properties. */
@@ -81,6 +85,7 @@ put_property(lua_State *lua, struct sink *out, const char *name)
 
 	if (value == NULL)
 		(void)luaL_error(lua, "mqtt.publish: property \"%s\" is not a string", name);
+	check_property(lua, name, bytes_of(value, len));
 	if (out->cap - out->len < 1)
 		(void)luaL_error(lua, "mqtt.publish: the properties are too large");
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -137,6 +142,7 @@ publish(lua_State *lua)
 	sink_bytes(lua, out, topic);
 	sink_payload(lua, out, 2, "payload");
 	sink_bytes(lua, out, bytes_of(properties.data, properties.len));
+	world_effect_end(lua);
 	return 0;
 }
 

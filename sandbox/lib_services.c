@@ -3,6 +3,8 @@
  */
 #include <lauxlib.h>
 
+#include "lib/shadow_doc.h"
+#include "lib/shadow_topic.h"
 #include "sandbox/world.h"
 
 static const char *const shadow_options[] = { "name", NULL };
@@ -11,10 +13,31 @@ static const char *const shadow_options[] = { "name", NULL };
 static struct bytes
 shadow_name(lua_State *lua, int index)
 {
+	struct bytes name;
+
 	world_check_options(lua, index, shadow_options, "shadow");
 	if (world_option(lua, index, "name") == LUA_TNIL)
 		return bytes_of(NULL, 0);
-	return world_string(lua, -1);
+	if (lua_type(lua, -1) != LUA_TSTRING)
+		(void)luaL_error(lua, "shadow: name is a string");
+	name = world_string(lua, -1);
+	if (name.len == 0 || !shadow_name_is_valid(name))
+		(void)luaL_error(lua,
+		    "shadow: a shadow's name has 1 to %d letters, digits, \":\", \"_\" or \"-\"",
+		    SHADOW_NAME_BYTES_MAX);
+	return name;
+}
+
+static struct bytes
+thing_name(lua_State *lua)
+{
+	struct bytes thing = world_string(lua, 1);
+
+	if (!shadow_thing_is_valid(thing))
+		(void)luaL_error(lua,
+		    "shadow: a thing's name has 1 to %d letters, digits, \":\", \"_\" or \"-\"",
+		    SHADOW_THING_BYTES_MAX);
+	return thing;
 }
 
 static int
@@ -36,7 +59,7 @@ push_document(lua_State *lua, struct cursor *reply)
 static int
 shadow_get(lua_State *lua)
 {
-	struct bytes thing = world_string(lua, 1), name;
+	struct bytes thing = thing_name(lua), name;
 	struct sink *out;
 
 	(void)world_run(lua, "shadow.get");
@@ -73,7 +96,7 @@ put_state(lua_State *lua, struct sink *out, int index)
 static int
 shadow_effect(lua_State *lua, enum shadow_operation operation, int options)
 {
-	struct bytes thing = world_string(lua, 1), name;
+	struct bytes thing = thing_name(lua), name;
 	struct sink *out;
 
 	world_permit(lua, "shadow", "shadow", thing);
@@ -87,6 +110,7 @@ shadow_effect(lua_State *lua, enum shadow_operation operation, int options)
 		put_state(lua, out, 2);
 	else
 		sink_u32(lua, out, 0);
+	world_effect_end(lua);
 	return 0;
 }
 
@@ -129,6 +153,7 @@ invoke_later(lua_State *lua)
 	out = world_effect(lua, EFFECT_INVOKE);
 	sink_bytes(lua, out, name);
 	sink_payload(lua, out, 2, "payload");
+	world_effect_end(lua);
 	return 0;
 }
 
@@ -221,6 +246,7 @@ metric_add(lua_State *lua)
 	out = world_effect(lua, EFFECT_METRIC);
 	sink_bytes(lua, out, name);
 	sink_i64(lua, out, (int64_t)(value * 1000));
+	world_effect_end(lua);
 	return 0;
 }
 

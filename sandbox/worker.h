@@ -60,6 +60,7 @@ struct run {
 	uint32_t calls;
 	uint32_t log_bytes;
 	uint32_t effect_count;
+	uint32_t effect_bytes; /* of whole effects in worker->effects */
 	uint8_t result_kind;
 };
 

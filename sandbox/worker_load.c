@@ -196,9 +196,14 @@ run_load(struct worker *worker, struct load *load, char *message)
 	deadline_disarm();
 	if (status == LUA_OK)
 		return true;
-	(void)snprintf(message, MESSAGE_BYTES_MAX, "%s",
-	    lua_type(lua, -1) == LUA_TSTRING ? lua_tostring(lua, -1)
-					     : "the file raised an error that is no text");
+	if (status == LUA_ERRMEM)
+		(void)snprintf(message, MESSAGE_BYTES_MAX,
+		    "%.*s: out of memory: loading it takes more than %u bytes", (int)load->path.len,
+		    (const char *)load->path.data, load->memory_bytes_max);
+	else
+		(void)snprintf(message, MESSAGE_BYTES_MAX, "%s",
+		    lua_type(lua, -1) == LUA_TSTRING ? lua_tostring(lua, -1)
+						     : "the file raised an error that is no text");
 	return false;
 }
 

@@ -115,7 +115,7 @@ write_done(struct worker *worker, const struct run *run)
 	frame_u8(out, run->result_kind);
 	frame_bytes(out, bytes_of(worker->result.data, worker->result.len));
 	frame_u16(out, (uint16_t)run->effect_count);
-	buf_append(out, worker->effects.data, worker->effects.len);
+	buf_append(out, worker->effects.data, run->effect_bytes);
 	frame_finish(out, begun);
 }
 
@@ -162,8 +162,10 @@ copy_views(struct run *run)
 static void
 leave_stage(struct worker *worker, struct waiting *waiting)
 {
-	uint8_t *effects = xmalloc(worker->effects.len);
+	uint8_t *effects;
 
+	worker->effects.len = waiting->run.effect_bytes;
+	effects = xmalloc(worker->effects.len);
 	waiting->stage_size = stage_used();
 	waiting->stage = xmalloc(waiting->stage_size);
 	stage_save(waiting->stage);

@@ -82,10 +82,10 @@ world_run(lua_State *lua, const char *what)
 	return run;
 }
 
-/* Whether the pattern at the top of the stack takes the subject: an MQTT topic filter, or a name
- * with "*" for any name or at the end for any rest. */
+/* Whether the pattern at the top of the stack takes the subject: for topics an MQTT topic filter,
+ * for names one with "*" at its end for any rest. */
 static bool
-pattern_takes(lua_State *lua, struct bytes subject)
+pattern_takes(lua_State *lua, const char *kind, struct bytes subject)
 {
 	size_t len;
 	const char *text = lua_tolstring(lua, -1, &len);
@@ -93,10 +93,12 @@ pattern_takes(lua_State *lua, struct bytes subject)
 
 	if (text == NULL)
 		return false;
+	if (strcmp(kind, "publish") == 0)
+		return topic_filter_check(pattern) == TOPIC_OK && topic_match(pattern, subject);
 	if (len > 0 && text[len - 1] == '*')
 		return subject.len >= len - 1 &&
 		       (len == 1 || memcmp(subject.data, text, len - 1) == 0);
-	return topic_match(pattern, subject);
+	return bytes_equal(pattern, subject);
 }
 
 static bool
@@ -110,11 +112,11 @@ is_allowed(lua_State *lua, const char *kind, struct bytes subject)
 		return false;
 	}
 	if (lua_type(lua, -1) == LUA_TSTRING) {
-		found = pattern_takes(lua, subject);
+		found = pattern_takes(lua, kind, subject);
 	} else if (lua_istable(lua, -1)) {
 		for (lua_Integer i = 1;
 		     !found && i <= LIST_MAX && lua_rawgeti(lua, -1, i) == LUA_TSTRING; i++) {
-			found = pattern_takes(lua, subject);
+			found = pattern_takes(lua, kind, subject);
 			lua_pop(lua, 1);
 		}
 	}
@@ -142,9 +144,9 @@ sink_room(lua_State *lua, struct sink *sink, size_t len)
 	uint8_t *at = sink->data + sink->len;
 
 	if (sink->cap - sink->len < len)
-		(void)luaL_error(lua,
-		    "too much: all effects of a run together have at most %d bytes",
-		    EFFECT_BYTES_MAX);
+		(void)luaL_error(lua, "too much: %s has at most %d bytes",
+		    sink == &worker_of(lua)->effects ? "all that a run does" : "a call",
+		    (int)sink->cap);
 	sink->len += len;
 	return at;
 }
@@ -222,9 +224,18 @@ world_effect(lua_State *lua, enum effect_kind kind)
 
 	if (worker->run->effect_count >= EFFECTS_MAX)
 		(void)luaL_error(lua, "a run has at most %d effects", EFFECTS_MAX);
-	worker->run->effect_count++;
+	worker->effects.len = worker->run->effect_bytes;
 	sink_u8(lua, &worker->effects, (uint8_t)kind);
 	return &worker->effects;
+}
+
+void
+world_effect_end(lua_State *lua)
+{
+	struct worker *worker = worker_of(lua);
+
+	worker->run->effect_count++;
+	worker->run->effect_bytes = (uint32_t)worker->effects.len;
 }
 
 struct sink *
@@ -294,6 +305,22 @@ world_option(lua_State *lua, int index, const char *name)
 	luaL_checktype(lua, index, LUA_TTABLE);
 	lua_pushstring(lua, name);
 	return lua_rawget(lua, index);
+}
+
+lua_Integer
+world_option_integer(lua_State *lua, int index, const struct option_range *range)
+{
+	lua_Integer value = range->absent;
+	int is_integer = 1;
+
+	if (world_option(lua, index, range->name) != LUA_TNIL) {
+		value = lua_tointegerx(lua, -1, &is_integer);
+		if (!is_integer || value < range->min || value > range->max)
+			(void)luaL_error(lua, "%s: %s is a number from %I to %I", range->what,
+			    range->name, range->min, range->max);
+	}
+	lua_pop(lua, 1);
+	return value;
 }
 
 void

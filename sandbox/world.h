@@ -15,6 +15,13 @@ struct library {
 	const char *help;
 };
 
+struct option_range {
+	const char *what; /* whose option: "mqtt.publish" */
+	const char *name;
+	lua_Integer min, max;
+	lua_Integer absent; /* its value where it is not there */
+};
+
 extern const struct library world_libraries[];
 extern const size_t world_library_count;
 
@@ -35,8 +42,10 @@ int world_run_handler(lua_State *lua);
 struct run *world_run(lua_State *lua, const char *what);
 /* Raises unless `allow.<kind>` has a pattern that takes `subject`. */
 void world_permit(lua_State *lua, const char *kind, const char *what, struct bytes subject);
-/* Begins an effect, to be written with sink_*; raises where there are too many. */
+/* Begins an effect, to be written with sink_*; raises where there are too many. It counts from
+ * world_effect_end on: one that raised half-way, in a pcall, is forgotten. */
 struct sink *world_effect(lua_State *lua, enum effect_kind kind);
+void world_effect_end(lua_State *lua);
 /* Begins a call of the host's. Then world_wait. Raises where the code cannot wait here. */
 struct sink *world_call(lua_State *lua, enum call_kind kind, const char *what);
 /* Yields until the host has answered; then `done` is called with worker->reply, and returns how
@@ -55,6 +64,9 @@ void sink_payload(lua_State *lua, struct sink *sink, int index, const char *what
 struct bytes world_string(lua_State *lua, int index); /* luaL_checklstring */
 /* An optional member of the options table at `index`; pushes it and returns its type. */
 int world_option(lua_State *lua, int index, const char *name);
+/* An optional whole number of the options table at `index`; raises "<what>: <name> is a number from
+ * <min> to <max>" for anything else. */
+lua_Integer world_option_integer(lua_State *lua, int index, const struct option_range *range);
 /* Raises where the options table at `index` has a member that is not named in `names`. */
 void world_check_options(lua_State *lua, int index, const char *const *names, const char *what);
 void world_log(lua_State *lua, int level, struct bytes text);
