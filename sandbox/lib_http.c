@@ -21,7 +21,7 @@ duration_ms(lua_State *lua, int index)
 	static const struct {
 		const char *unit;
 		double ms;
-	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 } };
+	} units[] = { { "ms", 1 }, { "s", 1000 }, { "min", 60000 }, { "m", 60000 } };
 	const char *text;
 	char *end;
 	double value;
@@ -52,7 +52,7 @@ read_timeout(lua_State *lua, int options)
 		if (timeout_ms == 0)
 			(void)luaL_error(lua,
 			    "http: timeout is a number of seconds or a text as \"500ms\", \"3s\" "
-			    "or \"2m\", at most 15 minutes");
+			    "or \"2min\", at most 15 minutes");
 	}
 	lua_pop(lua, 1);
 	return timeout_ms;

@@ -217,7 +217,7 @@ secrets_get(lua_State *lua)
 	struct sink *out;
 
 	(void)world_run(lua, "secrets.get");
-	world_permit(lua, "secret", "secrets.get", name);
+	world_permit(lua, "secrets", "secrets.get", name);
 	out = world_call(lua, CALL_SECRET, "secrets.get");
 	sink_bytes(lua, out, name);
 	return world_wait(lua, push_secret);

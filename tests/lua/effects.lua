@@ -45,7 +45,7 @@ local tests = {
     raises('add  shadow = "truck"', shadow.get, "truck")
     raises('add  invoke = "other"', invoke, "other")
     raises('add  invoke = "other"', invoke.call, "other")
-    raises('add  secret = "key"', secrets.get, "key")
+    raises('add  secrets = "key"', secrets.get, "key")
     invoke "report-daily"
   end,
 

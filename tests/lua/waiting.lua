@@ -17,7 +17,7 @@ local tests = {
 
   a_request_has_its_parts = function()
     http.post("http://a.example/x", { json = { a = 1 }, timeout = 1.5 })
-    http.put("http://a.example/x", { body = "raw", headers = { ["X-Key"] = "k" }, timeout = "2m", redirects = 0 })
+    http.put("http://a.example/x", { body = "raw", headers = { ["X-Key"] = "k" }, timeout = "2min", redirects = 0 })
     http.delete("http://a.example/x", { query = { q = "a b&c" } })
     http.patch("http://a.example/x", { json = "text" })
     http.request("OPTIONS", "http://a.example/x")
@@ -32,7 +32,7 @@ local tests = {
     raises("timeout is a number of seconds", http.get, "http://a", { timeout = "soon" })
     raises("timeout is a number of seconds", http.get, "http://a", { timeout = -1 })
     raises("timeout is a number of seconds", http.get, "http://a", { timeout = 0 / 0 })
-    raises("timeout is a number of seconds", http.get, "http://a", { timeout = "1e9m" })
+    raises("timeout is a number of seconds", http.get, "http://a", { timeout = "1e9min" })
     raises("redirects is a number from 0 to 10", http.get, "http://a", { redirects = 11 })
     raises("headers are", http.get, "http://a", { headers = { a = "b\r\nc: d" } })
     raises("headers is a table", http.get, "http://a", { headers = "a: b" })
@@ -98,7 +98,7 @@ local tests = {
 }
 
 return {
-  allow = { publish = "out/+", http = "*", shadow = "*", invoke = "*", secret = "key" },
+  allow = { publish = "out/+", http = "*", shadow = "*", invoke = "*", secrets = "key" },
   replies = {
     ["GET http://a.example/x"] = { headers = { ["Content-Type"] = "application/json" }, body = '{"n":[1,2]}' },
     ["GET http://a.example/text"] = { status = 404, body = "not here" },
