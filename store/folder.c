@@ -15,13 +15,31 @@
 
 #include "lib/bytes.h"
 
+/* A new folder outlives a power cut only when the one that names it has been synced. */
+static int
+sync_parent(const char *folder, struct err *err)
+{
+	struct buf path = { 0 };
+	int fd, result;
+
+	buf_printf(&path, "%s/..", folder);
+	fd = open(buf_string(&path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	buf_clear(&path);
+	result = fd >= 0 ? fsync(fd) : -1;
+	if (result != 0)
+		(void)err_errno(err, "data folder %s: sync the folder above it", folder);
+	if (fd >= 0)
+		(void)close(fd);
+	return result;
+}
+
 static int
 folder_make(const char *folder, struct err *err)
 {
 	struct stat status;
 
 	if (mkdir(folder, 0750) == 0)
-		return 0;
+		return sync_parent(folder, err);
 	if (errno != EEXIST)
 		return err_errno(err, "data folder %s: cannot be made", folder);
 	if (stat(folder, &status) != 0)
