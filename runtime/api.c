@@ -12,6 +12,8 @@
 
 static const struct api_table *const tables[] = {
 	&api_failed_table,
+	&api_functions_table,
+	&api_host_table,
 	&api_logs_table,
 	&api_messages_table,
 	&api_shadow_table,
@@ -39,6 +41,7 @@ api_open(const struct api_parts *parts, const char *path, struct err *err)
 	struct api *api = xcalloc(1, sizeof(*api));
 
 	api->parts = *parts;
+	api->started_us = loop_now_us(parts->loop);
 	if (open_server(api, path, err) < 0) {
 		(void)err_prefix(err, "open the control socket");
 		api_close(api);

@@ -15,6 +15,7 @@ struct broker;
 struct host;
 struct log_ring;
 struct shadow_service;
+struct health;
 struct store;
 
 /* All borrowed, for as long as the api lives. */
@@ -26,6 +27,8 @@ struct api_parts {
 	struct store *store;
 	struct log_ring *log_ring;
 	struct shadow_service *shadow_service;
+	void (*health)(void *arg, struct health *health);
+	void *health_arg;
 };
 
 /* Opens the socket at `path`. */

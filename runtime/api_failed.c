@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "runtime/api_parts.h"
-#include "store/queue.h"
+#include "runtime/dispatch.h"
+#include "runtime/function.h"
+#include "store/queue_row.h"
 #include "store/store.h"
 
 enum { FAILED_DEFAULT = 100, FAILED_MAX = 1000 };
@@ -16,7 +18,9 @@ struct failed_job {
 	char *id;
 	char *function_name;
 	unsigned limit;
+	struct host *host;
 	int found;
+	int64_t now_ms; /* of a replay: its new due time */
 	struct buf json;
 };
 
@@ -87,6 +91,17 @@ run_discard(struct txn *txn, struct store_job *job, struct err *err)
 	return failed->found < 0 ? -1 : 0;
 }
 
+static int
+run_replay(struct txn *txn, struct store_job *job, struct err *err)
+{
+	struct failed_job *failed = job_of(job);
+
+	if (failed_get(txn, bytes_of_string(failed->id), &failed->json, err) < 0)
+		return -1;
+	failed->found = failed_replay(txn, bytes_of_string(failed->id), failed->now_ms, err);
+	return failed->found < 0 ? -1 : 0;
+}
+
 static void
 list_failed(void *arg, struct http_exchange *exchange)
 {
@@ -118,10 +133,56 @@ delete_failed(void *arg, struct http_exchange *exchange)
 	submit_with_id(arg, exchange, job_new(exchange, run_discard));
 }
 
+/* The event stands in the queue again, due now. It is run at once where its function is there, and
+ * else when the host starts anew. */
+static void
+run_again(const struct failed_job *failed)
+{
+	struct host *host = failed->host;
+	struct queue_read read;
+	struct function *function;
+	struct event *event;
+
+	if (queue_row_read(&read, buf_bytes(&failed->json)) < 0)
+		return;
+	function = function_find(host->functions, read.row.function_name);
+	event = event_decode(host, read.row.event);
+	read.row.due_ms = failed->now_ms;
+	read.row.attempt = 1;
+	if (function != NULL && function->current != NULL && event != NULL)
+		dispatch_submit_stored(function, event, &read.row);
+	event_drop(event);
+	queue_read_clear(&read);
+}
+
+static void
+on_replayed(struct store_job *job)
+{
+	struct failed_job *failed = job_of(job);
+
+	if (job->status == 0 && failed->found == 1)
+		run_again(failed);
+	buf_reset(&failed->json);
+	on_done(job);
+}
+
+static void
+replay_failed(void *arg, struct http_exchange *exchange)
+{
+	struct api *api = arg;
+	struct failed_job *failed = job_new(exchange, run_replay);
+
+	failed->job.done = on_replayed;
+	failed->host = api->parts.host;
+	failed->now_ms = loop_wall_ms(api->parts.loop);
+	submit_with_id(api, exchange, failed);
+}
+
 static const struct http_route routes[] = {
 	{ HTTP_GET, "/v1/failed", list_failed, "function=NAME, after=ID, limit=N: an array" },
 	{ HTTP_GET, "/v1/failed/{id}", get_failed, "one dead letter, with its event and error" },
 	{ HTTP_DELETE, "/v1/failed/{id}", delete_failed, "forgets it" },
+	{ HTTP_POST, "/v1/failed/{id}/replay", replay_failed, "runs it again, as a first attempt" },
 };
 
 const struct api_table api_failed_table = { routes, sizeof(routes) / sizeof(routes[0]) };

@@ -11,6 +11,7 @@
 struct api {
 	struct api_parts parts;
 	struct http_server *server;
+	int64_t started_us;
 };
 
 /* A table of routes; each is added with the api as its argument. */
@@ -20,6 +21,8 @@ struct api_table {
 };
 
 extern const struct api_table api_failed_table;
+extern const struct api_table api_functions_table;
+extern const struct api_table api_host_table;
 extern const struct api_table api_logs_table;
 extern const struct api_table api_messages_table;
 extern const struct api_table api_shadow_table;

@@ -229,6 +229,17 @@ open_web(struct service *service, struct err *err)
 }
 
 static int
+open_log_ring(struct service *service, struct err *err)
+{
+	const struct log_ring_config config = {
+		.function_lines_max = 500, .bytes_max = 8388608, .pending_max = 10000
+	};
+
+	service->log_ring = log_ring_new(service->host.loop, &config, err);
+	return service->log_ring != NULL ? 0 : -1;
+}
+
+static int
 open_api(struct service *service, struct err *err)
 {
 	struct host *host = &service->host;
@@ -238,7 +249,9 @@ open_api(struct service *service, struct err *err)
 		.broker = host->broker,
 		.store = host->store,
 		.log_ring = service->log_ring,
-		.shadow_service = host->shadow_service };
+		.shadow_service = host->shadow_service,
+		.health = fill_health,
+		.health_arg = service };
 	struct buf path = { 0 };
 
 	buf_printf(&path, "%s/moonlet.sock", options_text(host->options, OPTION_DATA));
@@ -287,7 +300,7 @@ open_all(struct service *service, struct err *err)
 	const struct deploy_hooks hooks = { host, source_changed, source_broken, source_removed };
 	const char *mqtt = options_text(host->options, OPTION_MQTT);
 
-	if (open_store(service, err) < 0 || load_secret(host, err) < 0 ||
+	if (open_log_ring(service, err) < 0 || open_store(service, err) < 0 || load_secret(host, err) < 0 ||
 	    open_gateway(service, err) < 0 || open_web(service, err) < 0)
 		return -1;
 	if (strcmp(mqtt, "off") != 0) {
@@ -385,6 +398,7 @@ close_all(struct service *service)
 	trie_clear(&host->topics);
 	followers_drop(&host->followers);
 	free(host->followers.list);
+	log_ring_free(service->log_ring);
 	conn_group_free(host->group);
 }
 

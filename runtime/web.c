@@ -106,11 +106,10 @@ add_lua(cJSON *root, const struct health *health)
 		    "without");
 }
 
-void
-health_json(const struct health *health, int64_t uptime_ms, struct buf *out)
+cJSON *
+health_object(const struct health *health, int64_t uptime_ms)
 {
 	cJSON *root = api_object();
-	char *text;
 
 	api_add_string(root, "status", health_status(health));
 	api_add_string(root, "version", PACKAGE_VERSION);
@@ -124,12 +123,7 @@ health_json(const struct health *health, int64_t uptime_ms, struct buf *out)
 	api_add_number(root, "functions_failed", health->functions_failed);
 	add_brokers(root, health);
 	api_add_bool(root, "draining", health->draining);
-	text = cJSON_PrintUnformatted(root);
-	if (text == NULL)
-		abort();
-	buf_append_string(out, text);
-	cJSON_free(text);
-	cJSON_Delete(root);
+	return root;
 }
 
 static void
@@ -137,14 +131,11 @@ get_health(void *arg, struct http_exchange *exchange)
 {
 	struct web *web = arg;
 	struct health health = { .broker_count = 0 };
-	struct buf json = { 0 };
 	int64_t uptime_us = loop_now_us(web->parts.loop) - web->started_us;
 
 	web->parts.health(web->parts.arg, &health);
-	health_json(&health, uptime_us / 1000, &json);
-	http_exchange_json(exchange, strcmp(health_status(&health), "failing") == 0 ? 503 : 200,
-	    buf_string(&json));
-	buf_clear(&json);
+	api_send(exchange, strcmp(health_status(&health), "failing") == 0 ? 503 : 200,
+	    health_object(&health, uptime_us / 1000));
 }
 
 static void

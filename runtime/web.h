@@ -57,7 +57,8 @@ struct http_server *web_server(struct web *web);
 
 /* "ok"; "degraded": it works, but somebody should look; "failing": events are not handled. */
 const char *health_status(const struct health *health);
-/* Appends the JSON object of /healthz. */
-void health_json(const struct health *health, int64_t uptime_ms, struct buf *out);
+struct cJSON;
+/* The JSON object of /healthz; free with cJSON_Delete. */
+struct cJSON *health_object(const struct health *health, int64_t uptime_ms);
 
 #endif

@@ -109,8 +109,13 @@ esac
 cat >"$functions/thief.lua" <<'LUA'
 return { on = { http = "POST /overspeed" }, handler = function() end }
 LUA
-wait_for 5 grep -q 'thief.lua:1: .*POST /overspeed' "$work/moonlet.log"
+wait_for 5 grep -q 'thief.lua.*POST /overspeed.*overspeed already' "$work/moonlet.log"
 same "the first keeps it" 200 "$(status -d '{"speed":1}' "$url/overspeed")"
+health() { curl -sS -m 10 "$url/healthz" | python3 -c 'import json, sys; print(json.load(sys.stdin)["status"])'; }
+same "health with a function that cannot serve" degraded "$(health)"
+rm "$functions/thief.lua"
+is_well() { [ "$(health)" = ok ]; }
+wait_for 5 is_well
 
 # Health and figures.
 same "health" 200 "$(status "$url/healthz")"

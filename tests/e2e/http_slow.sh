@@ -17,8 +17,8 @@ port = int(sys.argv[1])
 
 async def trickle(start, status):
     """Sends a byte every 100 ms for ever; returns after how long it was cut, and with what."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     began = time.monotonic()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(start)
     answer = asyncio.ensure_future(reader.read())
     while not answer.done():
@@ -30,13 +30,13 @@ async def trickle(start, status):
         await asyncio.sleep(0.1)
     took = time.monotonic() - began
     assert status in answer.result().split(b"\r\n")[0], (start, answer.result())
-    assert 0.8 < took < 4, (start, took)
+    assert 0.9 < took < 15, (start, took)
 
 async def idle():
-    reader, _ = await asyncio.open_connection("127.0.0.1", port)
     began = time.monotonic()
+    reader, _ = await asyncio.open_connection("127.0.0.1", port)
     assert await reader.read() == b""
-    assert 0.8 < time.monotonic() - began < 4
+    assert 0.9 < time.monotonic() - began < 15
 
 async def others():
     """Meanwhile everybody else is answered at once."""
@@ -46,7 +46,7 @@ async def others():
         writer.write(b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\n1")
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 200"), answer
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
         writer.close()
         await asyncio.sleep(0.05)
 
