@@ -168,16 +168,16 @@ take_shadow(struct commit *commit, const struct effect *effect, struct err *err)
 static int
 take_invoke(struct commit *commit, const struct effect *effect, struct err *err)
 {
-	const struct event *cause = commit->invocation->event;
+	const struct occurrence *cause = commit->invocation->event;
 	struct function *function = function_find(commit->host->functions, effect->first);
 	const struct happening happening = { .trigger = "invoke",
 		.subject = bytes_of_string(commit->invocation->function->name),
 		.key = cause->key,
 		.client_id = cause->client_id,
 		.payload = effect->second,
-		.qos = event_is_kept(cause) || commit->invocation->stored,
+		.qos = occurrence_is_kept(cause) || commit->invocation->stored,
 		.hops = (uint8_t)(cause->hops + 1) };
-	struct event *event;
+	struct occurrence *event;
 
 	if (refuse_unless(commit, ALLOW_INVOKE, effect->first, err) < 0)
 		return -1;
@@ -187,9 +187,9 @@ take_invoke(struct commit *commit, const struct effect *effect, struct err *err)
 	if (happening.hops > options_number(commit->host->options, OPTION_HOPS_MAX))
 		return err_set(err, "invoke: functions have triggered each other %u times in a row",
 		    cause->hops);
-	event = event_make(commit->host, &happening);
+	event = occurrence_new(commit->host, &happening);
 	followers_add(&commit->followers, function, event);
-	event_drop(event);
+	occurrence_drop(event);
 	return 0;
 }
 
@@ -327,7 +327,7 @@ commit_begin(struct invocation *invocation, const struct commit_input *input)
 	const struct outcome outcome = {
 		.ok = true, .result_kind = input->result_kind, .result = input->result
 	};
-	bool kept = event_is_kept(invocation->event) || invocation->stored;
+	bool kept = occurrence_is_kept(invocation->event) || invocation->stored;
 	struct queue_row row = { .due_ms = invocation->row_due_ms };
 
 	if (take_effects(&commit, input, &commit.err) < 0) {

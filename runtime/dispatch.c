@@ -29,7 +29,7 @@ dispatch_new(struct host *host)
 }
 
 static struct invocation *
-invocation_new(struct dispatch *dispatch, struct function *function, struct event *event)
+invocation_new(struct dispatch *dispatch, struct function *function, struct occurrence *event)
 {
 	struct invocation *invocation = TAILQ_FIRST(&dispatch->spare);
 
@@ -41,7 +41,7 @@ invocation_new(struct dispatch *dispatch, struct function *function, struct even
 	invocation->dispatch = dispatch;
 	invocation->function = function;
 	function_hold(function);
-	invocation->event = event_hold(event);
+	invocation->event = occurrence_hold(event);
 	invocation->attempt = 1;
 	invocation->begun_us = loop_now_us(dispatch->host->loop);
 	function->load++;
@@ -66,7 +66,7 @@ invocation_free(struct invocation *invocation)
 	struct dispatch *dispatch = invocation->dispatch;
 	struct function *function = invocation->function;
 
-	event_drop(invocation->event);
+	occurrence_drop(invocation->event);
 	function->load--;
 	dispatch->load--;
 	if (function->load == 0)
@@ -143,7 +143,7 @@ lane_settle(struct dispatch *dispatch, struct lane *lane)
 }
 
 static struct lane *
-lane_get(struct dispatch *dispatch, struct function *function, const struct event *event)
+lane_get(struct dispatch *dispatch, struct function *function, const struct occurrence *event)
 {
 	struct bytes key =
 	    function->current->manifest->order == ORDER_FUNCTION ? bytes_of(NULL, 0) : event->key;
@@ -176,8 +176,8 @@ send_to(struct worker *worker, struct invocation *invocation)
 }
 
 /* It is no longer with a worker. */
-static void
-leave_worker(struct invocation *invocation)
+void
+invocation_leave_worker(struct invocation *invocation)
 {
 	struct lane *lane = invocation->lane;
 
@@ -192,7 +192,7 @@ leave_worker(struct invocation *invocation)
 		commit_abort_call(invocation);
 }
 
-static void
+void
 lane_stall(struct dispatch *dispatch, struct lane *lane)
 {
 	if (lane->stalled)
@@ -322,7 +322,7 @@ enter(struct invocation *invocation)
 }
 
 bool
-dispatch_would_shed(const struct function *function, const struct event *event)
+dispatch_would_shed(const struct function *function, const struct occurrence *event)
 {
 	uint32_t most = (uint32_t)options_number(function->host->options, OPTION_IN_FLIGHT_MAX);
 	int64_t now_us = loop_now_us(function->host->loop);
@@ -331,12 +331,12 @@ dispatch_would_shed(const struct function *function, const struct event *event)
 		return false;
 	if (function->load >= most * 4)
 		return true;
-	return !event_is_kept(event) && function->full_since_us != 0 &&
+	return !occurrence_is_kept(event) && function->full_since_us != 0 &&
 	       now_us - function->full_since_us > SHED_AFTER_US;
 }
 
 enum dispatch_flow
-dispatch_submit(struct function *function, struct event *event)
+dispatch_submit(struct function *function, struct occurrence *event)
 {
 	struct dispatch *dispatch = function->host->dispatch;
 	uint32_t most = (uint32_t)options_number(function->host->options, OPTION_IN_FLIGHT_MAX);
@@ -355,7 +355,8 @@ dispatch_submit(struct function *function, struct event *event)
 }
 
 void
-dispatch_submit_stored(struct function *function, struct event *event, const struct queue_row *row)
+dispatch_submit_stored(
+    struct function *function, struct occurrence *event, const struct queue_row *row)
 {
 	struct invocation *invocation = invocation_new(function->host->dispatch, function, event);
 
@@ -373,8 +374,8 @@ dispatch_is_idle(const struct dispatch *dispatch)
 }
 
 /* Everything behind `first`, which waits again, is to be sent again: it is stale from now on. */
-static void
-restart_lane(struct lane *lane, struct invocation *first)
+void
+lane_restart(struct lane *lane, struct invocation *first)
 {
 	struct invocation *invocation;
 
@@ -384,7 +385,7 @@ restart_lane(struct lane *lane, struct invocation *first)
 		if (invocation->state != INVOCATION_SENT)
 			continue;
 		sending_revoke(invocation->sending);
-		leave_worker(invocation);
+		invocation_leave_worker(invocation);
 		invocation->state = INVOCATION_WAITS;
 	}
 	lane->next = first;
@@ -408,7 +409,7 @@ dispatch_done(struct invocation *invocation, struct cursor *cursor)
 	version_hold(input.version);
 	if (invocation->lane != NULL)
 		invocation->lane->committing++;
-	leave_worker(invocation);
+	invocation_leave_worker(invocation);
 	invocation->state = INVOCATION_COMMITTING;
 	commit_begin(invocation, &input);
 	version_drop(input.version);
@@ -429,7 +430,7 @@ out_of_lane(struct invocation *invocation)
 void
 dispatch_committed(struct invocation *invocation, const struct outcome *outcome)
 {
-	struct event *event = invocation->event;
+	struct occurrence *event = invocation->event;
 
 	invocation->function->crashes = 0;
 	latency_add(&invocation->function->metrics.latency,
@@ -451,7 +452,7 @@ dispatch_fail(struct invocation *invocation, const struct outcome *outcome)
 		lane->committing--;
 	invocation->state = INVOCATION_WAITS;
 	if (lane != NULL) {
-		restart_lane(lane, invocation);
+		lane_restart(lane, invocation);
 		lane->pausing = true;
 		lane_unstall(invocation->dispatch, lane);
 	}
@@ -478,7 +479,7 @@ dispatch_failed(struct invocation *invocation, struct cursor *cursor, bool cance
 		function->metrics.timeouts++;
 	else
 		function->metrics.errors++;
-	leave_worker(invocation);
+	invocation_leave_worker(invocation);
 	dispatch_fail(invocation, &outcome);
 	return true;
 }
@@ -489,13 +490,13 @@ dispatch_skipped(struct invocation *invocation)
 {
 	struct lane *lane = invocation->lane;
 
-	leave_worker(invocation);
+	invocation_leave_worker(invocation);
 	invocation->state = INVOCATION_WAITS;
 	if (lane == NULL) {
 		TAILQ_INSERT_TAIL(&invocation->dispatch->loose, invocation, link);
 		return;
 	}
-	restart_lane(lane, invocation);
+	lane_restart(lane, invocation);
 	lane_send(lane);
 }
 
@@ -519,7 +520,7 @@ void
 dispatch_give_up(struct invocation *invocation, const struct outcome *outcome)
 {
 	struct lane *lane = invocation->lane;
-	struct event *event = invocation->event;
+	struct occurrence *event = invocation->event;
 
 	if (event->ended != NULL)
 		event->ended(event->arg, outcome);
@@ -533,125 +534,6 @@ dispatch_give_up(struct invocation *invocation, const struct outcome *outcome)
 			lane_send(lane);
 	}
 	invocation_free(invocation);
-}
-
-/* Back to waiting, in its place. */
-static void
-send_again(struct invocation *invocation)
-{
-	struct lane *lane = invocation->lane;
-
-	leave_worker(invocation);
-	invocation->state = INVOCATION_WAITS;
-	if (lane == NULL) {
-		TAILQ_INSERT_TAIL(&invocation->dispatch->loose, invocation, link);
-		return;
-	}
-	restart_lane(lane, invocation);
-	lane_stall(invocation->dispatch, lane);
-}
-
-void
-dispatch_take_back(struct dispatch *dispatch, struct worker *worker)
-{
-	struct sending *first = TAILQ_FIRST(&worker->sent), *sending, *next;
-	const struct lane *kept = first->invocation != NULL ? first->invocation->lane : NULL;
-
-	for (sending = TAILQ_NEXT(first, link); sending != NULL; sending = next) {
-		struct invocation *invocation = sending->invocation;
-
-		next = TAILQ_NEXT(sending, link);
-		if (invocation == NULL || (kept != NULL && invocation->lane == kept))
-			continue;
-		sending_revoke(sending);
-		send_again(invocation);
-		dispatch->taken_back++;
-	}
-	dispatch_pump(dispatch);
-}
-
-/* Who killed a worker is known only where it ran alone; all that might have been are tried again
- * one by one, and none of them loses an attempt yet. */
-static void
-crashed(struct invocation *invocation, const char *how, bool alone)
-{
-	char message[160];
-	struct outcome outcome = { .reason = FAIL_ERROR };
-
-	if (!alone) {
-		invocation->suspect = true;
-		send_again(invocation);
-		return;
-	}
-	(void)snprintf(message, sizeof(message), "the worker process was lost: %s", how);
-	outcome.message = bytes_of_string(message);
-	invocation->function->metrics.crashes++;
-	invocation->function->crashes++;
-	leave_worker(invocation);
-	dispatch_fail(invocation, &outcome);
-}
-
-void
-dispatch_worker_gone(struct dispatch *dispatch, struct worker *worker, const char *how)
-{
-	struct sending *sending;
-	bool alone = worker->inflight == 1;
-
-	if (dispatch == NULL)
-		return;
-	while ((sending = TAILQ_FIRST(&worker->sent)) != NULL) {
-		struct invocation *invocation = sending->invocation;
-
-		sending_put(sending);
-		if (invocation != NULL)
-			crashed(invocation, how, alone);
-	}
-	while ((sending = TAILQ_FIRST(&worker->waiting)) != NULL) {
-		struct invocation *invocation = sending->invocation;
-
-		sending_put(sending);
-		if (invocation != NULL)
-			send_again(invocation);
-	}
-	dispatch_pump(dispatch);
-}
-
-void
-dispatch_log(struct invocation *invocation, enum log_level level, struct bytes text)
-{
-	char id[EVENT_ID_BYTES * 2 + 1], *line = bytes_to_string(text);
-
-	invocation_id(invocation, id);
-	log_emit(&(struct log_line){ .level = level,
-	    .component = "function",
-	    .function_name = invocation->function->name,
-	    .invocation_id = id,
-	    .text = line });
-	free(line);
-}
-
-void
-dispatch_announce_cage(const struct pool *pool)
-{
-	static const struct {
-		enum cage_layer layer;
-		const char *name;
-	} names[] = { { CAGE_SECCOMP, "seccomp" }, { CAGE_NAMESPACES, "namespaces" },
-		{ CAGE_EMPTY_ROOT, "empty root" }, { CAGE_LANDLOCK, "Landlock" },
-		{ CAGE_UNPRIVILEGED, "unprivileged user" }, { CAGE_NO_NEW_PRIVS, "no_new_privs" },
-		{ CAGE_RLIMITS, "rlimits" }, { CAGE_MDWE, "no executable memory" } };
-	struct buf active = { 0 }, missing = { 0 };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		struct buf *list = (pool->layers & names[i].layer) != 0 ? &active : &missing;
-
-		buf_printf(list, "%s%s", list->len > 0 ? ", " : "", names[i].name);
-	}
-	log_info("workers", "%s, caged by %s", pool->lua_version, buf_string(&active));
-	if (missing.len > 0)
-		log_warn("workers", "this system does not give: %s", buf_string(&missing));
-	buf_clear(&active);
-	buf_clear(&missing);
 }
 
 static void
@@ -671,7 +553,7 @@ free_waiting(struct dispatch *dispatch)
 			while ((invocation = TAILQ_FIRST(&lane->invocations)) != NULL) {
 				if (invocation->state == INVOCATION_SENT) {
 					sending_revoke(invocation->sending);
-					leave_worker(invocation);
+					invocation_leave_worker(invocation);
 				}
 				TAILQ_REMOVE(&lane->invocations, invocation, link);
 				invocation->event->ack = NULL;

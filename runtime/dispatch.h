@@ -55,7 +55,7 @@ struct invocation {
 	struct lane *lane; /* NULL: in no order */
 	struct function *function;
 	struct version *version; /* while it is sent */
-	struct event *event;
+	struct occurrence *event;
 	struct sending *sending; /* while it is sent */
 	struct http_call *http_call;
 	enum invocation_state state;
@@ -93,12 +93,12 @@ struct dispatch *dispatch_new(struct host *host);
 void dispatch_free(struct dispatch *dispatch);
 
 /* Holds the event for as long as it needs it. */
-enum dispatch_flow dispatch_submit(struct function *function, struct event *event);
+enum dispatch_flow dispatch_submit(struct function *function, struct occurrence *event);
 /* An event out of the durable queue. */
 void dispatch_submit_stored(
-    struct function *function, struct event *event, const struct queue_row *row);
+    struct function *function, struct occurrence *event, const struct queue_row *row);
 /* Whether an event of a function would be shed. */
-bool dispatch_would_shed(const struct function *function, const struct event *event);
+bool dispatch_would_shed(const struct function *function, const struct occurrence *event);
 
 /* Sends what found no room before. */
 void dispatch_pump(struct dispatch *dispatch);
@@ -115,6 +115,11 @@ void dispatch_worker_gone(struct dispatch *dispatch, struct worker *worker, cons
 /* What stands behind the one on this worker's stage runs elsewhere. */
 void dispatch_take_back(struct dispatch *dispatch, struct worker *worker);
 void dispatch_announce_cage(const struct pool *pool);
+
+/* Between dispatch.c and dispatch_workers.c. */
+void invocation_leave_worker(struct invocation *invocation); /* it is no longer with a worker */
+void lane_restart(struct lane *lane, struct invocation *first);
+void lane_stall(struct dispatch *dispatch, struct lane *lane); /* dispatch_pump comes to it */
 
 /* From the commit: it is durable (or needed not to be), or failed. */
 void dispatch_committed(struct invocation *invocation, const struct outcome *outcome);

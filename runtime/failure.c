@@ -16,7 +16,7 @@ enum { PAUSE_FIRST_US = 100000, PAUSE_MAX_US = 60000000, CRASHES_MAX = 3 };
 /* A failure whose writes are on their way to the disk. */
 struct failure {
 	struct invocation *invocation;
-	struct event *copy; /* the event without its acknowledgement */
+	struct occurrence *copy; /* the event without its acknowledgement */
 	struct queue_row row;
 	int64_t pause_us; /* 0: it is given up */
 	char *message;
@@ -84,7 +84,7 @@ failure_row(const struct invocation *invocation, struct queue_row *row, struct b
 		.due_ms = loop_wall_ms(host->loop),
 		.created_ms = invocation->event->time_ms,
 		.attempt = invocation->attempt };
-	event_encode(invocation->event, event);
+	occurrence_encode(invocation->event, event);
 	row->event = buf_bytes(event);
 	if (invocation->stored)
 		memcpy(row->id, invocation->row_id, sizeof(row->id));
@@ -109,14 +109,14 @@ let_ack_go(struct invocation *invocation)
 {
 	struct host *host = invocation->dispatch->host;
 	struct buf encoded = { 0 };
-	struct event *copy;
+	struct occurrence *copy;
 
-	event_encode(invocation->event, &encoded);
-	copy = event_decode(host, buf_bytes(&encoded));
+	occurrence_encode(invocation->event, &encoded);
+	copy = occurrence_decode(host, buf_bytes(&encoded));
 	buf_clear(&encoded);
 	if (copy == NULL)
 		return;
-	event_drop(invocation->event);
+	occurrence_drop(invocation->event);
 	invocation->event = copy;
 }
 
@@ -168,7 +168,7 @@ try_again(struct invocation *invocation, const struct outcome *outcome)
 	say(invocation, outcome, pause_us);
 	invocation->function->metrics.retries++;
 	invocation->attempt++;
-	if (!event_is_kept(invocation->event) && !invocation->stored) {
+	if (!occurrence_is_kept(invocation->event) && !invocation->stored) {
 		dispatch_again(invocation, pause_us);
 		return;
 	}
@@ -266,7 +266,7 @@ submit_row(struct host *host, struct cursor *cursor)
 	struct bytes name = cursor_bytes(cursor), encoded = cursor_bytes(cursor);
 	struct queue_row row = { .attempt = cursor_u32(cursor) };
 	struct function *function = function_find(host->functions, name);
-	struct event *event = event_decode(host, encoded);
+	struct occurrence *event = occurrence_decode(host, encoded);
 
 	row.due_ms = cursor_i64(cursor);
 	cursor_copy(cursor, row.id, sizeof(row.id));
@@ -275,7 +275,7 @@ submit_row(struct host *host, struct cursor *cursor)
 		    name.data, event == NULL ? "it does not decode" : "there is no such function");
 	else
 		dispatch_submit_stored(function, event, &row);
-	event_drop(event);
+	occurrence_drop(event);
 }
 
 static void

@@ -14,11 +14,11 @@ struct matching {
 	struct host *host;
 	const struct message *message;
 	struct ack *ack;
-	struct event *event; /* one for all of them */
+	struct occurrence *event; /* one for all of them */
 };
 
 void
-followers_add(struct followers *followers, struct function *function, struct event *event)
+followers_add(struct followers *followers, struct function *function, struct occurrence *event)
 {
 	struct follower *follower;
 
@@ -28,7 +28,7 @@ followers_add(struct followers *followers, struct function *function, struct eve
 		    xrealloc(followers->list, followers->cap * sizeof(*followers->list));
 	}
 	follower = &followers->list[followers->count++];
-	*follower = (struct follower){ .function = function, .event = event_hold(event) };
+	*follower = (struct follower){ .function = function, .event = occurrence_hold(event) };
 	function_hold(function);
 }
 
@@ -61,7 +61,7 @@ make_event(struct matching *matching)
 
 	append_properties(message, &extra);
 	happening.extra = buf_bytes(&extra);
-	matching->event = event_make(matching->host, &happening);
+	matching->event = occurrence_new(matching->host, &happening);
 	buf_clear(&extra);
 }
 
@@ -95,11 +95,11 @@ followers_of_message(
 		while (followers->count > before) {
 			struct follower *last = &followers->list[--followers->count];
 
-			event_drop(last->event);
+			occurrence_drop(last->event);
 			function_drop(last->function);
 		}
 	}
-	event_drop(matching.event);
+	occurrence_drop(matching.event);
 }
 
 void
@@ -115,7 +115,7 @@ followers_store(struct followers *followers, struct host *host, struct writes *w
 			.attempt = 1 };
 
 		buf_reset(&encoded);
-		event_encode(follower->event, &encoded);
+		occurrence_encode(follower->event, &encoded);
 		row.event = buf_bytes(&encoded);
 		loop_sys(host->loop)->random(row.id, sizeof(row.id));
 		queue_put(writes, &row);
@@ -160,7 +160,7 @@ void
 followers_drop(struct followers *followers)
 {
 	for (size_t i = 0; i < followers->count; i++) {
-		event_drop(followers->list[i].event);
+		occurrence_drop(followers->list[i].event);
 		function_drop(followers->list[i].function);
 	}
 	followers->count = 0;

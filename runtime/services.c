@@ -182,7 +182,7 @@ start_invoke(
 		.hops = (uint8_t)(from->event->hops + 1),
 		.ended = invoke_done,
 		.arg = caller };
-	struct event *event;
+	struct occurrence *event;
 	enum dispatch_flow flow;
 
 	if (function == NULL || function->current == NULL)
@@ -190,9 +190,9 @@ start_invoke(
 	if (happening.hops > options_number(host->options, OPTION_HOPS_MAX))
 		return "invoke.call: functions have called each other too often in a row "
 		       "(hops_max)";
-	event = event_make(host, &happening);
+	event = occurrence_new(host, &happening);
 	flow = dispatch_submit(function, event);
-	event_drop(event);
+	occurrence_drop(event);
 	return flow == DISPATCH_SHED ? "invoke.call: the function has too much to do" : NULL;
 }
 

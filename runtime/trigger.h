@@ -17,7 +17,7 @@
 
 struct host;
 struct function;
-struct event;
+struct occurrence;
 
 struct trigger {
 	const char *name; /* the key in `on`, and context.trigger */
@@ -64,7 +64,7 @@ struct happening {
 };
 
 /* Shared by the functions that it is for. */
-struct event {
+struct occurrence {
 	uint32_t refs;
 	const char *trigger;
 	struct bytes subject;
@@ -84,17 +84,17 @@ struct event {
 	uint8_t data[];
 };
 
-struct event *event_make(struct host *host, const struct happening *happening);
-struct event *event_hold(struct event *event);
-void event_drop(struct event *event); /* takes NULL */
+struct occurrence *occurrence_new(struct host *host, const struct happening *happening);
+struct occurrence *occurrence_hold(struct occurrence *event);
+void occurrence_drop(struct occurrence *event); /* takes NULL */
 
 /* For the durable queue. */
-void event_encode(const struct event *event, struct buf *out);
-struct event *event_decode(struct host *host, struct bytes encoded); /* NULL: does not decode */
+void occurrence_encode(const struct occurrence *event, struct buf *out);
+struct occurrence *occurrence_decode(struct host *host, struct bytes encoded); /* NULL: does not decode */
 
 /* Whether it must not be lost: somebody waits for an acknowledgement, or it is stored. */
 static inline bool
-event_is_kept(const struct event *event)
+occurrence_is_kept(const struct occurrence *event)
 {
 	return event->ack != NULL || event->qos > 0;
 }

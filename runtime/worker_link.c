@@ -186,7 +186,7 @@ pool_image_bytes(const struct pool *pool)
 static void
 write_invoke(struct buf *out, const struct sending *sending, const struct invocation *invocation)
 {
-	const struct event *event = invocation->event;
+	const struct occurrence *event = invocation->event;
 	size_t begun = frame_begin(out, HOST_INVOKE);
 
 	(void)buf_reserve(out, 256 + event->subject.len + event->client_id.len + event->extra.len +

@@ -21,7 +21,7 @@ place(uint8_t **at, struct bytes from)
 }
 
 static void
-make_id(struct host *host, struct event *event, const uint8_t *id)
+make_id(struct host *host, struct occurrence *event, const uint8_t *id)
 {
 	uint64_t count;
 
@@ -35,12 +35,12 @@ make_id(struct host *host, struct event *event, const uint8_t *id)
 	memcpy(event->id + sizeof(host->run_id), &count, sizeof(count));
 }
 
-struct event *
-event_make(struct host *host, const struct happening *h)
+struct occurrence *
+occurrence_new(struct host *host, const struct happening *h)
 {
 	size_t size =
 	    h->subject.len + h->key.len + h->client_id.len + h->extra.len + h->payload.len;
-	struct event *event = xmalloc(sizeof(*event) + size);
+	struct occurrence *event = xmalloc(sizeof(*event) + size);
 	uint8_t *at = event->data;
 
 	event->refs = 1;
@@ -62,15 +62,15 @@ event_make(struct host *host, const struct happening *h)
 	return event;
 }
 
-struct event *
-event_hold(struct event *event)
+struct occurrence *
+occurrence_hold(struct occurrence *event)
 {
 	event->refs++;
 	return event;
 }
 
 void
-event_drop(struct event *event)
+occurrence_drop(struct occurrence *event)
 {
 	if (event == NULL)
 		return;
@@ -82,7 +82,7 @@ event_drop(struct event *event)
 }
 
 void
-event_encode(const struct event *event, struct buf *out)
+occurrence_encode(const struct occurrence *event, struct buf *out)
 {
 	frame_string(out, event->trigger);
 	frame_bytes(out, event->subject);
@@ -98,8 +98,8 @@ event_encode(const struct event *event, struct buf *out)
 	buf_append(out, event->id, sizeof(event->id));
 }
 
-struct event *
-event_decode(struct host *host, struct bytes encoded)
+struct occurrence *
+occurrence_decode(struct host *host, struct bytes encoded)
 {
 	struct cursor cursor = cursor_of(encoded);
 	struct bytes trigger = cursor_bytes(&cursor);
@@ -120,7 +120,7 @@ event_decode(struct host *host, struct bytes encoded)
 		return NULL;
 	h.event_id = id;
 	h.trigger = host_trigger_name(host, trigger);
-	return event_make(host, &h);
+	return occurrence_new(host, &h);
 }
 
 const char *
