@@ -12,6 +12,7 @@
 
 #include "runtime/command.h"
 #include "runtime/loader.h"
+#include "runtime/manifest.h"
 
 struct check {
 	struct command_call *call;
@@ -50,6 +51,24 @@ check_config(struct check *check, const char *path)
 		problem(check, err.text);
 }
 
+/* What the worker made of the function's table: keys, triggers, limits. */
+static void
+check_manifest(struct check *check, const struct function_sources *sources, struct bytes json)
+{
+	const struct manifest_source source = { .file = sources->files[0].path,
+		.source = buf_bytes(&sources->files[0].source),
+		.json = json,
+		.options = &check->call->options,
+		.triggers = check->call->program->triggers,
+		.trigger_count = check->call->program->trigger_count };
+	struct err err;
+	struct manifest *manifest = manifest_new(&source, &err);
+
+	if (manifest == NULL)
+		problem(check, err.text);
+	manifest_free(manifest);
+}
+
 static void
 check_sources(struct check *check, const struct function_sources *sources)
 {
@@ -62,6 +81,8 @@ check_sources(struct check *check, const struct function_sources *sources)
 	check->functions++;
 	if (loader_load(check->loader, &request, &manifest, &err) < 0)
 		problem(check, err.text);
+	else
+		check_manifest(check, sources, buf_bytes(&manifest));
 	buf_clear(&manifest);
 }
 

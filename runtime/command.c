@@ -265,8 +265,7 @@ print_version(void)
 }
 
 int
-command_main(
-    int count, char **words_of_main, int (*serve)(const struct options *options, struct err *err))
+command_main(int count, char **words_of_main, const struct program *program)
 {
 	struct command_call *call;
 	struct words words = { words_of_main + 2, count - 2 };
@@ -282,7 +281,7 @@ command_main(
 		return EXIT_OK;
 	}
 	call = xcalloc(1, sizeof(*call));
-	call->serve = serve;
+	call->program = program;
 	call->command = command_find(name);
 	status = call->command != NULL ? run_command(call, &words) : unknown_command(name);
 	free(call);

@@ -22,6 +22,7 @@ struct command_switch {
 };
 
 struct command_call;
+struct trigger;
 
 struct command {
 	const char *name;
@@ -37,24 +38,30 @@ struct command {
 
 extern const struct command command_table[]; /* ends with a NULL name */
 
+/* What main hands to the command line. */
+struct program {
+	/* Runs the host until it ends. 0, or -1 with why it could not. */
+	int (*serve)(const struct options *options, struct err *err);
+	const struct trigger *const *triggers;
+	size_t trigger_count;
+};
+
 struct command_call {
 	const struct command *command;
+	const struct program *program;
 	struct options options;
 	const char *config_path;		  /* of -c; NULL: moonlet.lua where it is there */
 	const char *values[COMMAND_SWITCHES_MAX]; /* by row; NULL: not given; "" for no value */
 	const char *arguments[COMMAND_ARGUMENTS_MAX];
 	size_t count; /* of arguments */
-	/* Runs the host until it ends. 0, or -1 with why it could not. */
-	int (*serve)(const struct options *options, struct err *err);
 };
 
 /* The value of a switch of the command ("json"): NULL where it was not given, "" where it takes no
  * value. */
 const char *command_value(const struct command_call *call, const char *name);
 
-/* The program: `serve` runs a host. Returns its exit status. */
-int command_main(
-    int count, char **words, int (*serve)(const struct options *options, struct err *err));
+/* Reads the command line and runs its command. Returns the exit status. */
+int command_main(int count, char **words, const struct program *program);
 
 /* "moonlet ls: <text>" to standard error; returns EXIT_FAILED. */
 int command_fail(const struct command_call *call, const struct err *err);

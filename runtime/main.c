@@ -433,5 +433,7 @@ serve(const struct options *options, struct err *err)
 int
 main(int argc, char **argv)
 {
-	return command_main(argc, argv, serve);
+	const struct program program = { serve, trigger_table, trigger_table_count };
+
+	return command_main(argc, argv, &program);
 }

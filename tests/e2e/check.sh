@@ -24,6 +24,17 @@ says 1 "broken.lua:3: '}' expected" "$moonlet" check
 says 1 '"message"' "$moonlet" check --json
 printf 'return { on = { topic = "a/+" } }\n' >functions/broken.lua
 says 1 "broken.lua" "$moonlet" check
+broken() {
+  printf '%s\n' "$1" >functions/broken.lua
+  says 1 "$2" "$moonlet" check
+}
+broken 'return { on = { topik = "a" }, handler = print }' "broken.lua:1: unknown trigger 'topik': did you mean 'topic'?"
+broken 'return { on = { topic = "a/#/b" }, handler = print }' "broken.lua:1:"
+broken 'return { on = { topic = "a" }, retrys = 2, handler = print }' "unknown key 'retrys': did you mean 'retries'?"
+broken 'return { on = { topic = "a" }, timeout = "1 year", handler = print }' "broken.lua:1: timeout"
+broken 'return { on = { topic = "a" }, memory = "1TB", handler = print }' "broken.lua:1: memory"
+broken 'return { on = { topic = "a" }, allow = { publsh = "x" }, handler = print }' "publish"
+broken 'return 5' "it must return the function's table"
 printf 'while true do end\n' >functions/broken.lua
 says 1 "took longer" "$moonlet" check
 printf 'return require "nothing"\n' >functions/broken.lua
