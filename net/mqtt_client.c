@@ -163,7 +163,8 @@ on_ended(void *arg, const char *reason)
 static bool
 may_read(const struct mqtt_client *client)
 {
-	return !client->paused && client->window < client->config.receive_maximum;
+	return !client->paused && !client->holding &&
+	       client->window < client->config.receive_maximum;
 }
 
 void
@@ -477,6 +478,13 @@ void
 mqtt_client_resume(struct mqtt_client *client)
 {
 	client->paused = false;
+	mqtt_client_update_reading(client);
+}
+
+void
+mqtt_client_hold(struct mqtt_client *client)
+{
+	client->holding = true;
 	mqtt_client_update_reading(client);
 }
 

@@ -47,7 +47,7 @@ struct mqtt_client_config {
 
 extern const struct mqtt_client_config mqtt_client_defaults; /* without the texts */
 
-enum { MQTT_CLIENT_NUMBERS_MAX = 32 };
+enum { MQTT_CLIENT_NUMBERS_MAX = 32, MQTT_CLIENT_NUMBER_MAX = 268435455 };
 
 /* All views are borrowed for the call. */
 struct mqtt_client_delivery {
@@ -95,11 +95,14 @@ void mqtt_client_stop(struct mqtt_client *client);
 /* At once. Acknowledgements that are released later go nowhere. Takes NULL. */
 void mqtt_client_free(struct mqtt_client *client);
 
-/* `filter`: valid and without $share. Returns its number, at least 1. Asked for again on every
- * connection until mqtt_client_unsubscribe. */
-uint32_t mqtt_client_subscribe(struct mqtt_client *client, struct bytes filter);
-void mqtt_client_unsubscribe(struct mqtt_client *client, uint32_t subscription);
+/* `filter`: valid and without $share. Asked for again on every connection until
+ * mqtt_client_unsubscribe. `number` (1 to MQTT_CLIENT_NUMBER_MAX) comes back with its messages; it
+ * must be the same for a filter over restarts, for the broker's session lasts longer than we do. */
+void mqtt_client_subscribe(struct mqtt_client *client, struct bytes filter, uint32_t number);
+void mqtt_client_unsubscribe(struct mqtt_client *client, struct bytes filter);
 
+/* Reads nothing more; what is on its way is acknowledged as it ends. mqtt_client_stop follows. */
+void mqtt_client_hold(struct mqtt_client *client);
 void mqtt_client_resume(struct mqtt_client *client); /* after BROKER_PAUSE */
 
 /* Copies the message. QoS 0 (and a message that the broker's limits refuse) is dropped where it

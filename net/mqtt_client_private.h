@@ -11,6 +11,7 @@
 #ifndef NET_MQTT_CLIENT_PRIVATE_H
 #define NET_MQTT_CLIENT_PRIVATE_H
 
+#include "lib/hash.h"
 #include "lib/queue.h"
 #include "lib/topic.h"
 #include "net/lookup.h"
@@ -28,11 +29,11 @@ struct receipt {
 };
 
 struct filter {
+	struct hash_node by_text;
 	TAILQ_ENTRY(filter) link;
 	uint32_t number;    /* the subscription identifier as well */
 	uint16_t packet_id; /* of the SUBSCRIBE that has no answer; 0: none */
 	bool refused;
-	size_t len;
 	char text[];
 };
 
@@ -76,13 +77,14 @@ struct mqtt_client {
 	bool shared;
 	bool numbers; /* the broker takes subscription identifiers */
 	bool paused;
+	bool holding;
 	bool told_why;	  /* this connection's end has its reason in `why` already */
 	bool try_at_once; /* the next attempt waits for nothing */
 	bool freeing;
 	bool taken_over;
-	struct filters filters;
+	struct filters filters; /* in the order in which they are asked for */
+	struct hash_map filter_map;
 	struct filter *suback_next; /* where the next SUBACK is looked for first */
-	uint32_t last_number;
 	uint32_t filters_refused;
 	uint16_t last_subscribe_id;
 	struct receipts receipts;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What client and broker say to each other, packet by packet.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,7 +47,7 @@ wire_filter(struct mqtt_client *client, const struct filter *filter)
 	buf_reset(&client->scratch);
 	if (client->shared)
 		buf_printf(&client->scratch, "$share/%s/", client->config.share);
-	buf_append(&client->scratch, filter->text, filter->len);
+	buf_append_bytes(&client->scratch, filter->by_text.key);
 	return buf_bytes(&client->scratch);
 }
 
@@ -81,18 +82,18 @@ mqtt_client_subscribe_all(struct mqtt_client *client)
 	}
 }
 
-uint32_t
-mqtt_client_subscribe(struct mqtt_client *client, struct bytes text)
+void
+mqtt_client_subscribe(struct mqtt_client *client, struct bytes text, uint32_t number)
 {
 	struct filter *filter = xcalloc(1, sizeof(*filter) + text.len);
 
-	filter->number = ++client->last_number;
-	filter->len = text.len;
+	assert(number >= 1 && number <= MQTT_CLIENT_NUMBER_MAX);
+	filter->number = number;
 	memcpy(filter->text, text.data, text.len);
+	hash_insert(&client->filter_map, &filter->by_text, bytes_of(filter->text, text.len));
 	TAILQ_INSERT_TAIL(&client->filters, filter, link);
 	if (mqtt_client_is_live(client))
 		send_subscribe(client, filter);
-	return filter->number;
 }
 
 static void
@@ -103,20 +104,19 @@ filter_free(struct mqtt_client *client, struct filter *filter)
 	if (filter->refused)
 		client->filters_refused--;
 	TAILQ_REMOVE(&client->filters, filter, link);
+	hash_remove(&client->filter_map, &filter->by_text);
 	free(filter);
 }
 
 void
-mqtt_client_unsubscribe(struct mqtt_client *client, uint32_t subscription)
+mqtt_client_unsubscribe(struct mqtt_client *client, struct bytes text)
 {
+	struct hash_node *found = hash_find(&client->filter_map, text);
 	struct filter *filter;
 
-	TAILQ_FOREACH (filter, &client->filters, link) {
-		if (filter->number == subscription)
-			break;
-	}
-	if (filter == NULL)
+	if (found == NULL)
 		return;
+	filter = HASH_OWNER(found, struct filter, by_text);
 	if (mqtt_client_is_live(client)) {
 		mqtt_unsubscribe_encode(conn_out(client->conn), client->version,
 		    next_subscribe_id(client), wire_filter(client, filter));
@@ -130,6 +130,7 @@ filters_free(struct mqtt_client *client)
 {
 	while (!TAILQ_EMPTY(&client->filters))
 		filter_free(client, TAILQ_FIRST(&client->filters));
+	hash_clear(&client->filter_map);
 }
 
 /* Without shared subscriptions this host gets every message, also where others get it too. */
@@ -337,7 +338,7 @@ filter_answered(struct mqtt_client *client, struct filter *filter, uint8_t code)
 	filter->refused = true;
 	client->filters_refused++;
 	log_warn("broker", "%s: refuses the subscription to %.*s: %s", client->config.name,
-	    (int)filter->len, filter->text, mqtt_reason_text(code));
+	    (int)filter->by_text.key.len, filter->text, mqtt_reason_text(code));
 }
 
 static bool

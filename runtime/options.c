@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/mqtt_url.h"
 #include "lib/nearest.h"
 #include "runtime/options.h"
 
@@ -251,11 +252,12 @@ options_add_broker(struct options *options, const struct broker_setting *broker,
     enum option_source source, struct err *err)
 {
 	struct broker_setting *new;
-	const char *host = strstr(broker->url, "://");
+	struct mqtt_url url;
+	const char *host;
 
-	if (strncmp(broker->url, "mqtt://", 7) != 0 || host[3] == '\0')
-		return err_set(
-		    err, "broker \"%s\": must be a URL like mqtt://host:1883", broker->url);
+	if (mqtt_url_parse(broker->url, &url, err) < 0)
+		return err_prefix(err, "broker");
+	mqtt_url_clear(&url);
 	if (source < options->broker_source)
 		return 0;
 	if (source > options->broker_source)
@@ -264,7 +266,8 @@ options_add_broker(struct options *options, const struct broker_setting *broker,
 		return err_set(err, "more than %d brokers", BROKERS_MAX);
 	options->broker_source = source;
 	new = &options->brokers[options->broker_count++];
-	host = strrchr(broker->url, '@') != NULL ? strrchr(broker->url, '@') + 1 : host + 3;
+	host = strrchr(broker->url, '@');
+	host = host != NULL ? host + 1 : strstr(broker->url, "://") + 3;
 	new->name = xstrdup(broker->name != NULL ? broker->name : host);
 	new->url = xstrdup(broker->url);
 	new->client_id = copy_or_null(broker->client_id);

@@ -279,7 +279,7 @@ start(void **state)
 	config.pause_ms_max = 20;
 	config.receive_maximum = 4;
 	world->client = mqtt_client_new(world->loop, &config, &events);
-	assert_int_equal(mqtt_client_subscribe(world->client, text("a/+")), 1);
+	mqtt_client_subscribe(world->client, text("a/+"), 1);
 	*state = world;
 	return 0;
 }
@@ -493,14 +493,13 @@ static void
 filters_come_and_go_on_a_live_connection_and_stay_over_the_next(void **state)
 {
 	struct world *world = connected(state);
-	uint32_t number = mqtt_client_subscribe(world->client, text("b/#"));
 
+	mqtt_client_subscribe(world->client, text("b/#"), 2);
 	turn_until_said(world, "SUBSCRIBE:$share/moonlet/b/# ");
-	mqtt_client_unsubscribe(world->client, 1);
+	mqtt_client_unsubscribe(world->client, text("a/+"));
 	turn_until_said(world, "UNSUBSCRIBE:$share/moonlet/a/+ ");
 	cut(world);
 	turn_until_said(world, "CONNECT5 SUBSCRIBE:$share/moonlet/b/# ");
-	assert_int_equal(number, 2);
 }
 
 static void
