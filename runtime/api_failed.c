@@ -141,17 +141,17 @@ run_again(const struct failed_job *failed)
 	struct host *host = failed->host;
 	struct queue_read read;
 	struct function *function;
-	struct event *event;
+	struct occurrence *event;
 
 	if (queue_row_read(&read, buf_bytes(&failed->json)) < 0)
 		return;
 	function = function_find(host->functions, read.row.function_name);
-	event = event_decode(host, read.row.event);
+	event = occurrence_decode(host, read.row.event);
 	read.row.due_ms = failed->now_ms;
 	read.row.attempt = 1;
 	if (function != NULL && function->current != NULL && event != NULL)
 		dispatch_submit_stored(function, event, &read.row);
-	event_drop(event);
+	occurrence_drop(event);
 	queue_read_clear(&read);
 }
 

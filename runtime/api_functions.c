@@ -183,7 +183,7 @@ submit(struct calling *calling, const char *topic)
 		.ended = on_ended,
 		.arg = calling,
 	};
-	struct event *event = event_make(host, &happening);
+	struct occurrence *event = occurrence_new(host, &happening);
 
 	queue_id_text(event->id, calling->id);
 	if (dispatch_submit(calling->function, event) == DISPATCH_SHED) {
@@ -192,7 +192,7 @@ submit(struct calling *calling, const char *topic)
 		function_drop(calling->function);
 		free(calling);
 	}
-	event_drop(event);
+	occurrence_drop(event);
 }
 
 static void

@@ -132,7 +132,7 @@ on_ended(void *arg, const struct outcome *outcome)
 }
 
 /* Requests are in no order: each has a key of its own, the number that its event gets. */
-static struct event *
+static struct occurrence *
 make_event(struct binding *binding, struct request *request, struct bytes subject)
 {
 	struct buf extra = { 0 }, key = { 0 };
@@ -143,13 +143,13 @@ make_event(struct binding *binding, struct request *request, struct bytes subjec
 		.ended = on_ended,
 		.arg = request,
 	};
-	struct event *event;
+	struct occurrence *event;
 
 	http_reply_context(request->exchange, &extra);
 	buf_printf(&key, "%llu", (unsigned long long)binding->host->event_count);
 	happening.extra = buf_bytes(&extra);
 	happening.key = buf_bytes(&key);
-	event = event_make(binding->host, &happening);
+	event = occurrence_new(binding->host, &happening);
 	buf_clear(&extra);
 	buf_clear(&key);
 	return event;
@@ -170,7 +170,7 @@ on_request(void *arg, struct http_exchange *exchange)
 	const struct http_head *head = http_exchange_head(exchange);
 	struct request *request;
 	struct buf subject = { 0 };
-	struct event *event;
+	struct occurrence *event;
 
 	if (is_full(binding->function)) {
 		refuse(exchange, 503, "the function has too many events to handle");
@@ -187,7 +187,7 @@ on_request(void *arg, struct http_exchange *exchange)
 		refuse(exchange, 503, "the function takes no events now");
 		request_free(request);
 	}
-	event_drop(event);
+	occurrence_drop(event);
 	buf_clear(&subject);
 }
 
