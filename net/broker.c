@@ -113,11 +113,10 @@ void
 client_update_reading(struct client *client)
 {
 	const struct broker *broker = client->broker;
-	/* 3.1.1 has no receive maximum: there the socket is not read for a while. */
-	uint32_t window = broker->config.receive_maximum;
 
-	client->window_closed = client->version < MQTT_VERSION_5 && client->version != 0 &&
-				client->unacknowledged >= window;
+	/* 3.1.1 has no receive maximum, and there are clients of 5.0 that do not heed it: they are
+	 * not read while we owe them as many answers. What they owe us is checked apart. */
+	client->window_closed = client->unacknowledged >= broker->config.receive_maximum;
 	conn_read(client->conn, !client->paused && !client->window_closed && !broker->held &&
 				    (client->session == NULL || client->state == CLIENT_CONNECTED));
 }
