@@ -159,6 +159,8 @@ may_run_more(const struct function *function)
 {
 	uint32_t most = function->current->manifest->concurrency;
 
+	if (function->stuck > 0 && function->stuck >= function->host->pool->wanted)
+		return false;
 	return most == 0 || function->running < most;
 }
 

@@ -52,6 +52,7 @@ struct function {
 	uint32_t load;	       /* events that run or wait */
 	uint32_t running;      /* sent to workers */
 	int64_t full_since_us; /* 0: not full */
+	uint32_t stuck;	       /* workers whose stage it has kept too long right now */
 	char name[FUNCTION_NAME_BYTES_MAX + 1];
 };
 

@@ -21,7 +21,7 @@
 enum {
 	TICK_US = 5000,
 	STUCK_US = 10000,
-	GRACE_US = 50000,
+	GRACE_US = 200000,
 	SOCKET_BYTES = 1048576,
 	START_US_MAX = 5000000,
 	EXTRA_IDLE_US = 5000000,
@@ -222,6 +222,30 @@ all_stuck(const struct pool *pool, int64_t now_us)
 	return true;
 }
 
+/* A function that keeps stages too long gets no more of them than there are cores: the others'
+ * events need theirs. */
+static void
+stick(struct worker *worker, const struct sending *first)
+{
+	if (worker->stuck_with != NULL || first->invocation == NULL)
+		return;
+	worker->stuck_with = first->invocation->function;
+	worker->stuck_with->stuck++;
+	function_hold(worker->stuck_with);
+}
+
+void
+worker_unstick(struct worker *worker)
+{
+	struct function *function = worker->stuck_with;
+
+	if (function == NULL)
+		return;
+	worker->stuck_with = NULL;
+	function->stuck--;
+	function_drop(function);
+}
+
 /* The first of `sent` runs, or everything in front of it is revoked and runs for nobody. */
 static void
 check_worker(struct worker *worker, int64_t now_us)
@@ -237,6 +261,7 @@ check_worker(struct worker *worker, int64_t now_us)
 		return;
 	}
 	if (busy_us > STUCK_US) {
+		stick(worker, first);
 		dispatch_take_back(worker->pool->host->dispatch, worker);
 		if (all_stuck(worker->pool, now_us))
 			start_extra(worker->pool);
@@ -274,6 +299,7 @@ pool_worker_gone(struct worker *worker, const char *reason)
 	uint64_t bit = (uint64_t)1 << worker->index;
 
 	worker->state = WORKER_NONE;
+	worker_unstick(worker);
 	if (worker->pidfd >= 0) {
 		(void)syscall(SYS_pidfd_send_signal, worker->pidfd, SIGKILL, NULL, 0);
 		(void)close(worker->pidfd);

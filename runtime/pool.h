@@ -49,9 +49,10 @@ struct worker {
 	uint32_t layers;
 	int64_t progress_us; /* when the first of sent came to the front */
 	int64_t started_us;
-	bool solo;    /* runs one suspect and nothing else */
-	bool extra;   /* beyond the wanted number; ends when idle */
-	char how[64]; /* it ended */
+	bool solo;		     /* runs one suspect and nothing else */
+	bool extra;		     /* beyond the wanted number; ends when idle */
+	struct function *stuck_with; /* keeps its stage too long; held; NULL: nothing does */
+	char how[64];		     /* it ended */
 };
 
 struct pool {
@@ -85,6 +86,8 @@ void pool_load(struct pool *pool, struct version *version);
 void pool_forget(struct pool *pool, struct version *version);
 /* A worker that can take one more of this version now; NULL: none. `suspect`: one that is idle. */
 struct worker *pool_choose(struct pool *pool, const struct version *version, bool suspect);
+/* It goes on, or is gone: nothing keeps its stage any more. */
+void worker_unstick(struct worker *worker);
 /* Sends the invocation, its image first where the worker lacks it. */
 void worker_invoke(struct worker *worker, struct invocation *invocation);
 /* Forgets that its answer matters. */

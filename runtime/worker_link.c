@@ -255,6 +255,7 @@ static void
 progress(struct worker *worker)
 {
 	worker->progress_us = loop_now_us(worker->pool->host->loop);
+	worker_unstick(worker);
 }
 
 static bool
