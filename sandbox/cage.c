@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/landlock.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -94,7 +93,8 @@ static uint32_t
 take_rlimits(void)
 {
 	bool ok = limit(RLIMIT_CORE, 0) && limit(RLIMIT_NPROC, 0) && limit(RLIMIT_FSIZE, 0) &&
-		  limit(RLIMIT_NOFILE, 0) && limit(RLIMIT_MEMLOCK, 0) && limit(RLIMIT_MSGQUEUE, 0);
+		  limit(RLIMIT_NOFILE, 0) && limit(RLIMIT_MEMLOCK, 0) &&
+		  limit(RLIMIT_MSGQUEUE, 0) && limit(RLIMIT_AS, cage_address_bytes_max());
 
 	return ok ? CAGE_RLIMITS : 0;
 }
@@ -110,14 +110,31 @@ become_nobody(void)
 	return CAGE_UNPRIVILEGED;
 }
 
-/* A ruleset that handles every right of the file system and grants none. */
+/* A ruleset that handles every right that this kernel knows and grants none. Its structure grew
+ * with the kernel's versions; the header at hand may be older than the kernel. */
 static uint32_t
 take_landlock(void)
 {
-	struct landlock_ruleset_attr rules = { .handled_access_fs = 0x1fff };
-	long fd = syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules.handled_access_fs), 0);
-	long result;
+	static const struct {
+		uint64_t files, network, scopes;
+		size_t size;
+	} versions[] = {
+		{ 0x1fff, 0, 0, 8 },
+		{ 0x3fff, 0, 0, 8 },
+		{ 0x7fff, 0, 0, 8 },
+		{ 0x7fff, 3, 0, 16 },
+		{ 0xffff, 3, 0, 16 },
+		{ 0xffff, 3, 3, 24 },
+	};
+	const long count = sizeof(versions) / sizeof(versions[0]);
+	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* asks for the version */);
+	long fd, result;
 
+	if (version <= 0)
+		return 0;
+	version = version < count ? version : count;
+	fd = syscall(
+	    SYS_landlock_create_ruleset, &versions[version - 1], versions[version - 1].size, 0);
 	if (fd < 0)
 		return 0;
 	result = syscall(SYS_landlock_restrict_self, (int)fd, 0);

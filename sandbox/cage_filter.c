@@ -8,6 +8,10 @@
 #include <sys/mman.h>
 
 #include "lib/protocol.h"
+#include "sandbox/stage.h"
+
+/* Beside the stage: images and waiting invocations, whose bound comes with SETUP, and frames. */
+#define BESIDE_STAGE_BYTES_MAX ((rlim_t)2 << 30)
 
 struct rule {
 	int call;
@@ -42,6 +46,12 @@ add_rules(scmp_filter_ctx filter, int channel)
 	/* glibc takes a failure of brk as an address; 0 tells it that the heap cannot grow there.
 	 */
 	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(0), SCMP_SYS(brk), 0);
+}
+
+rlim_t
+cage_address_bytes_max(void)
+{
+	return STAGE_BYTES_MAX + BESIDE_STAGE_BYTES_MAX;
 }
 
 uint32_t

@@ -9,3 +9,9 @@ cage_filter(int channel)
 	(void)channel;
 	return 0;
 }
+
+rlim_t
+cage_address_bytes_max(void)
+{
+	return RLIM_INFINITY;
+}

@@ -66,7 +66,7 @@ add_escaped(luaL_Buffer *out, const char *text, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)text[i];
 
-		if (isalnum(c) || strchr("-._~", c) != NULL) {
+		if (isalnum(c) || (c != 0 && strchr("-._~", c) != NULL)) {
 			luaL_addchar(out, (char)c);
 		} else {
 			luaL_addchar(out, '%');

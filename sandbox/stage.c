@@ -32,6 +32,8 @@ stage_clear(size_t limit)
 	memset(s, 0, sizeof(*s));
 	s->bump = (sizeof(*s) + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 	s->limit = limit < STAGE_BYTES_MAX ? limit : STAGE_BYTES_MAX;
+	if (s->limit < s->bump)
+		s->limit = s->bump;
 	return s;
 }
 
@@ -101,6 +103,11 @@ take(size_t size)
 	list = list_of(size, &rounded);
 	block = *list;
 	if (block != NULL) {
+		/* A list that leads out of the arena was written over: nothing here can be trusted.
+		 */
+		if ((uintptr_t)block - (uintptr_t)STAGE_BASE >= s->bump ||
+		    (uintptr_t)block % ALIGN != 0)
+			__builtin_trap();
 		memcpy(list, block, sizeof(*list));
 		return block;
 	}

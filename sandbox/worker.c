@@ -321,14 +321,49 @@ on_reply(struct worker *worker, struct bytes fields)
 	run_resume(worker, waiting, ok, bytes_of(cursor.at, (size_t)(cursor.end - cursor.at)));
 }
 
+/* Takes the invocation out of the lane's queue, where it stands there. */
+static bool
+cancel_in_lane(struct worker *worker, struct lane *lane, uint64_t invocation)
+{
+	size_t at = 0, used;
+	struct frame frame;
+	struct run run;
+
+	for (; frame_next(bytes_of(lane->queued.data + at, lane->queued.len - at), &frame, &used) ==
+	       FRAME_OK;
+	     at += used) {
+		if (!read_invoke(frame.fields, &run) || run.invocation != invocation)
+			continue;
+		worker_write_failed(worker, &run, FAIL_CANCELLED, "cancelled before it ran", "");
+		memmove(lane->queued.data + at, lane->queued.data + at + used,
+		    lane->queued.len - at - used);
+		lane->queued.len -= used;
+		return true;
+	}
+	return false;
+}
+
+static void
+cancel_queued(struct worker *worker, uint64_t invocation)
+{
+	for (struct hash_node *node = hash_next(&worker->lanes, NULL); node != NULL;
+	     node = hash_next(&worker->lanes, node)) {
+		if (cancel_in_lane(worker, HASH_OWNER(node, struct lane, link), invocation))
+			return;
+	}
+}
+
 static void
 on_cancel(struct worker *worker, struct bytes fields)
 {
 	struct cursor cursor = cursor_of(fields);
-	struct waiting *waiting = waiting_find(worker, cursor_u64(&cursor));
+	uint64_t invocation = cursor_u64(&cursor);
+	struct waiting *waiting = waiting_find(worker, invocation);
 
 	if (waiting != NULL)
 		run_cancel(worker, waiting);
+	else if (!cursor.bad)
+		cancel_queued(worker, invocation);
 }
 
 static void (*const handlers[])(struct worker *worker, struct bytes fields) = {
@@ -349,7 +384,11 @@ handle_batch(struct worker *worker)
 	for (;;) {
 		struct bytes left = bytes_of(worker->in.data + at, worker->in.len - at);
 
-		if (frame_next(left, &frame, &used) != FRAME_OK)
+		enum frame_result result = frame_next(left, &frame, &used);
+
+		if (result == FRAME_BAD)
+			abort();
+		if (result == FRAME_MORE)
 			break;
 		if (frame.type >= sizeof(handlers) / sizeof(handlers[0]) ||
 		    handlers[frame.type] == NULL)

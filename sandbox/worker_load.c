@@ -242,6 +242,9 @@ worker_load(struct worker *worker, struct bytes fields)
 	worker->result.len = 0;
 	if (!run_load(worker, &load, message)) {
 		refuse(worker, number, message);
+	} else if (load.kind == LOAD_FUNCTION &&
+		   worker->image_bytes + stage_used() > worker->image_bytes_max) {
+		refuse(worker, number, "the functions together need more memory than a worker has");
 	} else {
 		if (load.kind == LOAD_FUNCTION) {
 			sandbox_gc_after(stage()->lua, load.memory_bytes_max / 2);

@@ -159,6 +159,12 @@ copy_views(struct run *run)
 	return copy;
 }
 
+static uint64_t
+waiting_bytes(const struct waiting *waiting)
+{
+	return waiting->stage_size + waiting->effects.len + waiting->run.payload.len;
+}
+
 static void
 leave_stage(struct worker *worker, struct waiting *waiting)
 {
@@ -171,7 +177,7 @@ leave_stage(struct worker *worker, struct waiting *waiting)
 	stage_save(waiting->stage);
 	memcpy(effects, worker->effects.data, worker->effects.len);
 	waiting->effects = bytes_of(effects, worker->effects.len);
-	worker->image_bytes += waiting->stage_size;
+	worker->image_bytes += waiting_bytes(waiting);
 	hash_insert(&worker->waiting, &waiting->link,
 	    bytes_of(&waiting->run.invocation, sizeof(waiting->run.invocation)));
 }
@@ -189,6 +195,13 @@ fail_run(struct worker *worker, const struct run *run, const struct failure *fai
 	worker_write_failed(worker, run, failure->reason, failure->message, failure->traceback);
 }
 
+static bool
+has_room(const struct worker *worker)
+{
+	return worker->waiting.count < WAITING_MAX &&
+	       worker->image_bytes + stage_used() + worker->effects.len < worker->image_bytes_max;
+}
+
 /* After the stage stopped: says how, and makes room. `waiting` is NULL for the first time. */
 static void
 settle(struct worker *worker, struct run *run, struct waiting *waiting)
@@ -199,7 +212,7 @@ settle(struct worker *worker, struct run *run, struct waiting *waiting)
 
 	run->busy_us += deadline_now_us() - run->resumed_us;
 	worker_flush_logs(worker, run->invocation);
-	if (outcome == OUTCOME_WAITS && worker->waiting.count >= WAITING_MAX) {
+	if (outcome == OUTCOME_WAITS && !has_room(worker)) {
 		failure.reason = FAIL_LIMIT;
 		copy_text(failure.message, sizeof(failure.message),
 		    "too many invocations wait in this worker");
@@ -246,7 +259,7 @@ back_on_stage(struct worker *worker, struct waiting *waiting)
 	stage_restore(waiting->stage, waiting->stage_size);
 	memcpy(worker->effects.data, waiting->effects.data, waiting->effects.len);
 	worker->effects.len = waiting->effects.len;
-	worker->image_bytes -= waiting->stage_size;
+	worker->image_bytes -= waiting_bytes(waiting);
 	free(waiting->stage);
 	free((void *)waiting->effects.data);
 	waiting->stage = NULL;
@@ -269,7 +282,7 @@ run_cancel(struct worker *worker, struct waiting *waiting)
 {
 	struct run run = waiting->run;
 
-	worker->image_bytes -= waiting->stage_size;
+	worker->image_bytes -= waiting_bytes(waiting);
 	hash_remove(&worker->waiting, &waiting->link);
 	free(waiting->stage);
 	free((void *)waiting->effects.data);

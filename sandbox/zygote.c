@@ -110,7 +110,7 @@ start_worker(struct zygote *zygote, uint64_t id, int fd, int (*worker)(int chann
 {
 	struct zygote_report what = { .id = id, .event = ZYGOTE_STARTED };
 	int pidfd = -1;
-	pid_t pid = fork_with_pidfd(&pidfd);
+	pid_t self = getpid(), pid = fork_with_pidfd(&pidfd);
 
 	if (pid == 0) {
 		sigset_t none;
@@ -118,7 +118,8 @@ start_worker(struct zygote *zygote, uint64_t id, int fd, int (*worker)(int chann
 		(void)sigemptyset(&none);
 		(void)sigprocmask(SIG_SETMASK, &none, NULL);
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		_exit(worker(fd));
+		/* It may have died before that. */
+		_exit(getppid() == self ? worker(fd) : 1);
 	}
 	if (pid < 0) {
 		what.event = ZYGOTE_FAILED;

@@ -1,0 +1,3 @@
+-- ends: refused took longer
+pcall(function() while true do end end)
+return { handler = print }

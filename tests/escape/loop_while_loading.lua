@@ -1,0 +1,2 @@
+-- ends: refused took longer
+while true do end

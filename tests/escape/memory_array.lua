@@ -1,0 +1,8 @@
+-- ends: memory
+return {
+	allow = { publish = { "a/+" }, shadow = "*", invoke = "*", http = "*" },
+	handler = function(event, context)
+		local t = {}
+		for i = 1, math.huge do t[i] = i end
+	end,
+}

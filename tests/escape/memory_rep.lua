@@ -1,0 +1,7 @@
+-- ends: memory
+return {
+	allow = { publish = { "a/+" }, shadow = "*", invoke = "*", http = "*" },
+	handler = function(event, context)
+		return #("x"):rep(1000000000)
+	end,
+}

@@ -1,0 +1,4 @@
+-- ends: refused
+local on = {}
+on.on = on
+return { on = on, handler = function() end }

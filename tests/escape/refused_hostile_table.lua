@@ -1,0 +1,2 @@
+-- ends: refused handler
+return setmetatable({}, { __index = function() while true do end end })

@@ -1,0 +1,2 @@
+-- ends: refused must return
+return 7

@@ -1,0 +1,2 @@
+-- ends: refused there is no such file
+require("../../../etc/passwd")

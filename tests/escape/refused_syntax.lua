@@ -1,0 +1,2 @@
+-- ends: refused near
+return { handler = function( }

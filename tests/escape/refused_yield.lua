@@ -1,0 +1,2 @@
+-- ends: refused
+coroutine.yield()
