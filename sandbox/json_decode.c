@@ -257,7 +257,10 @@ read_number(struct reader *r)
 	if (!exponent && fraction == 0 && whole <= DIGITS_INTEGER) {
 		int64_t value = (int64_t)digits_value(digits, digits + whole);
 
-		lua_pushinteger(r->lua, negative ? -value : value);
+		if (negative && value == 0)
+			lua_pushnumber(r->lua, -0.0);
+		else
+			lua_pushinteger(r->lua, negative ? -value : value);
 		return true;
 	}
 	if (!exponent && fraction > 0 && whole + fraction <= DIGITS_EXACT) {

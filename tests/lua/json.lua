@@ -25,6 +25,10 @@ local tests = {
     end
   end,
 
+  minus_zero_keeps_its_sign = function()
+    assert(1 / json.decode("-0") < 0 and json.encode(-0.0) == "-0" and json.encode(json.decode "-0") == "-0")
+  end,
+
   floats_survive_the_round_trip = function()
     for _ = 1, 500 do
       local value = (math.random() - 0.5) * 10.0 ^ math.random(-200, 200)
