@@ -458,7 +458,9 @@ mqtt_client_free(struct mqtt_client *client)
 		return;
 	client->freeing = true;
 	mqtt_client_stop(client);
-	if (client->conn != NULL)
+	/* One turn for what is queued to leave: acknowledgements, DISCONNECT. */
+	if (client->conn != NULL && loop_turn(client->loop, false, &err) == 0 &&
+	    client->conn != NULL)
 		conn_end(client->conn, false, "stopped");
 	while (client->conn != NULL && loop_turn(client->loop, false, &err) == 0)
 		continue;

@@ -58,6 +58,8 @@ resume_sources(struct dispatch *dispatch, const struct function *function)
 		return;
 	dispatch->paused = false;
 	broker_resume(dispatch->host->broker);
+	if (dispatch->host->resume != NULL)
+		dispatch->host->resume(dispatch->host);
 }
 
 static void

@@ -17,6 +17,7 @@
 struct functions;
 struct pool;
 struct dispatch;
+struct external;
 struct shadow_service;
 struct gateway;
 
@@ -27,6 +28,9 @@ struct host {
 	struct store *store;
 	struct broker *broker;
 	struct listener *mqtt;
+	struct external *external; /* brokers elsewhere; NULL: none yet */
+	/* Tells sources beside the broker to go on after a pause; NULL: there are none. */
+	void (*resume)(struct host *host);
 	struct http_client *http_client;
 	struct http_server *http_server; /* for the http trigger; NULL: none */
 	struct shadow_service *shadow_service;

@@ -22,6 +22,7 @@
 #include "runtime/restore.h"
 #include "runtime/shadow_service.h"
 #include "runtime/web.h"
+#include "triggers/external.h"
 #include "triggers/triggers.h"
 
 enum { LOADS_WAIT_US = 10000000 };
@@ -191,6 +192,7 @@ fill_health(void *arg, struct health *health)
 		health->functions += function->current != NULL;
 		health->functions_failed += function->problem != NULL;
 	}
+	external_health(host->external, health);
 	health->draining = host->draining;
 }
 
@@ -205,6 +207,7 @@ write_metrics(void *arg, struct buf *out)
 
 	figures_store(out, &store, store_health(host->store));
 	figures_http(out, host->http_server, host->http_client);
+	external_figures(host->external, out);
 	metrics_write(host, out);
 	figures_process(out);
 }
@@ -288,9 +291,24 @@ go(void *arg)
 	}
 	if (http_server_address(host->http_server) != NULL)
 		log_info("http", "HTTP on %s", http_server_address(host->http_server));
+	external_start(host->external);
 	log_info("moonlet", "ready");
 	if (host->options->ready_fd > 0 && host->mqtt != NULL)
 		dprintf(host->options->ready_fd, "%s\n", listener_address(host->mqtt));
+}
+
+static void
+resume_external(struct host *host)
+{
+	external_resume(host->external);
+}
+
+static int
+open_external(struct host *host, struct err *err)
+{
+	host->external = external_open(host, err);
+	host->resume = resume_external;
+	return host->external != NULL ? 0 : -1;
 }
 
 static int
@@ -301,7 +319,8 @@ open_all(struct service *service, struct err *err)
 	const char *mqtt = options_text(host->options, OPTION_MQTT);
 
 	if (open_log_ring(service, err) < 0 || open_store(service, err) < 0 || load_secret(host, err) < 0 ||
-	    open_gateway(service, err) < 0 || open_web(service, err) < 0)
+	    open_gateway(service, err) < 0 || open_external(host, err) < 0 ||
+	    open_web(service, err) < 0)
 		return -1;
 	if (strcmp(mqtt, "off") != 0) {
 		host->mqtt = listener_open(host->loop, mqtt, accepted, host, err);
@@ -354,6 +373,7 @@ stop(void *arg)
 	if (host->mqtt != NULL)
 		listener_pause(host->mqtt, true);
 	broker_hold(host->broker);
+	external_hold(host->external);
 	service->drain_until_us =
 	    loop_now_us(host->loop) + options_number(host->options, OPTION_DRAIN_TIMEOUT_MS) * 1000;
 	check_drained(service);
@@ -375,6 +395,8 @@ close_all(struct service *service)
 
 	deploy_free(service->deploy);
 	api_close(service->api);
+	external_free(host->external);
+	host->external = NULL;
 	if (host->broker != NULL)
 		broker_shut(host->broker);
 	one_turn(host->loop);

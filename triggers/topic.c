@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * on = { topic = "iot/ccar-ad/+" }: messages that devices publish, by topic filter.
+ * on = { topic = "iot/ccar-ad/+" }: messages that devices publish, by topic filter, here or
+ * at an external broker.
  */
 #include <stdlib.h>
 
 #include "lib/topic.h"
 #include "runtime/function.h"
+#include "triggers/external.h"
 #include "triggers/triggers.h"
 
 struct topic_binding {
@@ -45,6 +47,7 @@ bind_topic(struct host *host, struct function *function, const cJSON *spec, stru
 	binding->filter =
 	    xstrdup(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(spec, "topic")));
 	trie_add(&host->topics, bytes_of_string(binding->filter), function);
+	external_bind(host->external, bytes_of_string(binding->filter), function);
 	return binding;
 }
 
@@ -54,6 +57,7 @@ unbind_topic(struct host *host, void *arg)
 	struct topic_binding *binding = arg;
 
 	(void)trie_remove(&host->topics, bytes_of_string(binding->filter), binding->function);
+	external_unbind(host->external, bytes_of_string(binding->filter), binding->function);
 	free(binding->filter);
 	free(binding);
 }
