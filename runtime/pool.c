@@ -25,6 +25,8 @@ enum {
 	SOCKET_BYTES = 1048576,
 	START_US_MAX = 5000000,
 	EXTRA_IDLE_US = 5000000,
+	SLOW_TICK_US = 1000000,
+	IMAGE_IDLE_US = 600000000,
 };
 
 static void start_worker(struct pool *pool, struct worker *worker);
@@ -269,24 +271,59 @@ check_worker(struct worker *worker, int64_t now_us)
 }
 
 static void
+check_place(struct worker *worker, int64_t now_us)
+{
+	if (worker->state == WORKER_SERVES)
+		check_worker(worker, now_us);
+	else if (worker->state == WORKER_STARTING && now_us - worker->started_us > START_US_MAX)
+		kill_worker(worker, "it did not start");
+	if (worker->state == WORKER_SERVES && worker->extra && worker->inflight == 0 &&
+	    worker->waiting_count == 0 && now_us - worker->progress_us > EXTRA_IDLE_US)
+		conn_end(worker->conn, false, "not needed any more");
+}
+
+/* Functions that nothing happened to for ten minutes give their images' memory back. */
+static void
+drop_idle_images(struct pool *pool, int64_t now_us)
+{
+	for (struct hash_node *at = hash_next(&pool->host->functions->map, NULL); at != NULL;
+	     at = hash_next(&pool->host->functions->map, at)) {
+		struct version *version = HASH_OWNER(at, struct function, link)->current;
+
+		if (version != NULL && version->workers != 0 && version->used_us != 0 &&
+		    now_us - version->used_us > IMAGE_IDLE_US)
+			pool_forget(pool, version);
+	}
+}
+
+/* Every few milliseconds while workers are busy, once a second while they are not. */
+static void
 tick(void *arg)
 {
 	struct pool *pool = arg;
 	int64_t now_us = loop_now_us(pool->host->loop);
+	bool busy = false;
 
 	for (unsigned i = 0; i < pool->highest; i++) {
 		struct worker *worker = &pool->workers[i];
 
-		if (worker->state == WORKER_SERVES)
-			check_worker(worker, now_us);
-		else if (worker->state == WORKER_STARTING &&
-			 now_us - worker->started_us > START_US_MAX)
-			kill_worker(worker, "it did not start");
-		if (worker->state == WORKER_SERVES && worker->extra && worker->inflight == 0 &&
-		    worker->waiting_count == 0 && now_us - worker->progress_us > EXTRA_IDLE_US)
-			conn_end(worker->conn, false, "not needed any more");
+		check_place(worker, now_us);
+		busy = busy || worker->inflight > 0 || worker->waiting_count > 0 ||
+		       worker->state == WORKER_STARTING;
 	}
 	dispatch_pump(pool->host->dispatch);
+	if (!busy)
+		drop_idle_images(pool, now_us);
+	pool->slow = !busy;
+	timer_set(&pool->tick, busy ? TICK_US : SLOW_TICK_US);
+}
+
+void
+pool_wake(struct pool *pool)
+{
+	if (!pool->slow)
+		return;
+	pool->slow = false;
 	timer_set(&pool->tick, TICK_US);
 }
 

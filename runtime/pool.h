@@ -72,6 +72,7 @@ struct pool {
 	size_t sending_cap;
 	struct sendings spare;
 	uint64_t restarts;
+	bool slow; /* the tick comes once a second */
 	bool stopping;
 	char program[4096];
 };
@@ -96,6 +97,8 @@ void sending_revoke(struct sending *sending);
 void sending_put(struct sending *sending);
 void worker_reply(
     struct worker *worker, struct sending *sending, uint32_t call, bool ok, struct bytes fields);
+/* Work is on its way: the watchdog looks often. */
+void pool_wake(struct pool *pool);
 unsigned pool_serving(const struct pool *pool);
 uint64_t pool_image_bytes(const struct pool *pool);
 

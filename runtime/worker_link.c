@@ -229,6 +229,7 @@ worker_invoke(struct worker *worker, struct invocation *invocation)
 	worker->inflight++;
 	worker->solo = invocation->suspect;
 	invocation->sending = sending;
+	pool_wake(worker->pool);
 	write_invoke(conn_out(worker->conn), sending, invocation);
 	conn_wrote(worker->conn);
 }
