@@ -47,7 +47,7 @@ wait_for 5 grep -q 'version 1 of 1' "$work/pressure.log"
 
 # Broken: the old version goes on, and the reason is told with file and line.
 cp "$work/functions/pressure.lua" "$work/good.lua"
-sed -i 's/handler = function/handler == function/' "$work/functions/pressure.lua"
+sed -i 's/handler = function/handler = = function/' "$work/functions/pressure.lua"
 wait_for 5 grep -q 'pressure.lua:3' "$work/moonlet.log"
 has 'pressure.lua:3' ls || fail "moonlet ls does not say what is wrong"
 if cli check --functions "$work/functions" >/dev/null 2>&1; then fail "moonlet check found nothing"; fi
