@@ -6,6 +6,7 @@
 
 #include "runtime/api_parts.h"
 #include "runtime/dispatch.h"
+#include "runtime/effect.h"
 #include "runtime/function.h"
 #include "runtime/log_ring.h"
 #include "store/queue_row.h"
@@ -149,6 +150,57 @@ add_result(cJSON *json, const struct outcome *outcome)
 	}
 }
 
+static const char *const shadow_words[] = {
+	[SHADOW_UPDATE] = "update",
+	[SHADOW_DELETE] = "delete",
+};
+
+static cJSON *
+effect_object(const struct effect *effect)
+{
+	cJSON *json = api_object();
+
+	switch (effect->kind) {
+	case EFFECT_PUBLISH:
+		api_add_bytes(json, "publish", effect->first);
+		api_add_bytes(json, "payload", effect->second);
+		api_add_number(json, "qos", effect->qos);
+		api_add_bool(json, "retain", effect->retain != 0);
+		break;
+	case EFFECT_SHADOW:
+		api_add_bytes(json, "shadow", effect->first);
+		if (effect->second.len > 0)
+			api_add_bytes(json, "name", effect->second);
+		api_add_string(json, "operation", shadow_words[effect->operation]);
+		if (effect->third.len > 0)
+			api_add_bytes(json, "document", effect->third);
+		break;
+	case EFFECT_INVOKE:
+		api_add_bytes(json, "invoke", effect->first);
+		api_add_bytes(json, "payload", effect->second);
+		break;
+	case EFFECT_METRIC:
+		api_add_bytes(json, "metric", effect->first);
+		api_add_number(json, "value", (double)effect->value / 1000);
+		break;
+	}
+	return json;
+}
+
+static cJSON *
+effects_of(const struct outcome *outcome)
+{
+	struct cursor cursor = cursor_of(outcome->effects);
+	cJSON *list = api_array();
+	struct effect effect;
+
+	for (uint16_t i = 0; i < outcome->effect_count && effect_read(&cursor, &effect); i++) {
+		if (!cJSON_AddItemToArray(list, effect_object(&effect)))
+			abort();
+	}
+	return list;
+}
+
 static void
 on_ended(void *arg, const struct outcome *outcome)
 {
@@ -161,6 +213,7 @@ on_ended(void *arg, const struct outcome *outcome)
 	    &gathering);
 	api_add(json, "logs", gathering.lines);
 	if (outcome->ok) {
+		api_add(json, "effects", effects_of(outcome));
 		add_result(json, outcome);
 	} else {
 		api_add_bytes(json, "error", outcome->message);
@@ -180,6 +233,7 @@ submit(struct calling *calling, const char *topic)
 		.trigger = topic != NULL ? "topic" : "invoke",
 		.subject = bytes_of_string(topic != NULL ? topic : "moonlet invoke"),
 		.payload = http_exchange_body(calling->exchange),
+		.dry_run = api_query_number(calling->exchange, "dry_run", 0, 1) == 1,
 		.ended = on_ended,
 		.arg = calling,
 	};
@@ -226,7 +280,8 @@ post_invoke(void *arg, struct http_exchange *exchange)
 static const struct http_route routes[] = {
 	{ HTTP_GET, "/v1/functions", get_functions, "an array: what is there and how it fares" },
 	{ HTTP_POST, "/v1/functions/{name}/invoke", post_invoke,
-	    "topic=TOPIC, the event as body: {result, logs, error, traceback}" },
+	    "topic=TOPIC, dry_run=1, the event as body: {result, logs, effects, error, "
+	    "traceback}" },
 };
 
 const struct api_table api_functions_table = { routes, sizeof(routes) / sizeof(routes[0]) };

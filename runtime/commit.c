@@ -10,6 +10,7 @@
 
 #include "lib/mqtt_packet.h"
 #include "lib/topic.h"
+#include "runtime/effect.h"
 #include "runtime/function.h"
 #include "runtime/shadow_service.h"
 
@@ -25,53 +26,11 @@ struct commit {
 	struct followers followers;
 	struct shadow_batch *shadows;
 	enum result_kind result_kind;
-	struct buf result; /* a copy, where somebody waits for it */
-	struct err err;	   /* why an effect was refused */
+	struct buf result; /* copies, where somebody waits for them */
+	struct buf effects;
+	uint16_t effect_count;
+	struct err err; /* why an effect was refused */
 };
-
-/* One effect as it stands in the frame. */
-struct effect {
-	enum effect_kind kind;
-	uint8_t qos;
-	uint8_t retain;
-	uint8_t operation;
-	uint32_t expiry_s;
-	int64_t value;
-	struct bytes first;  /* topic, thing, function name, metric name */
-	struct bytes second; /* payload, shadow name */
-	struct bytes third;  /* properties, document */
-};
-
-static bool
-read_effect(struct cursor *cursor, struct effect *effect)
-{
-	*effect = (struct effect){ .kind = (enum effect_kind)cursor_u8(cursor) };
-	switch (effect->kind) {
-	case EFFECT_PUBLISH:
-		effect->qos = cursor_u8(cursor);
-		effect->retain = cursor_u8(cursor);
-		effect->expiry_s = cursor_u32(cursor);
-		effect->first = cursor_bytes(cursor);
-		effect->second = cursor_bytes(cursor);
-		effect->third = cursor_bytes(cursor);
-		return !cursor->bad && effect->qos <= 2 && effect->retain <= 1;
-	case EFFECT_SHADOW:
-		effect->operation = cursor_u8(cursor);
-		effect->first = cursor_bytes(cursor);
-		effect->second = cursor_bytes(cursor);
-		effect->third = cursor_bytes(cursor);
-		return !cursor->bad && effect->operation <= SHADOW_DELETE;
-	case EFFECT_INVOKE:
-		effect->first = cursor_bytes(cursor);
-		effect->second = cursor_bytes(cursor);
-		return !cursor->bad;
-	case EFFECT_METRIC:
-		effect->first = cursor_bytes(cursor);
-		effect->value = cursor_i64(cursor);
-		return !cursor->bad;
-	}
-	return false;
-}
 
 bool
 commit_check(struct bytes effects, uint16_t count)
@@ -80,7 +39,7 @@ commit_check(struct bytes effects, uint16_t count)
 	struct effect effect;
 
 	for (uint16_t i = 0; i < count; i++) {
-		if (!read_effect(&cursor, &effect))
+		if (!effect_read(&cursor, &effect))
 			return false;
 	}
 	return cursor_end(&cursor);
@@ -201,7 +160,7 @@ take_effects(struct commit *commit, const struct commit_input *input, struct err
 	int result = 0;
 
 	for (uint16_t i = 0; result == 0 && i < input->effect_count; i++) {
-		if (!read_effect(&cursor, &effect))
+		if (!effect_read(&cursor, &effect))
 			return err_set(err, "an effect does not decode");
 		if (effect.kind == EFFECT_PUBLISH)
 			result = take_publish(commit, &effect, err);
@@ -220,7 +179,7 @@ count_metrics(struct function *function, const struct commit_input *input)
 	struct cursor cursor = cursor_of(input->effects);
 	struct effect effect;
 
-	for (uint16_t i = 0; i < input->effect_count && read_effect(&cursor, &effect); i++) {
+	for (uint16_t i = 0; i < input->effect_count && effect_read(&cursor, &effect); i++) {
 		if (effect.kind == EFFECT_METRIC)
 			metrics_count(function, effect.first, effect.value);
 	}
@@ -235,8 +194,23 @@ commit_clear(struct commit *commit)
 	shadow_batch_free(commit->shadows);
 	writes_clear(&commit->writes);
 	buf_clear(&commit->result);
+	buf_clear(&commit->effects);
 	free(commit->routes);
 	free(commit->followers.list);
+}
+
+/* A dry run: everything was checked, and nothing of it happens. */
+static void
+forget_effects(struct commit *commit)
+{
+	for (size_t i = 0; i < commit->route_count; i++)
+		route_drop(commit->routes[i]);
+	commit->route_count = 0;
+	followers_drop(&commit->followers);
+	commit->followers.count = 0;
+	shadow_batch_free(commit->shadows);
+	commit->shadows = NULL;
+	writes_clear(&commit->writes);
 }
 
 static void
@@ -277,6 +251,8 @@ commit_done(struct store_job *job)
 	struct outcome outcome = { .ok = true, .result_kind = commit->result_kind };
 
 	outcome.result = buf_bytes(&commit->result);
+	outcome.effects = buf_bytes(&commit->effects);
+	outcome.effect_count = commit->effect_count;
 	if (job->status == 0) {
 		let_go(commit);
 		dispatch_committed(commit->invocation, &outcome);
@@ -305,8 +281,11 @@ submit_commit(struct commit *commit, const struct commit_input *input)
 	*kept = *commit;
 	for (size_t i = 0; i < kept->route_count; i++)
 		route_keep(kept->routes[i]);
-	if (kept->invocation->event->ended != NULL)
+	if (kept->invocation->event->ended != NULL) {
 		buf_append_bytes(&kept->result, input->result);
+		buf_append_bytes(&kept->effects, input->effects);
+		kept->effect_count = input->effect_count;
+	}
 	version_hold(kept->version);
 	kept->job.run = run_commit;
 	kept->job.done = commit_done;
@@ -324,9 +303,11 @@ commit_begin(struct invocation *invocation, const struct commit_input *input)
 		.invocation = invocation,
 		.version = input->version,
 		.result_kind = input->result_kind };
-	const struct outcome outcome = {
-		.ok = true, .result_kind = input->result_kind, .result = input->result
-	};
+	const struct outcome outcome = { .ok = true,
+		.result_kind = input->result_kind,
+		.result = input->result,
+		.effects = input->effects,
+		.effect_count = input->effect_count };
 	bool kept = occurrence_is_kept(invocation->event) || invocation->stored;
 	struct queue_row row = { .due_ms = invocation->row_due_ms };
 
@@ -335,7 +316,10 @@ commit_begin(struct invocation *invocation, const struct commit_input *input)
 		commit_clear(&commit);
 		return;
 	}
-	count_metrics(invocation->function, input);
+	if (invocation->event->dry_run)
+		forget_effects(&commit);
+	else
+		count_metrics(invocation->function, input);
 	if (kept && commit.followers.count > 0)
 		followers_store(&commit.followers, host, &commit.writes);
 	if (invocation->stored) {

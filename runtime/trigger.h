@@ -40,6 +40,8 @@ struct outcome {
 	enum fail_reason reason; /* where not ok */
 	struct bytes message;
 	struct bytes traceback;
+	struct bytes effects; /* of one that is ok, as in a DONE frame (runtime/effect.h) */
+	uint16_t effect_count;
 };
 
 /* What a trigger hands over; views are borrowed and copied by event_new. */
@@ -61,6 +63,7 @@ struct happening {
 	 * not retried. May be NULL. */
 	void (*ended)(void *arg, const struct outcome *outcome);
 	void *arg;
+	bool dry_run; /* its effects are checked and forgotten */
 };
 
 /* Shared by the functions that it is for. */
@@ -79,6 +82,7 @@ struct occurrence {
 	enum payload_kind payload_kind;
 	uint8_t qos;
 	bool retain;
+	bool dry_run;
 	uint8_t hops;
 	uint8_t id[EVENT_ID_BYTES];
 	uint8_t data[];
@@ -90,7 +94,8 @@ void occurrence_drop(struct occurrence *event); /* takes NULL */
 
 /* For the durable queue. */
 void occurrence_encode(const struct occurrence *event, struct buf *out);
-struct occurrence *occurrence_decode(struct host *host, struct bytes encoded); /* NULL: does not decode */
+struct occurrence *occurrence_decode(
+    struct host *host, struct bytes encoded); /* NULL: does not decode */
 
 /* Whether it must not be lost: somebody waits for an acknowledgement, or it is stored. */
 static inline bool

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ * One effect of an invocation, as it stands in a DONE frame (lib/protocol.h).
+ */
+#ifndef RUNTIME_EFFECT_H
+#define RUNTIME_EFFECT_H
+
+#include "lib/frame.h"
+#include "lib/protocol.h"
+
+struct effect {
+	enum effect_kind kind;
+	uint8_t qos;
+	uint8_t retain;
+	uint8_t operation;
+	uint32_t expiry_s;
+	int64_t value;
+	struct bytes first;  /* topic, thing, function name, metric name */
+	struct bytes second; /* payload, shadow name */
+	struct bytes third;  /* properties, document */
+};
+
+/* Reads the next one; its views are borrowed. False: it does not decode. */
+bool effect_read(struct cursor *cursor, struct effect *effect);
+
+#endif
