@@ -206,6 +206,13 @@ read_allow(struct reading *reading, const cJSON *value, struct err *err)
 	return 0;
 }
 
+/* 0 for what is negative or beyond every bound. */
+static int64_t
+whole_number(double value)
+{
+	return value >= 0 && value < 1e15 ? (int64_t)value : 0;
+}
+
 static int
 read_timeout(struct reading *reading, const cJSON *value, struct err *err)
 {
@@ -213,7 +220,7 @@ read_timeout(struct reading *reading, const cJSON *value, struct err *err)
 	const char *text = cJSON_GetStringValue(value);
 
 	if (cJSON_IsNumber(value))
-		ms = (int64_t)(value->valuedouble * 1000);
+		ms = whole_number(value->valuedouble * 1000);
 	else if (text == NULL || duration_parse(text, &ms) < 0)
 		return fail_value(reading, "timeout", "is a duration as \"3s\" or \"500ms\"", err);
 	if (ms < 1 || ms > most)
@@ -230,7 +237,7 @@ read_memory(struct reading *reading, const cJSON *value, struct err *err)
 	const char *text = cJSON_GetStringValue(value);
 
 	if (cJSON_IsNumber(value))
-		bytes = (int64_t)value->valuedouble;
+		bytes = whole_number(value->valuedouble);
 	else if (text == NULL || size_parse(text, &bytes) < 0)
 		return fail_value(reading, "memory", "is a size as \"8MB\"", err);
 	if (bytes < MEMORY_BYTES_MIN || bytes > most)
@@ -377,16 +384,21 @@ manifest_free(struct manifest *manifest)
 	free(manifest);
 }
 
+/* For topics a filter, or "*" for all that "#" takes; for names one with "*" at its end for any
+ * rest. */
 static bool
 pattern_takes(enum allow_kind kind, const char *pattern, struct bytes subject)
 {
 	size_t len = strlen(pattern);
 
+	if (kind == ALLOW_PUBLISH && strcmp(pattern, "*") != 0)
+		return topic_match(bytes_of(pattern, len), subject);
+	if (kind == ALLOW_PUBLISH)
+		return subject.len > 0 && subject.data[0] != '$';
 	if (len > 0 && pattern[len - 1] == '*')
 		return subject.len >= len - 1 &&
 		       (len == 1 || memcmp(subject.data, pattern, len - 1) == 0);
-	return kind == ALLOW_PUBLISH ? topic_match(bytes_of(pattern, len), subject)
-				     : bytes_equal_string(subject, pattern);
+	return bytes_equal_string(subject, pattern);
 }
 
 bool

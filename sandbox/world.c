@@ -83,7 +83,7 @@ world_run(lua_State *lua, const char *what)
 }
 
 /* Whether the pattern at the top of the stack takes the subject: for topics an MQTT topic filter
- * or "*" for all, for names one with "*" at its end for any rest. */
+ * or "*" for all that "#" takes, for names one with "*" at its end for any rest. */
 static bool
 pattern_takes(lua_State *lua, const char *kind, struct bytes subject)
 {
@@ -93,7 +93,9 @@ pattern_takes(lua_State *lua, const char *kind, struct bytes subject)
 
 	if (text == NULL)
 		return false;
-	if (strcmp(kind, "publish") == 0 && strcmp(text, "*") != 0)
+	if (strcmp(kind, "publish") == 0 && strcmp(text, "*") == 0)
+		return subject.len > 0 && subject.data[0] != '$';
+	if (strcmp(kind, "publish") == 0)
 		return topic_filter_check(pattern) == TOPIC_OK && topic_match(pattern, subject);
 	if (len > 0 && text[len - 1] == '*')
 		return subject.len >= len - 1 &&
