@@ -29,9 +29,10 @@ struct message {
 	bool has_expiry;
 	uint32_t expiry_s;
 	uint8_t hops; /* how many functions stand between this message and a device */
-	/* For QoS 2 from a session that survives: writes that mark the message as received. Who
-	 * makes the event durable in a transaction of its own includes them there and sets
-	 * `marked`; else the broker makes them durable before PUBREC. May be NULL. */
+	/* For QoS 2 from a session that survives: writes that mark the message as received, and
+	 * those of its subscribers. Who makes the event durable in a transaction of its own
+	 * includes them there and sets `marked`; else the broker makes them durable before PUBREC.
+	 * May be NULL. */
 	const struct writes *marker;
 	bool *marked;
 };

@@ -76,9 +76,10 @@ inbound_settled(struct ack *ack)
 	struct session *session = inbound->session;
 	struct writes writes = { 0 };
 
-	if (inbound->qos == 2 && session->durable && !session->dead && ack->code == 0 &&
-	    !inbound->marked) {
-		persist_received(&writes, session, inbound->packet_id, true);
+	/* A message that failed is not received: its mark goes where it was set. */
+	if (inbound->qos == 2 && session->durable && !session->dead &&
+	    inbound->marked != (ack->code == 0)) {
+		persist_received(&writes, session, inbound->packet_id, ack->code == 0);
 		broker_persist(session->broker, &writes, marker_done, inbound);
 		writes_clear(&writes);
 		return;
@@ -136,21 +137,51 @@ deliver_when_durable(
 	broker_persist(broker, writes, route_durable, waiting);
 }
 
+/* For an exactly-once message the mark and what its subscribers get are one transaction: that of
+ * the hook where it stores events, else ours. Where the hook works without storing, the mark
+ * follows when that is done. */
+static enum broker_flow
+publish_marked(struct route *route, struct message message, struct writes *writes, struct ack *ack)
+{
+	struct broker *broker = route->broker;
+	enum broker_flow flow = BROKER_GO_ON;
+	const struct writes *mark = message.marker;
+	struct writes whole = { 0 };
+	uint32_t refs = ack->refs;
+
+	writes_append(&whole, writes);
+	writes_append(&whole, mark);
+	message.marker = &whole;
+	if (broker->hooks.published != NULL)
+		flow = broker->hooks.published(broker->hooks.arg, &message, ack);
+	if (*message.marked) {
+		writes_clear(writes);
+	} else if (ack->refs == refs) {
+		writes_append(writes, mark);
+		*message.marked = true;
+	}
+	writes_clear(&whole);
+	return flow;
+}
+
 enum broker_flow
 broker_publish(struct broker *broker, const struct message *message, struct ack *ack)
 {
 	enum broker_flow flow = BROKER_GO_ON;
 	struct session *publisher = NULL;
 	struct writes writes = { 0 };
-	struct route *route;
+	struct route *route = broker_route(broker, message, &writes);
+	bool marked = message->marker != NULL && ack != NULL;
 
-	if (broker->hooks.published != NULL)
+	if (marked)
+		flow = publish_marked(route, *message, &writes, ack);
+	else if (broker->hooks.published != NULL)
 		flow = broker->hooks.published(broker->hooks.arg, message, ack);
-	route = broker_route(broker, message, &writes);
-	if ((writes.count > 0 || broker->routes_waiting > 0) && message->publisher.len > 0)
+	if ((marked || writes.count > 0 || broker->routes_waiting > 0) &&
+	    message->publisher.len > 0)
 		publisher = session_find(broker, message->publisher);
 	/* Nothing overtakes what its publisher sent before it. */
-	if (writes.count == 0 && (publisher == NULL || publisher->routes_waiting == 0))
+	if (!marked && writes.count == 0 && (publisher == NULL || publisher->routes_waiting == 0))
 		broker_deliver(route);
 	else
 		deliver_when_durable(route, &writes, ack, publisher);
