@@ -176,7 +176,7 @@ fake_read(struct fake *fake)
 {
 	struct frame frame;
 	size_t used;
-	ssize_t got;
+	ssize_t got = -1;
 
 	while (fake->fd >= 0 && (got = recv(fake->fd, buf_reserve(&fake->in, 65536), 65536, 0)) > 0)
 		fake->in.len += (size_t)got;
