@@ -13,7 +13,7 @@ void
 fault(const char *point)
 {
 	static atomic_int passed;
-	const char *chosen = getenv("MOONLET_FAULT");
+	const char *chosen = getenv("FAULT_AT");
 	size_t len = strlen(point);
 
 	if (chosen == NULL || strncmp(chosen, point, len) != 0 || chosen[len] != ':')

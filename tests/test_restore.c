@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Restoring the broker from the store. With MOONLET_LONG set it does so with a million messages
+ * Restoring the broker from the store. With TEST_LONG set it does so with a million messages
  * and says how long that took.
  */
 #include "tests/store_unit.h"
@@ -101,7 +101,7 @@ restore_and_expect(struct place *place, const struct volume *volume, size_t unre
 	assert_int_equal(broker_metrics(broker)->sessions, volume->sessions);
 	assert_int_equal(
 	    broker_has_durable_subscriber(broker, text("cars/one")), volume->sessions > 0);
-	if (getenv("MOONLET_LONG") != NULL)
+	if (getenv("TEST_LONG") != NULL)
 		print_message("restored %d messages in %lld ms\n",
 		    volume->sessions * volume->messages, (long long)(ended_us - begun_us) / 1000);
 	broker_free(broker);
@@ -111,7 +111,7 @@ restore_and_expect(struct place *place, const struct volume *volume, size_t unre
 static void
 sessions_and_messages_come_back_whole(void **state)
 {
-	bool many = getenv("MOONLET_LONG") != NULL;
+	bool many = getenv("TEST_LONG") != NULL;
 	struct volume volume = { many ? LONG_SESSIONS : SESSIONS, many ? LONG_MESSAGES : MESSAGES,
 		0 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What was acknowledged is there, whatever happened: power cuts and failing calls by a file layer
- * that does so on demand, kill -9 of a process at random and at each fault point. MOONLET_LONG
+ * that does so on demand, kill -9 of a process at random and at each fault point. TEST_LONG
  * makes it many more. A failing seed is printed.
  */
 #include "tests/store_unit.h"
@@ -17,7 +17,7 @@ enum { JOBS = 40, IN_FLIGHT = 4, ROWS_OF_A_JOB = 3 };
 static int
 times(int quick, int many)
 {
-	return getenv("MOONLET_LONG") != NULL ? many : quick;
+	return getenv("TEST_LONG") != NULL ? many : quick;
 }
 
 /* Writes rows "n/0".."n/2" and counts n up; the last acknowledged n goes to `acknowledged`. */
@@ -309,9 +309,9 @@ end_at_each_fault_point_loses_nothing_that_was_acknowledged(void **state)
 	for (int i = 0; i < times(10, 100); i++) {
 		store_close(place->store);
 		(void)snprintf(chosen, sizeof(chosen), "%s:%d", points[i % 2], 1 + i);
-		(void)setenv("MOONLET_FAULT", chosen, 1);
+		(void)setenv("FAULT_AT", chosen, 1);
 		next = run_child(place, next, -1, acknowledged);
-		(void)unsetenv("MOONLET_FAULT");
+		(void)unsetenv("FAULT_AT");
 		place_open(place);
 		expect_all(place, acknowledged, next, (unsigned)i);
 	}

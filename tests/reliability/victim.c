@@ -10,11 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { READY_MS = 15000, PROCESSES_MAX = 4096 };
+enum { READY_MS = 15000, END_MS = 15000, PROCESSES_MAX = 4096, WORKERS_MAX = 64 };
 
 int64_t
 now_us(void)
@@ -74,6 +75,7 @@ spawn(struct victim *victim)
 		return false;
 	victim->pid = fork();
 	if (victim->pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		(void)dup2(fds[1], STDERR_FILENO);
 		(void)dup2(fds[1], STDOUT_FILENO);
 		(void)close(fds[0]);
@@ -119,8 +121,15 @@ victim_end(struct victim *victim, int signo)
 {
 	int status = 0;
 
+	int64_t end_us = now_us() + END_MS * 1000;
+
 	(void)kill(victim->pid, signo);
-	(void)waitpid(victim->pid, &status, 0);
+	while (waitpid(victim->pid, &status, WNOHANG) == 0) {
+		if (now_us() > end_us)
+			(void)kill(victim->pid, SIGKILL);
+		victim_listen(victim);
+		(void)usleep(1000);
+	}
 	victim_listen(victim);
 	(void)close(victim->log_fd);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
@@ -180,25 +189,38 @@ listed_parent(const struct process *list, size_t count, pid_t pid)
 	return 0;
 }
 
-/* Grandchildren: the victim's child is what starts workers. */
-static bool
-is_worker(const struct process *list, size_t count, pid_t pid, pid_t victim)
+/* How many steps it stands below the victim; 0: it does not. */
+static int
+depth_below(const struct process *list, size_t count, pid_t pid, pid_t victim)
 {
-	pid_t parent = listed_parent(list, count, pid);
+	int depth = 1;
 
-	return parent > 0 && listed_parent(list, count, parent) == victim;
+	for (pid = listed_parent(list, count, pid); pid > 1; depth++) {
+		if (pid == victim)
+			return depth;
+		pid = listed_parent(list, count, pid);
+	}
+	return 0;
 }
 
+/* Workers stand lowest: below what starts them. */
 bool
 victim_kill_worker(struct victim *victim, unsigned chance)
 {
 	static struct process list[PROCESSES_MAX];
-	pid_t workers[64];
+	pid_t workers[WORKERS_MAX];
 	size_t count = list_processes(list), found = 0;
+	int lowest = 2;
 
-	for (size_t i = 0; i < count && found < 64; i++) {
-		if (is_worker(list, count, list[i].pid, victim->pid))
-			workers[found++] = list[i].pid;
+	for (size_t i = 0; i < count && found < WORKERS_MAX; i++) {
+		int depth = depth_below(list, count, list[i].pid, victim->pid);
+
+		if (depth < lowest)
+			continue;
+		if (depth > lowest)
+			found = 0;
+		lowest = depth;
+		workers[found++] = list[i].pid;
 	}
 	return found > 0 && kill(workers[chance % found], SIGKILL) == 0;
 }

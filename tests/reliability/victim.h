@@ -22,12 +22,13 @@ int64_t now_us(void);
 bool victim_start(struct victim *victim);
 /* Starts it and kills it again after a moment, ready or not. */
 void victim_stumble(struct victim *victim, int64_t after_us);
-/* Kills with SIGKILL one of its workers (the children of its children), by chance. False: there
- * is none. */
+/* Kills with SIGKILL one of its workers (what stands lowest below it), by chance. False: there is
+ * none. */
 bool victim_kill_worker(struct victim *victim, unsigned chance);
 /* Takes what it has said since. */
 void victim_listen(struct victim *victim);
-/* Sends the signal and waits. Returns the exit status, or 128 + the signal that ended it. */
+/* Sends the signal and waits; what does not end within 15 seconds is killed. Returns the exit
+ * status, or 128 + the signal that ended it. */
 int victim_end(struct victim *victim, int signo);
 
 #endif
