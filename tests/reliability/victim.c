@@ -203,23 +203,22 @@ depth_below(const struct process *list, size_t count, pid_t pid, pid_t victim)
 	return 0;
 }
 
-/* Workers stand lowest: below what starts them. */
+/* Workers stand lowest, below what starts them; that is left alone when it has none. */
 bool
 victim_kill_worker(struct victim *victim, unsigned chance)
 {
 	static struct process list[PROCESSES_MAX];
 	pid_t workers[WORKERS_MAX];
 	size_t count = list_processes(list), found = 0;
-	int lowest = 2;
 
 	for (size_t i = 0; i < count && found < WORKERS_MAX; i++) {
 		int depth = depth_below(list, count, list[i].pid, victim->pid);
 
-		if (depth < lowest)
+		if (depth < 2 || depth < victim->worker_depth)
 			continue;
-		if (depth > lowest)
+		if (depth > victim->worker_depth)
 			found = 0;
-		lowest = depth;
+		victim->worker_depth = depth;
 		workers[found++] = list[i].pid;
 	}
 	return found > 0 && kill(workers[chance % found], SIGKILL) == 0;

@@ -11,9 +11,10 @@
 struct victim {
 	char **command;
 	pid_t pid;
-	int log_fd;	 /* its standard error */
-	int port;	 /* of MQTT */
-	const char *log; /* a file that gets all it says */
+	int log_fd;	  /* its standard error */
+	int port;	  /* of MQTT */
+	int worker_depth; /* how far below it workers were found */
+	const char *log;  /* a file that gets all it says */
 };
 
 int64_t now_us(void);
