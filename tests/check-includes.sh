@@ -12,6 +12,8 @@ BEGIN {
 	may["triggers"] = "lib store net runtime"
 	may["tests"] = "lib store net sandbox runtime triggers"
 	may["runtime/main.c"] = "lib store net triggers"
+	# Times what the host does with a worker, by the peer that the tests have.
+	may["bench/worker.c"] = "lib net runtime tests"
 
 	# Which folders may name a library; tests may name what they test.
 	library["event2/"] = "net"
