@@ -412,6 +412,19 @@ http_server_drain(struct http_server *server)
 	}
 }
 
+/* A stream ends well, for who has read it so far. */
+static void
+stop_conn(struct http_conn *conn)
+{
+	const struct http_exchange *exchange = conn->exchange;
+	bool well = exchange != NULL && exchange->streaming && exchange->chunked &&
+		    conn_pending(conn->conn) == 0;
+
+	if (well)
+		conn_write(conn->conn, bytes_of_string("0\r\n\r\n"));
+	conn_end(conn->conn, well, "the server stops");
+}
+
 void
 http_server_free(struct http_server *server)
 {
@@ -422,7 +435,7 @@ http_server_free(struct http_server *server)
 	close_listeners(server);
 	server->closing = true;
 	TAILQ_FOREACH (conn, &server->conns, link)
-		conn_end(conn->conn, false, "the server stops");
+		stop_conn(conn);
 	if (server->conn_count == 0)
 		server_gone(server);
 }

@@ -373,6 +373,7 @@ stop(void *arg)
 	if (host->mqtt != NULL)
 		listener_pause(host->mqtt, true);
 	broker_hold(host->broker);
+	http_server_drain(host->http_server);
 	external_hold(host->external);
 	service->drain_until_us =
 	    loop_now_us(host->loop) + options_number(host->options, OPTION_DRAIN_TIMEOUT_MS) * 1000;
