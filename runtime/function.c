@@ -126,6 +126,21 @@ patch_memory(struct version *version)
 		version->load.data[at + i] = (uint8_t)(bytes >> (8 * i));
 }
 
+/* Takes the version that was coming out, whatever becomes of it. */
+static bool
+arrived(struct version *version)
+{
+	struct function *function = version->function;
+	struct functions *functions = function->host->functions;
+
+	if (function->coming != version)
+		return false;
+	function->coming = NULL;
+	functions->loading--;
+	hash_remove(&functions->coming, &version->link);
+	return true;
+}
+
 void
 function_deploy(struct functions *functions, const struct function_sources *sources)
 {
@@ -140,26 +155,16 @@ function_deploy(struct functions *functions, const struct function_sources *sour
 	buf_append_bytes(&version->source, buf_bytes(&sources->files[0].source));
 	encode_load(version, sources, functions->host->options);
 	if (function->coming != NULL) {
-		version_drop(function->coming);
-		functions->loading--;
+		struct version *older = function->coming;
+
+		(void)arrived(older);
+		version_drop(older);
 	}
 	function->coming = version;
 	functions->loading++;
+	hash_insert(&functions->coming, &version->link,
+	    bytes_of(&version->number, sizeof(version->number)));
 	pool_load(functions->host->pool, version);
-}
-
-/* Takes the version that was coming out, whatever becomes of it. */
-static bool
-arrived(struct version *version)
-{
-	struct function *function = version->function;
-	struct functions *functions = function->host->functions;
-
-	if (function->coming != version)
-		return false;
-	function->coming = NULL;
-	functions->loading--;
-	return true;
 }
 
 static void
@@ -340,11 +345,14 @@ functions_free(struct functions *functions)
 		struct function *function = HASH_OWNER(node, struct function, link);
 
 		unbind_all(function);
+		if (function->coming != NULL)
+			hash_remove(&functions->coming, &function->coming->link);
 		version_drop(function->coming);
 		version_drop(function->current);
 		hash_remove(&functions->map, node);
 		function_drop(function);
 	}
 	hash_clear(&functions->map);
+	hash_clear(&functions->coming);
 	free(functions);
 }

@@ -21,6 +21,7 @@ struct worker;
 
 /* One version: what a worker is given to make an image of. */
 struct version {
+	struct hash_node link; /* in functions->coming, while it is loaded for the first time */
 	uint32_t refs;
 	uint32_t number; /* unique in this run of the host */
 	struct function *function;
@@ -62,6 +63,7 @@ struct functions {
 	uint32_t next_version;
 	uint32_t next_home;
 	uint32_t loading;
+	struct hash_map coming; /* versions that are being loaded, by number */
 	/* Called when nothing is being loaded any more (start), once. */
 	void (*settled)(void *arg);
 	void *settled_arg;

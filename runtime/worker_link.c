@@ -285,16 +285,10 @@ on_ready(struct worker *worker, struct cursor *cursor)
 static struct version *
 find_version(struct worker *worker, uint32_t number)
 {
-	struct functions *functions = worker->pool->host->functions;
+	struct hash_node *node =
+	    hash_find(&worker->pool->host->functions->coming, bytes_of(&number, sizeof(number)));
 
-	for (struct hash_node *at = hash_next(&functions->map, NULL); at != NULL;
-	     at = hash_next(&functions->map, at)) {
-		struct function *function = HASH_OWNER(at, struct function, link);
-
-		if (function->coming != NULL && function->coming->number == number)
-			return function->coming;
-	}
-	return NULL;
+	return node != NULL ? HASH_OWNER(node, struct version, link) : NULL;
 }
 
 /* Versions that serve already are loaded again into other workers: nothing is new then. */
@@ -308,7 +302,7 @@ on_loaded(struct worker *worker, struct cursor *cursor)
 	if (!cursor_end(cursor))
 		return false;
 	progress(worker);
-	version = worker->pool->host->functions->loading > 0 ? find_version(worker, number) : NULL;
+	version = find_version(worker, number);
 	if (version != NULL)
 		function_loaded(version, image_bytes, manifest);
 	return true;

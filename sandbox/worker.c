@@ -301,10 +301,8 @@ on_drop(struct worker *worker, struct bytes fields)
 		return;
 	image = HASH_OWNER(node, struct image, link);
 	hash_remove(&worker->images, node);
-	worker->image_bytes -= image->size;
-	free(image->bytes);
-	free(image->name);
-	free(image);
+	worker->image_bytes -= image->patches_size;
+	image_free(image);
 }
 
 static void

@@ -11,6 +11,7 @@
 #include "lib/hash.h"
 #include "lib/protocol.h"
 #include "lib/queue.h"
+#include "sandbox/image.h"
 #include "sandbox/json.h"
 
 enum {
@@ -22,16 +23,6 @@ enum {
 	EFFECTS_MAX = 1000,
 	CALLS_MAX = 100,
 	WAITING_MAX = 1024,
-};
-
-/* A loaded function. */
-struct image {
-	struct hash_node link; /* by number */
-	uint32_t number;
-	uint32_t memory_bytes_max;
-	char *name;
-	void *bytes;
-	size_t size;
 };
 
 /* An invocation; the views are borrowed from the frame, or from `copy` when it waits. */
@@ -101,6 +92,7 @@ struct worker {
 	struct buf in;
 	struct buf out;
 	int64_t unsent_since_us; /* 0: nothing unsent */
+	struct image_base base;
 	struct hash_map images;
 	struct hash_map waiting;
 	struct hash_map lanes;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Loading: a file runs on an empty stage, and what the stage then holds becomes the image.
+ * Loading: a file runs on a stage that holds the libraries and nothing else, and what the stage
+ * then holds becomes the image.
  */
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include "sandbox/stage.h"
 #include "sandbox/world.h"
 
-enum { MESSAGE_BYTES_MAX = 1000 };
+enum { MESSAGE_BYTES_MAX = 1000, BASE_BYTES_MAX = 1 << 20 };
 
 struct load {
 	uint32_t number;
@@ -107,7 +108,6 @@ load_function(lua_State *lua)
 	char file[256];
 
 	lua_settop(lua, 1);
-	world_open(lua);
 	lua_getfield(lua, LUA_REGISTRYINDEX, "context");
 	lua_pushlstring(lua, (const char *)load->name.data, load->name.len);
 	lua_setfield(lua, -2, "function_name");
@@ -148,54 +148,51 @@ accept(struct worker *worker, uint32_t number, size_t size)
 static void
 keep_image(struct worker *worker, const struct load *load)
 {
-	struct image *image = xcalloc(1, sizeof(*image));
+	struct image *image = image_new(&worker->base, load->number);
 
-	image->number = load->number;
 	image->memory_bytes_max = load->memory_bytes_max;
-	image->name = bytes_to_string(load->name);
-	image->size = stage_used();
-	image->bytes = xmalloc(image->size);
-	stage_save(image->bytes);
-	worker->image_bytes += image->size;
+	worker->image_bytes += image->patches_size;
 	hash_insert(&worker->images, &image->link, bytes_of(&image->number, sizeof(image->number)));
 }
 
-/* Runs the load with the deadline armed; the error's text in `message` where it fails. */
-static bool
-run_load(struct worker *worker, struct load *load, char *message)
+static int
+open_world(lua_State *lua)
 {
-	lua_CFunction body = load->kind == LOAD_CONFIGURATION ? load_configuration : load_function;
-	lua_State *volatile state;
-	lua_State *lua;
-	int status;
+	world_open(lua);
+	return 0;
+}
 
-	if (sigsetjmp(*deadline_jump(), 0) != 0) {
-		(void)snprintf(message, MESSAGE_BYTES_MAX, "%.*s: loading took longer than %u ms",
-		    (int)load->path.len, load->path.data, load->timeout_ms);
-		return false;
-	}
-	(void)stage_clear(load->memory_bytes_max);
-	deadline_arm(deadline_now_us() + (int64_t)load->timeout_ms * 1000);
+/* Twice: each collection turns the colour of all that survives, and an image shall differ from the
+ * base only in what is its own. */
+static void
+collect(lua_State *lua)
+{
+	(void)lua_gc(lua, LUA_GCCOLLECT);
+	(void)lua_gc(lua, LUA_GCCOLLECT);
+}
+
+/* What every function begins with, made once. */
+static void
+make_base(struct worker *worker)
+{
+	lua_State *lua;
+
+	(void)stage_clear(BASE_BYTES_MAX);
 	lua = lua_newstate(stage_allocate, NULL);
-	state = lua;
-	if (lua == NULL) {
-		deadline_disarm();
-		(void)snprintf(message, MESSAGE_BYTES_MAX,
-		    "out of memory: the function needs more than "
-		    "%u bytes",
-		    load->memory_bytes_max);
-		return false;
-	}
+	if (lua == NULL)
+		abort();
 	*(struct worker **)lua_getextraspace(lua) = worker;
 	stage()->lua = lua;
-	lua_pushcfunction(lua, body);
-	lua_pushlightuserdata(lua, load);
-	status = lua_pcall(lua, 1, 0, 0);
-	if (status == LUA_OK)
-		(void)lua_gc(state, LUA_GCCOLLECT);
-	deadline_disarm();
-	if (status == LUA_OK)
-		return true;
+	lua_pushcfunction(lua, open_world);
+	if (lua_pcall(lua, 0, 0, 0) != LUA_OK)
+		abort();
+	collect(lua);
+	image_base_take(&worker->base);
+}
+
+static void
+describe(lua_State *lua, const struct load *load, int status, char *message)
+{
 	if (status == LUA_ERRMEM)
 		(void)snprintf(message, MESSAGE_BYTES_MAX,
 		    "%.*s: out of memory: loading it takes more than %u bytes", (int)load->path.len,
@@ -204,7 +201,36 @@ run_load(struct worker *worker, struct load *load, char *message)
 		(void)snprintf(message, MESSAGE_BYTES_MAX, "%s",
 		    lua_type(lua, -1) == LUA_TSTRING ? lua_tostring(lua, -1)
 						     : "the file raised an error that is no text");
-	return false;
+}
+
+/* Runs the load with the deadline armed; the error's text in `message` where it fails. */
+static bool
+run_load(struct worker *worker, struct load *load, char *message)
+{
+	lua_CFunction body = load->kind == LOAD_CONFIGURATION ? load_configuration : load_function;
+	lua_State *lua;
+	int status;
+
+	if (worker->base.bytes == NULL)
+		make_base(worker);
+	if (sigsetjmp(*deadline_jump(), 0) != 0) {
+		(void)snprintf(message, MESSAGE_BYTES_MAX, "%.*s: loading took longer than %u ms",
+		    (int)load->path.len, load->path.data, load->timeout_ms);
+		return false;
+	}
+	image_base_restore(&worker->base, load->memory_bytes_max);
+	lua = stage()->lua;
+	sandbox_gc_after(lua, load->memory_bytes_max / 2);
+	deadline_arm(deadline_now_us() + (int64_t)load->timeout_ms * 1000);
+	lua_pushcfunction(lua, body);
+	lua_pushlightuserdata(lua, load);
+	status = lua_pcall(lua, 1, 0, 0);
+	if (status == LUA_OK)
+		collect(lua);
+	deadline_disarm();
+	if (status != LUA_OK)
+		describe(lua, load, status, message);
+	return status == LUA_OK;
 }
 
 static bool
@@ -232,6 +258,7 @@ worker_load(struct worker *worker, struct bytes fields)
 {
 	char message[MESSAGE_BYTES_MAX];
 	struct load load = { .manifest = &worker->result };
+	uint64_t before = worker->image_bytes;
 	uint32_t number;
 
 	if (!read_load(worker, fields, &load))
@@ -250,7 +277,7 @@ worker_load(struct worker *worker, struct bytes fields)
 			sandbox_gc_after(stage()->lua, load.memory_bytes_max / 2);
 			keep_image(worker, &load);
 		}
-		accept(worker, number, stage_used());
+		accept(worker, number, worker->image_bytes - before);
 	}
 	worker_flush_logs(worker, 0);
 	stage_trim(0);

@@ -245,7 +245,7 @@ settle(struct worker *worker, struct run *run, struct waiting *waiting)
 void
 run_start(struct worker *worker, struct run *run, const struct image *image)
 {
-	stage_restore(image->bytes, image->size);
+	image_restore(&worker->base, image);
 	run->started_us = run->resumed_us = deadline_now_us();
 	run->deadline_us = run->started_us + (int64_t)run->timeout_ms * 1000;
 	worker->run = run;
