@@ -20,7 +20,6 @@ enum {
 	SPARE_BYTES = 65536,
 	FLUSH_US_MAX = 5000000,
 	LINGER_US_MAX = 2000000,
-	REASON_BYTES = 96,
 };
 
 struct piece {
@@ -64,7 +63,7 @@ struct conn {
 	bool reading;
 	bool in_input;
 	struct timer *end_timer;
-	char reason[REASON_BYTES];
+	char *reason; /* NULL: it goes on */
 };
 
 static ssize_t
@@ -156,6 +155,8 @@ release(struct conn *conn)
 	drop_pieces(conn);
 	buf_clear(&conn->rest);
 	return_buffer(conn);
+	free(conn->reason);
+	conn->reason = NULL;
 	loop_free_later(conn->group->loop, conn);
 }
 
@@ -224,9 +225,8 @@ conn_group_free(struct conn_group *group)
 static void
 set_reason(struct conn *conn, const char *reason)
 {
-	if (conn->reason[0] != '\0')
-		return;
-	strncpy(conn->reason, reason, sizeof(conn->reason) - 1);
+	if (conn->reason == NULL)
+		conn->reason = xstrdup(reason);
 }
 
 /* The rest of the end happens when this turn's callbacks are through. */

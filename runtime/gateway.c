@@ -4,9 +4,13 @@
 #include "runtime/gateway.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
+#include "lib/log.h"
 #include "runtime/commit.h"
 #include "runtime/shadow_service.h"
+
+enum { DESCRIPTORS_BESIDE = 512 }; /* workers, HTTP, the store */
 
 /* Events that were received exactly once are stored before they run. */
 struct storing {
@@ -96,6 +100,26 @@ config_of(const struct options *options)
 	return config;
 }
 
+/* Many systems give 1,024 descriptors to begin with and more to who asks. */
+static void
+allow_descriptors(uint32_t clients_max)
+{
+	struct rlimit limit;
+	rlim_t wanted = (rlim_t)clients_max + DESCRIPTORS_BESIDE;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < wanted)
+		log_info("gateway",
+		    "the system allows %llu open files: enough for about %llu clients of %u",
+		    (unsigned long long)limit.rlim_cur,
+		    (unsigned long long)(limit.rlim_cur > DESCRIPTORS_BESIDE
+					     ? limit.rlim_cur - DESCRIPTORS_BESIDE
+					     : 0),
+		    clients_max);
+}
+
 void
 gateway_open(struct host *host)
 {
@@ -104,5 +128,6 @@ gateway_open(struct host *host)
 	};
 	struct broker_config config = config_of(host->options);
 
+	allow_descriptors(config.clients_max);
 	host->broker = broker_new(host->loop, &config, &hooks);
 }
