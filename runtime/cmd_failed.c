@@ -21,7 +21,7 @@ static void
 print_row(const cJSON *row)
 {
 	const struct command_colours *colours = command_colours();
-	const cJSON *when = cJSON_GetObjectItemCaseSensitive(row, "failed_ms");
+	const cJSON *when = cJSON_GetObjectItemCaseSensitive(row, "failed");
 	time_t seconds = cJSON_IsNumber(when) ? (time_t)(when->valuedouble / 1000) : 0;
 	struct tm parts;
 	char stamp[32] = "";
