@@ -258,6 +258,10 @@ options_add_broker(struct options *options, const struct broker_setting *broker,
 	if (mqtt_url_parse(broker->url, &url, err) < 0)
 		return err_prefix(err, "broker");
 	mqtt_url_clear(&url);
+	if (broker->share != NULL && strpbrk(broker->share, "/+#") != NULL)
+		return err_set(err,
+		    "broker: share \"%s\": a name without \"/\", \"+\" and \"#\", or off",
+		    broker->share);
 	if (source < options->broker_source)
 		return 0;
 	if (source > options->broker_source)

@@ -76,7 +76,7 @@ struct broker_setting {
 	char *name;	 /* how logs and `moonlet ls` call it */
 	char *url;	 /* mqtt://[user:pass@]host[:port] */
 	char *client_id; /* NULL: made up */
-	char *share;	 /* name of the shared subscription */
+	char *share;	 /* name of the shared subscription; "off": not shared */
 };
 
 /* The kinds of access that functions declare. */

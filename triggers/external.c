@@ -268,7 +268,7 @@ make_client(struct remote *remote, const struct broker_setting *setting, const s
 	config.user = url->user;
 	config.password = url->password;
 	config.client_id = setting->client_id != NULL ? setting->client_id : client_id;
-	config.share = setting->share;
+	config.share = strcmp(setting->share, "off") != 0 ? setting->share : NULL;
 	config.session_expiry_s = SESSION_EXPIRY_S;
 	config.packet_bytes_max =
 	    (uint32_t)options_number(host->options, OPTION_PAYLOAD_BYTES_MAX) + 65535 + 8192;
