@@ -18,6 +18,7 @@ static struct {
 	bool colour;
 	void (*tap)(void *arg, const struct log_line *line);
 	void *tap_arg;
+	bool traced;
 } sink = { .fd = STDERR_FILENO, .least = LOG_LEVEL_INFO };
 
 static const struct {
@@ -49,6 +50,18 @@ log_tap(void (*tap)(void *arg, const struct log_line *line), void *arg)
 {
 	sink.tap = tap;
 	sink.tap_arg = arg;
+}
+
+void
+log_trace(bool on)
+{
+	sink.traced = on;
+}
+
+bool
+log_traced(void)
+{
+	return sink.traced;
 }
 
 bool

@@ -28,6 +28,11 @@ void log_open(int fd, enum log_format format, enum log_level least);
 /* A second reader of every line (`moonlet logs`); NULL ends it. Called on the writing thread. */
 void log_tap(void (*tap)(void *arg, const struct log_line *line), void *arg);
 
+/* Whether somebody follows the log: then what is too much for it otherwise (a line for each
+ * invocation) is worth emitting. Loop thread only. */
+void log_trace(bool on);
+bool log_traced(void);
+
 void log_emit(const struct log_line *line);
 bool log_wanted(enum log_level level);
 

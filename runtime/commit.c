@@ -284,8 +284,8 @@ submit_commit(struct commit *commit, const struct commit_input *input)
 	if (kept->invocation->event->ended != NULL) {
 		buf_append_bytes(&kept->result, input->result);
 		buf_append_bytes(&kept->effects, input->effects);
-		kept->effect_count = input->effect_count;
 	}
+	kept->effect_count = input->effect_count;
 	version_hold(kept->version);
 	kept->job.run = run_commit;
 	kept->job.done = commit_done;

@@ -439,6 +439,8 @@ dispatch_committed(struct invocation *invocation, const struct outcome *outcome)
 	invocation->function->crashes = 0;
 	latency_add(&invocation->function->metrics.latency,
 	    loop_now_us(invocation->dispatch->host->loop) - invocation->begun_us);
+	if (log_traced())
+		dispatch_trace(invocation, outcome);
 	if (invocation->lane != NULL)
 		invocation->lane->committing--;
 	if (event->ended != NULL)

@@ -107,10 +107,12 @@ bool dispatch_is_idle(const struct dispatch *dispatch);
 /* From workers. False: the worker broke the protocol. */
 bool dispatch_done(struct invocation *invocation, struct cursor *cursor);
 bool dispatch_failed(struct invocation *invocation, struct cursor *cursor, bool cancelled);
+/* For who follows the log: what it ran for, how long, with how many effects. */
+void dispatch_trace(const struct invocation *invocation, const struct outcome *outcome);
 void dispatch_skipped(struct invocation *invocation);
 bool dispatch_call(struct dispatch *dispatch, struct sending *sending, uint32_t call,
     enum call_kind kind, struct bytes fields);
-void dispatch_log(struct invocation *invocation, enum log_level level, struct bytes text);
+void dispatch_log(const struct invocation *invocation, enum log_level level, struct bytes text);
 void dispatch_worker_gone(struct dispatch *dispatch, struct worker *worker, const char *how);
 /* What stands behind the one on this worker's stage runs elsewhere. */
 void dispatch_take_back(struct dispatch *dispatch, struct worker *worker);

@@ -92,7 +92,7 @@ dispatch_worker_gone(struct dispatch *dispatch, struct worker *worker, const cha
 }
 
 void
-dispatch_log(struct invocation *invocation, enum log_level level, struct bytes text)
+dispatch_log(const struct invocation *invocation, enum log_level level, struct bytes text)
 {
 	char id[EVENT_ID_BYTES * 2 + 1], *line = bytes_to_string(text);
 
@@ -103,6 +103,20 @@ dispatch_log(struct invocation *invocation, enum log_level level, struct bytes t
 	    .invocation_id = id,
 	    .text = line });
 	free(line);
+}
+
+void
+dispatch_trace(const struct invocation *invocation, const struct outcome *outcome)
+{
+	const struct occurrence *event = invocation->event;
+	int64_t took_us = loop_now_us(invocation->dispatch->host->loop) - invocation->begun_us;
+	struct buf text = { 0 };
+
+	buf_printf(&text, "%s %.*s: done in %.3f ms, %u effect%s", event->trigger,
+	    (int)event->subject.len, (const char *)event->subject.data, (double)took_us / 1000,
+	    outcome->effect_count, outcome->effect_count == 1 ? "" : "s");
+	dispatch_log(invocation, LOG_LEVEL_DEBUG, buf_bytes(&text));
+	buf_clear(&text);
 }
 
 void

@@ -320,6 +320,7 @@ log_ring_follow(struct log_ring *ring, struct log_follower *follower)
 {
 	collect(ring);
 	TAILQ_INSERT_TAIL(&ring->followers, follower, link);
+	log_trace(true);
 }
 
 void
@@ -328,6 +329,7 @@ log_ring_unfollow(struct log_ring *ring, struct log_follower *follower)
 	if (ring->next_follower == follower)
 		ring->next_follower = TAILQ_NEXT(follower, link);
 	TAILQ_REMOVE(&ring->followers, follower, link);
+	log_trace(!TAILQ_EMPTY(&ring->followers));
 }
 
 static void

@@ -40,7 +40,8 @@ struct outcome {
 	enum fail_reason reason; /* where not ok */
 	struct bytes message;
 	struct bytes traceback;
-	struct bytes effects; /* of one that is ok, as in a DONE frame (runtime/effect.h) */
+	/* Of one that is ok and that somebody waits for: as in a DONE frame (runtime/effect.h). */
+	struct bytes effects;
 	uint16_t effect_count;
 };
 

@@ -64,7 +64,8 @@ spawn_program(const char *program, int channel, pid_t *pid)
 	(void)posix_spawnattr_init(&attributes);
 	(void)sigemptyset(&none);
 	(void)posix_spawnattr_setsigmask(&attributes, &none);
-	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	/* A session of its own: a terminal's interrupt is for the host, which then lets it finish. */
+	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
 	result = posix_spawn(pid, program, &actions, &attributes, arguments, environment);
 	(void)posix_spawnattr_destroy(&attributes);
 	(void)posix_spawn_file_actions_destroy(&actions);

@@ -48,6 +48,7 @@ cli logs -f >"$work/follow.log" &
 remember $!
 followed() { cli pub in/c '{"id":"c"}'; grep -q 'heard in/c' "$work/follow.log"; }
 wait_for 5 followed
+wait_for 5 grep -q 'topic in/c: done in .* 1 effect' "$work/follow.log"
 
 echo '{"id":"d"}' >"$work/event.json"
 has '"heard":"d"' invoke echo "$work/event.json" || fail "invoke does not show the result: $(cli invoke echo "$work/event.json")"
