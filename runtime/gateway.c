@@ -92,6 +92,9 @@ config_of(const struct options *options)
 	    (uint32_t)options_number(options, OPTION_PAYLOAD_BYTES_MAX) + 65535 + 8192;
 	config.clients_max = (uint32_t)options_number(options, OPTION_CLIENTS_MAX);
 	config.queued_messages_max = (uint32_t)options_number(options, OPTION_SESSION_MESSAGES_MAX);
+	config.queued_bytes_max = (uint64_t)options_number(options, OPTION_SESSION_BYTES_MAX);
+	config.keep_alive_s_max =
+	    (uint16_t)(options_number(options, OPTION_KEEP_ALIVE_MS_MAX) / 1000);
 	config.out_bytes_max = (uint32_t)options_number(options, OPTION_OUTPUT_BYTES_MAX);
 	config.session_expiry_s_max = expiry_s < UINT32_MAX ? (uint32_t)expiry_s : UINT32_MAX;
 	config.connect_timeout_ms = (uint32_t)options_number(options, OPTION_CONNECT_TIMEOUT_MS);
