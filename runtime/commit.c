@@ -87,9 +87,33 @@ add_route(struct commit *commit, struct route *route)
 	commit->routes[commit->route_count++] = route;
 }
 
+static struct shadow_batch *
+shadows_of(struct commit *commit)
+{
+	const struct shadow_cause cause = { .hops =
+						(uint8_t)(commit->invocation->event->hops + 1) };
+
+	if (commit->shadows == NULL)
+		commit->shadows = shadow_batch_new(commit->host->shadow_service, &cause);
+	return commit->shadows;
+}
+
+/* A message on a topic of the shadow service is a request to it, as it is from a device. */
+static int
+take_shadow_message(
+    struct commit *commit, const struct shadow_topic *topic, struct bytes payload, struct err *err)
+{
+	const struct shadow_request request = {
+		.thing = topic->thing, .name = topic->name, .payload = payload
+	};
+
+	return shadow_batch_add(shadows_of(commit), topic->kind, &request, err);
+}
+
 static int
 take_publish(struct commit *commit, const struct effect *effect, struct err *err)
 {
+	struct shadow_topic shadow;
 	const struct message message = { .topic = effect->first,
 		.payload = effect->second,
 		.properties = effect->third,
@@ -101,6 +125,9 @@ take_publish(struct commit *commit, const struct effect *effect, struct err *err
 
 	if (check_message(commit, effect, err) < 0)
 		return -1;
+	if (shadow_topic_parse(effect->first, &shadow) &&
+	    take_shadow_message(commit, &shadow, effect->second, err) < 0)
+		return -1;
 	add_route(commit, broker_route(commit->host->broker, &message, &commit->writes));
 	followers_of_message(&commit->followers, commit->host, &message, NULL);
 	return 0;
@@ -109,17 +136,13 @@ take_publish(struct commit *commit, const struct effect *effect, struct err *err
 static int
 take_shadow(struct commit *commit, const struct effect *effect, struct err *err)
 {
-	const struct shadow_cause cause = { .hops =
-						(uint8_t)(commit->invocation->event->hops + 1) };
 	const struct shadow_request request = {
 		.thing = effect->first, .name = effect->second, .payload = effect->third
 	};
 
 	if (refuse_unless(commit, ALLOW_SHADOW, effect->first, err) < 0)
 		return -1;
-	if (commit->shadows == NULL)
-		commit->shadows = shadow_batch_new(commit->host->shadow_service, &cause);
-	return shadow_batch_add(commit->shadows,
+	return shadow_batch_add(shadows_of(commit),
 	    effect->operation == SHADOW_UPDATE ? SHADOW_REQUEST_UPDATE : SHADOW_REQUEST_DELETE,
 	    &request, err);
 }
