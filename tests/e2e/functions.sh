@@ -20,9 +20,9 @@ cat >"$work/functions/double.lua" <<'L'
 return { handler = function(event) return { n = event.n * 2 } end }
 L
 start_moonlet "$work/functions"
-mosquitto_sub -d -p "$mqtt_port" -t answer -q 1 >"$work/answers" &
+stdbuf -oL mosquitto_sub -d -p "$mqtt_port" -t answer -q 1 >"$work/answers" &
 remember $!
-mosquitto_sub -d -p "$mqtt_port" -t '$aws/things/pump/shadow/update/#' -v >"$work/shadow" &
+stdbuf -oL mosquitto_sub -d -p "$mqtt_port" -t '$aws/things/pump/shadow/update/#' -v >"$work/shadow" &
 remember $!
 wait_for 10 grep -q Subscribed "$work/answers"
 wait_for 10 grep -q Subscribed "$work/shadow"
