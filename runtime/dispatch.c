@@ -285,10 +285,11 @@ send_loose(struct dispatch *dispatch)
 void
 dispatch_pump(struct dispatch *dispatch)
 {
-	struct lane *last = TAILQ_LAST(&dispatch->stalled, lanes_head), *lane;
+	struct lane *last, *lane;
 
-	if (dispatch->host->pool == NULL)
+	if (dispatch == NULL || dispatch->host->pool == NULL)
 		return;
+	last = TAILQ_LAST(&dispatch->stalled, lanes_head);
 	while ((lane = TAILQ_FIRST(&dispatch->stalled)) != NULL) {
 		lane_send(lane);
 		if (lane == last)

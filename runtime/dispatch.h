@@ -100,7 +100,7 @@ void dispatch_submit_stored(
 /* Whether an event of a function would be shed. */
 bool dispatch_would_shed(const struct function *function, const struct occurrence *event);
 
-/* Sends what found no room before. */
+/* Sends what found no room before. Takes NULL: workers speak while the host closes. */
 void dispatch_pump(struct dispatch *dispatch);
 bool dispatch_is_idle(const struct dispatch *dispatch);
 
