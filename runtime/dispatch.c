@@ -491,22 +491,6 @@ dispatch_failed(struct invocation *invocation, struct cursor *cursor, bool cance
 	return true;
 }
 
-/* The host did not revoke it, and the worker thinks that an earlier one failed: run it again. */
-void
-dispatch_skipped(struct invocation *invocation)
-{
-	struct lane *lane = invocation->lane;
-
-	invocation_leave_worker(invocation);
-	invocation->state = INVOCATION_WAITS;
-	if (lane == NULL) {
-		TAILQ_INSERT_TAIL(&invocation->dispatch->loose, invocation, link);
-		return;
-	}
-	lane_restart(lane, invocation);
-	lane_send(lane);
-}
-
 void
 dispatch_again(struct invocation *invocation, int64_t pause_us)
 {

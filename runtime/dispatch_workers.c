@@ -26,6 +26,16 @@ send_again(struct invocation *invocation)
 	lane_stall(invocation->dispatch, lane);
 }
 
+/* The host did not revoke it, and the worker thinks that an earlier one failed: run it again. */
+void
+dispatch_skipped(struct invocation *invocation)
+{
+	struct dispatch *dispatch = invocation->dispatch;
+
+	send_again(invocation);
+	dispatch_pump(dispatch);
+}
+
 void
 dispatch_take_back(struct dispatch *dispatch, struct worker *worker)
 {
