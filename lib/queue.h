@@ -12,4 +12,11 @@
 	     (var) = (next))
 #endif
 
+#ifndef TAILQ_FOREACH_REVERSE_SAFE
+#define TAILQ_FOREACH_REVERSE_SAFE(var, head, headname, field, before)              \
+	for ((var) = TAILQ_LAST(head, headname);                                    \
+	     (var) != NULL && ((before) = TAILQ_PREV(var, headname, field), 1);     \
+	     (var) = (before))
+#endif
+
 #endif

@@ -49,20 +49,22 @@ invocation_new(struct dispatch *dispatch, struct function *function, struct occu
 	return invocation;
 }
 
+/* Only the function that was full lets its sources go on: others that have room say nothing. */
 static void
-resume_sources(struct dispatch *dispatch, const struct function *function)
+resume_sources(struct dispatch *dispatch, struct function *function)
 {
 	uint32_t most = (uint32_t)options_number(dispatch->host->options, OPTION_IN_FLIGHT_MAX);
 
-	if (!dispatch->paused || function->load > most / 2)
+	if (function->full_since_us == 0 || function->load > most / 2)
 		return;
+	function->full_since_us = 0;
 	dispatch->paused = false;
 	broker_resume(dispatch->host->broker);
 	if (dispatch->host->resume != NULL)
 		dispatch->host->resume(dispatch->host);
 }
 
-static void
+void
 invocation_free(struct invocation *invocation)
 {
 	struct dispatch *dispatch = invocation->dispatch;
@@ -71,8 +73,6 @@ invocation_free(struct invocation *invocation)
 	occurrence_drop(invocation->event);
 	function->load--;
 	dispatch->load--;
-	if (function->load == 0)
-		function->full_since_us = 0;
 	TAILQ_INSERT_HEAD(&dispatch->spare, invocation, link);
 	resume_sources(dispatch, function);
 	function_drop(function);
@@ -84,8 +84,6 @@ invocation_id(const struct invocation *invocation, char out[EVENT_ID_BYTES * 2 +
 	for (size_t i = 0; i < EVENT_ID_BYTES; i++)
 		(void)snprintf(out + 2 * i, 3, "%02x", invocation->event->id[i]);
 }
-
-static void lane_send(struct lane *lane);
 
 static void
 lane_goes_on(void *arg)
@@ -116,7 +114,7 @@ lane_new(struct dispatch *dispatch, struct function *function, struct bytes key,
 		lane->number = ++dispatch->next_lane;
 	lane->epoch = 1;
 	lane->sent = lane->committing = 0;
-	lane->pausing = lane->stalled = false;
+	lane->pausing = lane->stalled = lane->held = false;
 	buf_reset(&lane->key);
 	buf_append_bytes(&lane->key, key);
 	hash_insert_hashed(&function->lanes, &lane->link, buf_bytes(&lane->key), hash);
@@ -133,7 +131,7 @@ lane_unstall(struct dispatch *dispatch, struct lane *lane)
 }
 
 /* A lane exists as long as something is in it. */
-static void
+void
 lane_settle(struct dispatch *dispatch, struct lane *lane)
 {
 	if (!TAILQ_EMPTY(&lane->invocations))
@@ -187,8 +185,10 @@ invocation_leave_worker(struct invocation *invocation)
 
 	assert(invocation->state == INVOCATION_SENT);
 	invocation->function->running--;
-	if (lane != NULL && --lane->sent == 0)
+	if (lane != NULL && --lane->sent == 0) {
 		lane->worker = NULL;
+		lane->held = false;
+	}
 	version_drop(invocation->version);
 	invocation->version = NULL;
 	invocation->sending = NULL;
@@ -208,7 +208,7 @@ lane_stall(struct dispatch *dispatch, struct lane *lane)
 static bool
 worker_has_room(const struct worker *worker)
 {
-	return worker->state == WORKER_SERVES && !worker->solo &&
+	return worker->state == WORKER_SERVES && !worker->solo && !worker->reserved &&
 	       worker->inflight < WORKER_WINDOW && conn_pending(worker->conn) < WORKER_BYTES_MAX;
 }
 
@@ -228,20 +228,41 @@ lane_worker(struct dispatch *dispatch, struct lane *lane)
 static struct invocation *
 first_waiting(struct invocation *invocation)
 {
-	while (invocation != NULL && invocation->state != INVOCATION_WAITS)
+	while (invocation != NULL && invocation->state != INVOCATION_WAITS &&
+	       invocation->state != INVOCATION_FAILING)
 		invocation = TAILQ_NEXT(invocation, link);
 	return invocation;
 }
 
 static void
+fail_removed(struct invocation *invocation)
+{
+	const struct outcome outcome = { .reason = FAIL_CANCELLED,
+		.message = bytes_of_string("the function was removed before it ran") };
+
+	dispatch_fail(invocation, &outcome);
+}
+
+static bool
+may_send(const struct lane *lane)
+{
+	return lane->next != NULL && lane->next->state == INVOCATION_WAITS && !lane->pausing &&
+	       !lane->held && !lane->function->host->dispatch->stopped;
+}
+
+void
 lane_send(struct lane *lane)
 {
 	struct dispatch *dispatch = lane->function->host->dispatch;
 
 	lane_unstall(dispatch, lane);
-	while (lane->next != NULL && !lane->pausing) {
+	while (may_send(lane)) {
 		struct worker *worker;
 
+		if (lane->function->removed) {
+			fail_removed(lane->next);
+			return; /* the next follows when this one stands in the dead letters */
+		}
 		if (lane->function->current == NULL || !may_run_more(lane->function) ||
 		    (worker = lane_worker(dispatch, lane)) == NULL) {
 			lane_stall(dispatch, lane);
@@ -270,6 +291,11 @@ send_loose(struct dispatch *dispatch)
 	TAILQ_FOREACH_SAFE (invocation, &dispatch->loose, link, next) {
 		struct worker *worker;
 
+		if (invocation->function->removed) {
+			TAILQ_REMOVE(&dispatch->loose, invocation, link);
+			fail_removed(invocation);
+			continue;
+		}
 		if (invocation->due_us > now_us || invocation->function->current == NULL ||
 		    !may_run_more(invocation->function))
 			continue;
@@ -287,7 +313,7 @@ dispatch_pump(struct dispatch *dispatch)
 {
 	struct lane *last, *lane;
 
-	if (dispatch == NULL || dispatch->host->pool == NULL)
+	if (dispatch == NULL || dispatch->stopped || dispatch->host->pool == NULL)
 		return;
 	last = TAILQ_LAST(&dispatch->stalled, lanes_head);
 	while ((lane = TAILQ_FIRST(&dispatch->stalled)) != NULL) {
@@ -308,7 +334,7 @@ enter(struct invocation *invocation)
 	function->metrics.events++;
 	if (function->current->manifest->order == ORDER_NONE) {
 		struct worker *worker =
-		    may_run_more(function) && TAILQ_EMPTY(&dispatch->loose)
+		    !dispatch->stopped && may_run_more(function) && TAILQ_EMPTY(&dispatch->loose)
 			? pool_choose(dispatch->host->pool, function->current, false)
 			: NULL;
 
@@ -457,7 +483,7 @@ dispatch_fail(struct invocation *invocation, const struct outcome *outcome)
 
 	if (invocation->state == INVOCATION_COMMITTING && lane != NULL)
 		lane->committing--;
-	invocation->state = INVOCATION_WAITS;
+	invocation->state = INVOCATION_FAILING;
 	if (lane != NULL) {
 		lane_restart(lane, invocation);
 		lane->pausing = true;
@@ -478,6 +504,9 @@ dispatch_failed(struct invocation *invocation, struct cursor *cursor, bool cance
 	if (!cursor_end(cursor) || outcome.reason < FAIL_ERROR || outcome.reason > FAIL_NO_FUNCTION)
 		return false;
 	latency_add(&function->metrics.busy, busy_us);
+	if (outcome.reason == FAIL_NO_FUNCTION)
+		invocation->version->workers &=
+		    ~((uint64_t)1 << invocation->sending->worker->index);
 	if (outcome.reason == FAIL_CANCELLED && cancelled) {
 		outcome.reason = FAIL_TIMEOUT;
 		outcome.message = bytes_of_string("timeout: the handler waited too long");
@@ -496,6 +525,7 @@ dispatch_again(struct invocation *invocation, int64_t pause_us)
 {
 	struct dispatch *dispatch = invocation->dispatch;
 
+	invocation->state = INVOCATION_WAITS;
 	if (invocation->lane != NULL) {
 		timer_set(&invocation->lane->pause, pause_us);
 		return;
@@ -525,61 +555,4 @@ dispatch_give_up(struct invocation *invocation, const struct outcome *outcome)
 			lane_send(lane);
 	}
 	invocation_free(invocation);
-}
-
-static void
-free_waiting(struct dispatch *dispatch)
-{
-	struct functions *functions = dispatch->host->functions;
-	struct invocation *invocation;
-
-	for (struct hash_node *at = hash_next(&functions->map, NULL); at != NULL;
-	     at = hash_next(&functions->map, at)) {
-		struct function *function = HASH_OWNER(at, struct function, link);
-		struct hash_node *lane_at;
-
-		while ((lane_at = hash_next(&function->lanes, NULL)) != NULL) {
-			struct lane *lane = HASH_OWNER(lane_at, struct lane, link);
-
-			while ((invocation = TAILQ_FIRST(&lane->invocations)) != NULL) {
-				if (invocation->state == INVOCATION_SENT) {
-					sending_revoke(invocation->sending);
-					invocation_leave_worker(invocation);
-				}
-				TAILQ_REMOVE(&lane->invocations, invocation, link);
-				invocation->event->ack = NULL;
-				invocation_free(invocation);
-			}
-			lane_settle(dispatch, lane);
-		}
-	}
-}
-
-void
-dispatch_free(struct dispatch *dispatch)
-{
-	struct invocation *invocation;
-	struct lane *lane;
-
-	if (dispatch == NULL)
-		return;
-	dispatch->paused = false;
-	free_waiting(dispatch);
-	while ((invocation = TAILQ_FIRST(&dispatch->loose)) != NULL) {
-		TAILQ_REMOVE(&dispatch->loose, invocation, link);
-		invocation->event->ack = NULL;
-		invocation_free(invocation);
-	}
-	while ((invocation = TAILQ_FIRST(&dispatch->spare)) != NULL) {
-		TAILQ_REMOVE(&dispatch->spare, invocation, link);
-		free(invocation);
-	}
-	while ((lane = TAILQ_FIRST(&dispatch->spare_lanes)) != NULL) {
-		TAILQ_REMOVE(&dispatch->spare_lanes, lane, stalled_link);
-		timer_clear(&lane->pause);
-		buf_clear(&lane->key);
-		free(lane);
-	}
-	timer_clear(&dispatch->loose_timer);
-	free(dispatch);
 }

@@ -35,19 +35,25 @@ struct lane {
 	TAILQ_ENTRY(lane) stalled_link;
 	struct function *function;
 	TAILQ_HEAD(invocations, invocation) invocations;
-	struct invocation *next; /* the first that waits to be sent; NULL: none */
+	struct invocation *next; /* the first that waits to be sent, or fails; NULL: none */
 	struct worker *worker;	 /* where what was sent runs; NULL: nothing is sent */
 	uint32_t number;
 	uint32_t epoch;
 	uint32_t sent;	     /* in the worker */
 	uint32_t committing; /* on their way to the disk */
 	bool pausing;	     /* the first waits for its next attempt */
+	bool held;	     /* one of it waits for a call: the worker keeps the others */
 	bool stalled;	     /* in dispatch->stalled: no worker had room */
 	struct timer pause;
 	struct buf key;
 };
 
-enum invocation_state { INVOCATION_WAITS, INVOCATION_SENT, INVOCATION_COMMITTING };
+enum invocation_state {
+	INVOCATION_WAITS,
+	INVOCATION_SENT,
+	INVOCATION_COMMITTING,
+	INVOCATION_FAILING, /* its failure is on its way to the disk */
+};
 
 struct invocation {
 	TAILQ_ENTRY(invocation) link; /* in its lane, or dispatch->loose */
@@ -79,6 +85,7 @@ struct dispatch {
 	uint32_t next_lane;
 	uint32_t load; /* all events that run or wait */
 	bool paused;   /* a source was told to pause */
+	bool stopped;  /* nothing is sent any more */
 	uint64_t taken_back;
 	uint64_t stale;
 };
@@ -90,6 +97,9 @@ enum dispatch_flow {
 };
 
 struct dispatch *dispatch_new(struct host *host);
+/* Sends nothing more, and waits for what is on its way to the disk. Takes NULL. */
+void dispatch_stop(struct dispatch *dispatch);
+/* After dispatch_stop. */
 void dispatch_free(struct dispatch *dispatch);
 
 /* Holds the event for as long as it needs it. */
@@ -99,6 +109,9 @@ void dispatch_submit_stored(
     struct function *function, struct occurrence *event, const struct queue_row *row);
 /* Whether an event of a function would be shed. */
 bool dispatch_would_shed(const struct function *function, const struct occurrence *event);
+
+/* What waits for a function that is no more becomes dead letters. */
+void dispatch_removed(struct function *function);
 
 /* Sends what found no room before. Takes NULL: workers speak while the host closes. */
 void dispatch_pump(struct dispatch *dispatch);
@@ -130,5 +143,10 @@ void dispatch_fail(struct invocation *invocation, const struct outcome *outcome)
 void dispatch_give_up(struct invocation *invocation, const struct outcome *outcome);
 void dispatch_again(struct invocation *invocation, int64_t pause_us);
 void invocation_id(const struct invocation *invocation, char out[EVENT_ID_BYTES * 2 + 1]);
+
+/* Inside of dispatch. */
+void lane_send(struct lane *lane);
+void lane_settle(struct dispatch *dispatch, struct lane *lane);
+void invocation_free(struct invocation *invocation);
 
 #endif

@@ -63,8 +63,8 @@ crashed(struct invocation *invocation, const char *how, bool alone)
 	char message[160];
 	struct outcome outcome = { .reason = FAIL_ERROR };
 
+	invocation->suspect = true;
 	if (!alone) {
-		invocation->suspect = true;
 		send_again(invocation);
 		return;
 	}
@@ -80,7 +80,7 @@ void
 dispatch_worker_gone(struct dispatch *dispatch, struct worker *worker, const char *how)
 {
 	struct sending *sending;
-	bool alone = worker->inflight == 1;
+	bool alone = worker->inflight == 1 && worker->loads == 0;
 
 	if (dispatch == NULL)
 		return;

@@ -20,6 +20,8 @@ functions_new(struct host *host)
 	struct functions *functions = xcalloc(1, sizeof(*functions));
 
 	functions->host = host;
+	TAILQ_INIT(&functions->unsent);
+	TAILQ_INIT(&functions->unanswered);
 	return functions;
 }
 
@@ -137,7 +139,10 @@ arrived(struct version *version)
 		return false;
 	function->coming = NULL;
 	functions->loading--;
-	hash_remove(&functions->coming, &version->link);
+	if (version->loader != NULL)
+		TAILQ_REMOVE(&functions->unanswered, version, coming_link);
+	else
+		TAILQ_REMOVE(&functions->unsent, version, coming_link);
 	return true;
 }
 
@@ -155,16 +160,15 @@ function_deploy(struct functions *functions, const struct function_sources *sour
 	buf_append_bytes(&version->source, buf_bytes(&sources->files[0].source));
 	encode_load(version, sources, functions->host->options);
 	if (function->coming != NULL) {
-		struct version *older = function->coming;
+		struct version *overtaken = function->coming;
 
-		(void)arrived(older);
-		version_drop(older);
+		(void)arrived(overtaken);
+		version_drop(overtaken);
 	}
 	function->coming = version;
 	functions->loading++;
-	hash_insert(&functions->coming, &version->link,
-	    bytes_of(&version->number, sizeof(version->number)));
-	pool_load(functions->host->pool, version);
+	TAILQ_INSERT_TAIL(&functions->unsent, version, coming_link);
+	pool_load_all(functions->host->pool);
 }
 
 static void
@@ -329,6 +333,7 @@ function_remove(struct functions *functions, const char *name)
 	function->current = NULL;
 	function->removed = true;
 	hash_remove(&functions->map, &function->link);
+	dispatch_removed(function);
 	log_info("functions", "%s is removed", function->name);
 	function_drop(function);
 	settle(functions);
@@ -345,14 +350,11 @@ functions_free(struct functions *functions)
 		struct function *function = HASH_OWNER(node, struct function, link);
 
 		unbind_all(function);
-		if (function->coming != NULL)
-			hash_remove(&functions->coming, &function->coming->link);
 		version_drop(function->coming);
 		version_drop(function->current);
 		hash_remove(&functions->map, node);
 		function_drop(function);
 	}
 	hash_clear(&functions->map);
-	hash_clear(&functions->coming);
 	free(functions);
 }

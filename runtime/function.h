@@ -21,13 +21,15 @@ struct worker;
 
 /* One version: what a worker is given to make an image of. */
 struct version {
-	struct hash_node link; /* in functions->coming, while it is loaded for the first time */
 	uint32_t refs;
 	uint32_t number; /* unique in this run of the host */
 	struct function *function;
 	struct buf load;  /* the LOAD frame */
 	uint64_t workers; /* bits: which workers hold its image */
 	uint32_t image_bytes;
+	TAILQ_ENTRY(version) coming_link; /* in unsent or unanswered, while it is coming */
+	struct worker *loader;		  /* NULL: in unsent */
+	bool suspect;			  /* a worker was lost while it loaded this and others */
 	int64_t used_us;
 	struct manifest *manifest; /* NULL until it is loaded */
 	char *file;		   /* as errors name it */
@@ -62,8 +64,9 @@ struct functions {
 	struct hash_map map;
 	uint32_t next_version;
 	uint32_t next_home;
-	uint32_t loading;
-	struct hash_map coming; /* versions that are being loaded, by number */
+	uint32_t loading; /* length of both lists */
+	TAILQ_HEAD(versions, version) unsent;
+	struct versions unanswered;
 	/* Called when nothing is being loaded any more (start), once. */
 	void (*settled)(void *arg);
 	void *settled_arg;

@@ -401,6 +401,7 @@ close_all(struct service *service)
 	if (host->broker != NULL)
 		broker_shut(host->broker);
 	one_turn(host->loop);
+	dispatch_stop(host->dispatch);
 	dispatch_free(host->dispatch);
 	host->dispatch = NULL;
 	pool_free(host->pool);

@@ -27,6 +27,8 @@ enum {
 	EXTRA_IDLE_US = 5000000,
 	SLOW_TICK_US = 1000000,
 	IMAGE_IDLE_US = 600000000,
+	LOAD_US_MAX = 3000000, /* the worker's own bound is two seconds */
+	START_AGAIN_US = 500000,
 };
 
 static void start_worker(struct pool *pool, struct worker *worker);
@@ -72,8 +74,8 @@ start_worker(struct pool *pool, struct worker *worker)
 	worker->state = WORKER_STARTING;
 	worker->id = ++pool->next_id;
 	worker->pidfd = -1;
-	worker->inflight = worker->waiting_count = 0;
-	worker->solo = false;
+	worker->inflight = worker->waiting_count = worker->loads = 0;
+	worker->solo = worker->reserved = false;
 	worker->how[0] = '\0';
 	worker->started_us = worker->progress_us = loop_now_us(pool->host->loop);
 	worker->conn = conn_new(pool->host->group, pair[0], &worker_link_events, worker);
@@ -172,22 +174,21 @@ kill_worker(struct worker *worker, const char *why)
 	conn_end(worker->conn, false, why);
 }
 
-static void
+/* Those that wait end by their deadline, or their worker does not do what it is told. */
+static bool
 cancel_late(struct worker *worker, int64_t now_us)
 {
 	struct sending *sending;
 
 	TAILQ_FOREACH (sending, &worker->waiting, link) {
-		if (!sending->cancelled && now_us > sending->deadline_us) {
-			struct buf *out = conn_out(worker->conn);
-			size_t begun = frame_begin(out, HOST_CANCEL);
-
-			frame_u64(out, sending->number);
-			frame_finish(out, begun);
-			conn_wrote(worker->conn);
-			sending->cancelled = true;
-		}
+		if (sending->parked || now_us <= sending->deadline_us)
+			continue;
+		if (sending->cancelled && now_us > sending->deadline_us + GRACE_US * 20 &&
+		    now_us - worker->progress_us > GRACE_US * 20)
+			return false;
+		sending_cancel(sending);
 	}
+	return true;
 }
 
 static void
@@ -199,7 +200,7 @@ start_extra(struct pool *pool)
 		serving += pool->workers[i].state != WORKER_NONE;
 	if (serving >= pool->wanted * 2 + 2 || serving >= WORKERS_MAX)
 		return;
-	for (unsigned i = 0; i < WORKERS_MAX; i++) {
+	for (unsigned i = pool->wanted; i < WORKERS_MAX; i++) {
 		if (pool->workers[i].state == WORKER_NONE) {
 			pool->workers[i].extra = true;
 			if (i >= pool->highest)
@@ -255,7 +256,10 @@ check_worker(struct worker *worker, int64_t now_us)
 	struct sending *first = TAILQ_FIRST(&worker->sent);
 	int64_t busy_us = now_us - worker->progress_us;
 
-	cancel_late(worker, now_us);
+	if (!cancel_late(worker, now_us)) {
+		kill_worker(worker, "it did not cancel what waited too long");
+		return;
+	}
 	if (first == NULL)
 		return;
 	if (busy_us > (int64_t)first->timeout_ms * 1000 + GRACE_US) {
@@ -268,6 +272,28 @@ check_worker(struct worker *worker, int64_t now_us)
 		if (all_stuck(worker->pool, now_us))
 			start_extra(worker->pool);
 	}
+}
+
+/* A file that neither loads nor fails to. */
+static void
+check_loads(struct pool *pool, int64_t now_us)
+{
+	struct version *version = TAILQ_FIRST(&pool->host->functions->unanswered);
+
+	if (version != NULL && now_us - version->used_us > LOAD_US_MAX &&
+	    now_us - version->loader->progress_us > LOAD_US_MAX)
+		kill_worker(version->loader, "it did not load a file in time");
+}
+
+/* A reservation that nobody took up ends; a worker that could not start is started again. */
+static void
+tend_place(struct worker *worker, int64_t now_us)
+{
+	if (worker->inflight == 0 && worker->loads == 0)
+		worker->reserved = false;
+	if (worker->state == WORKER_NONE && worker->index < worker->pool->wanted &&
+	    now_us >= worker->retry_us)
+		start_worker(worker->pool, worker);
 }
 
 static void
@@ -309,9 +335,13 @@ tick(void *arg)
 
 		check_place(worker, now_us);
 		busy = busy || worker->inflight > 0 || worker->waiting_count > 0 ||
-		       worker->state == WORKER_STARTING;
+		       worker->state == WORKER_STARTING ||
+		       (worker->state == WORKER_NONE && i < pool->wanted);
 	}
+	check_loads(pool, now_us);
 	dispatch_pump(pool->host->dispatch);
+	for (unsigned i = 0; i < pool->highest; i++)
+		tend_place(&pool->workers[i], now_us);
 	if (!busy)
 		drop_idle_images(pool, now_us);
 	pool->slow = !busy;
@@ -332,11 +362,12 @@ void
 pool_worker_gone(struct worker *worker, const char *reason)
 {
 	struct pool *pool = worker->pool;
-	bool again = !pool->stopping && !worker->extra;
+	bool again = !pool->stopping && !worker->extra && worker->state != WORKER_STARTING;
 	uint64_t bit = (uint64_t)1 << worker->index;
 
 	worker->state = WORKER_NONE;
 	worker_unstick(worker);
+	worker->retry_us = loop_now_us(pool->host->loop) + START_AGAIN_US;
 	if (worker->pidfd >= 0) {
 		(void)syscall(SYS_pidfd_send_signal, worker->pidfd, SIGKILL, NULL, 0);
 		(void)close(worker->pidfd);
@@ -358,7 +389,8 @@ pool_worker_gone(struct worker *worker, const char *reason)
 		pool->restarts++;
 		start_worker(pool, worker);
 	}
-	pool_load_again(pool);
+	pool_loader_gone(worker);
+	pool_load_all(pool);
 }
 
 struct pool *

@@ -29,6 +29,8 @@ struct sending {
 	uint32_t timeout_ms;
 	bool waits;
 	bool cancelled;
+	uint32_t lane; /* 0: in no order */
+	bool parked;   /* stands in the worker behind a waiting one of its lane */
 };
 
 TAILQ_HEAD(sendings, sending);
@@ -46,10 +48,13 @@ struct worker {
 	struct sendings waiting;
 	uint32_t inflight; /* length of sent */
 	uint32_t waiting_count;
+	uint32_t loads; /* LOAD frames without an answer */
 	uint32_t layers;
 	int64_t progress_us; /* when the first of sent came to the front */
 	int64_t started_us;
+	int64_t retry_us;	     /* of a place whose worker did not start: when to try again */
 	bool solo;		     /* runs one suspect and nothing else */
+	bool reserved;		     /* gets nothing more, for a suspect to have it alone */
 	bool extra;		     /* beyond the wanted number; ends when idle */
 	struct function *stuck_with; /* keeps its stage too long; held; NULL: nothing does */
 	char how[64];		     /* it ended */
@@ -81,8 +86,8 @@ struct pool *pool_new(struct host *host, unsigned workers, struct err *err)
     __attribute__((warn_unused_result));
 void pool_free(struct pool *pool);
 
-/* Asks a worker for the version's image and manifest. */
-void pool_load(struct pool *pool, struct version *version);
+/* Asks workers for the images and manifests of what is in functions->unsent. */
+void pool_load_all(struct pool *pool);
 /* No worker needs its image any more. */
 void pool_forget(struct pool *pool, struct version *version);
 /* A worker that can take one more of this version now; NULL: none. `suspect`: one that is idle. */
@@ -93,6 +98,8 @@ void worker_unstick(struct worker *worker);
 void worker_invoke(struct worker *worker, struct invocation *invocation);
 /* Forgets that its answer matters. */
 void sending_revoke(struct sending *sending);
+/* A waiting one shall end; once. */
+void sending_cancel(struct sending *sending);
 /* Its worker is gone: it is free again. */
 void sending_put(struct sending *sending);
 void worker_reply(

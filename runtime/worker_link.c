@@ -15,7 +15,7 @@
 #include "runtime/dispatch.h"
 #include "runtime/function.h"
 
-enum { LEAN_INFLIGHT = 64, LOG_TEXT_BYTES = 4096 };
+enum { LOG_TEXT_BYTES = 4096 };
 
 int
 fcntl_blocking(int fd)
@@ -43,7 +43,7 @@ sending_take(struct pool *pool)
 		sending->number = (uint64_t)1 << 32 | pool->sending_count;
 		pool->sendings[pool->sending_count++] = sending;
 	}
-	sending->waits = sending->cancelled = false;
+	sending->waits = sending->cancelled = sending->parked = false;
 	return sending;
 }
 
@@ -68,10 +68,32 @@ sending_put(struct sending *sending)
 	TAILQ_INSERT_HEAD(&pool->spare, sending, link);
 }
 
+static void
+send_cancel(struct sending *sending)
+{
+	struct buf *out = conn_out(sending->worker->conn);
+	size_t begun = frame_begin(out, HOST_CANCEL);
+
+	frame_u64(out, sending->number);
+	frame_finish(out, begun);
+	conn_wrote(sending->worker->conn);
+	sending->cancelled = true;
+}
+
+void
+sending_cancel(struct sending *sending)
+{
+	if (!sending->cancelled && !sending->parked && sending->worker->state == WORKER_SERVES)
+		send_cancel(sending);
+}
+
+/* One that waits would wait for an answer that does not come, and its lane behind it. */
 void
 sending_revoke(struct sending *sending)
 {
 	sending->invocation = NULL;
+	if (sending->waits)
+		sending_cancel(sending);
 }
 
 /* NULL: a number that this worker was not given. */
@@ -85,66 +107,6 @@ sending_find(struct worker *worker, uint64_t number)
 	    pool->sendings[index]->worker != worker)
 		return NULL;
 	return pool->sendings[index];
-}
-
-static void
-send_load(struct worker *worker, struct version *version)
-{
-	buf_append_bytes(conn_out(worker->conn), buf_bytes(&version->load));
-	conn_wrote(worker->conn);
-	version->workers |= (uint64_t)1 << worker->index;
-}
-
-/* Least busy; the function's home wins where it is about as free, for its image is warm there. */
-struct worker *
-pool_choose(struct pool *pool, const struct version *version, bool suspect)
-{
-	struct worker *home = &pool->workers[version->function->home % pool->wanted], *best = NULL;
-	int64_t now_us = loop_now_us(pool->host->loop);
-
-	for (unsigned i = 0; i < pool->highest; i++) {
-		struct worker *worker = &pool->workers[i];
-		bool stuck = worker->inflight > 0 && now_us - worker->progress_us > 5000;
-
-		if (worker->state != WORKER_SERVES || worker->solo || stuck ||
-		    worker->inflight >= WORKER_WINDOW ||
-		    conn_pending(worker->conn) > WORKER_BYTES_MAX ||
-		    (suspect && worker->inflight > 0))
-			continue;
-		if (best == NULL || worker->inflight < best->inflight)
-			best = worker;
-	}
-	if (best == NULL || best == home)
-		return best;
-	if (home->state == WORKER_SERVES && !home->solo && home->inflight < WORKER_WINDOW &&
-	    home->inflight <= best->inflight + LEAN_INFLIGHT &&
-	    !(home->inflight > 0 && now_us - home->progress_us > 5000))
-		return suspect && home->inflight > 0 ? best : home;
-	return best;
-}
-
-void
-pool_load(struct pool *pool, struct version *version)
-{
-	struct worker *worker = pool_choose(pool, version, false);
-
-	/* None serves yet: pool_load_again comes to it. */
-	if (worker != NULL)
-		send_load(worker, version);
-}
-
-void
-pool_load_again(struct pool *pool)
-{
-	struct functions *functions = pool->host->functions;
-
-	for (struct hash_node *at = hash_next(&functions->map, NULL);
-	     functions->loading > 0 && at != NULL; at = hash_next(&functions->map, at)) {
-		struct function *function = HASH_OWNER(at, struct function, link);
-
-		if (function->coming != NULL && function->coming->workers == 0)
-			pool_load(pool, function->coming);
-	}
 }
 
 void
@@ -217,10 +179,11 @@ worker_invoke(struct worker *worker, struct invocation *invocation)
 	struct sending *sending = sending_take(worker->pool);
 
 	if ((version->workers >> worker->index & 1) == 0)
-		send_load(worker, version);
+		worker_load(worker, version);
 	version->used_us = loop_now_us(worker->pool->host->loop);
 	sending->worker = worker;
 	sending->invocation = invocation;
+	sending->lane = invocation->lane != NULL ? invocation->lane->number : 0;
 	sending->timeout_ms = version->manifest->timeout_ms;
 	sending->deadline_us = version->used_us + (int64_t)sending->timeout_ms * 1000;
 	if (worker->inflight == 0)
@@ -277,7 +240,7 @@ on_ready(struct worker *worker, struct cursor *cursor)
 		pool->layers_known = true;
 		dispatch_announce_cage(pool);
 	}
-	pool_load_again(pool);
+	pool_load_all(pool);
 	dispatch_pump(pool->host->dispatch);
 	return true;
 }
@@ -285,10 +248,26 @@ on_ready(struct worker *worker, struct cursor *cursor)
 static struct version *
 find_version(struct worker *worker, uint32_t number)
 {
-	struct hash_node *node =
-	    hash_find(&worker->pool->host->functions->coming, bytes_of(&number, sizeof(number)));
+	struct version *version;
 
-	return node != NULL ? HASH_OWNER(node, struct version, link) : NULL;
+	/* Workers answer in order: it is among the first. */
+	TAILQ_FOREACH (version, &worker->pool->host->functions->unanswered, coming_link) {
+		if (version->number == number)
+			return version;
+	}
+	return NULL;
+}
+
+/* False: nothing is being loaded. */
+static bool
+load_answered(struct worker *worker)
+{
+	if (worker->loads == 0)
+		return false;
+	worker->loads--;
+	worker->solo = false;
+	progress(worker);
+	return true;
 }
 
 /* Versions that serve already are loaded again into other workers: nothing is new then. */
@@ -299,9 +278,8 @@ on_loaded(struct worker *worker, struct cursor *cursor)
 	struct bytes manifest = cursor_bytes(cursor);
 	struct version *version;
 
-	if (!cursor_end(cursor))
+	if (!cursor_end(cursor) || !load_answered(worker))
 		return false;
-	progress(worker);
 	version = find_version(worker, number);
 	if (version != NULL)
 		function_loaded(version, image_bytes, manifest);
@@ -313,13 +291,73 @@ on_refused(struct worker *worker, struct cursor *cursor)
 {
 	struct version *version = find_version(worker, cursor_u32(cursor));
 	char *message = bytes_to_string(cursor_bytes(cursor));
-	bool ok = cursor_end(cursor);
+	bool ok = cursor_end(cursor) && load_answered(worker);
 
-	progress(worker);
 	if (ok && version != NULL)
 		function_refused(version, message);
 	free(message);
 	return ok;
+}
+
+/* Off the stage, and not next in the worker's order either. */
+static void
+set_aside(struct sending *sending)
+{
+	struct worker *worker = sending->worker;
+
+	TAILQ_REMOVE(&worker->sent, sending, link);
+	worker->inflight--;
+	sending->waits = true;
+	TAILQ_INSERT_TAIL(&worker->waiting, sending, link);
+	worker->waiting_count++;
+}
+
+/* While one of a lane waits the worker keeps those behind it back, and goes on with other lanes. */
+static void
+park_lane(struct invocation *waiting)
+{
+	struct invocation *behind = waiting;
+
+	if (waiting->lane == NULL)
+		return;
+	waiting->lane->held = true;
+	while ((behind = TAILQ_NEXT(behind, link)) != NULL) {
+		if (behind->state != INVOCATION_SENT)
+			continue;
+		set_aside(behind->sending);
+		behind->sending->parked = true;
+	}
+}
+
+static void
+unpark_one(struct sending *sending)
+{
+	struct worker *worker = sending->worker;
+
+	TAILQ_REMOVE(&worker->waiting, sending, link);
+	worker->waiting_count--;
+	sending->waits = sending->parked = false;
+	TAILQ_INSERT_HEAD(&worker->sent, sending, link);
+	worker->inflight++;
+}
+
+/* The one that waited has ended: the worker runs those behind it before anything else. */
+static void
+unpark_lane(struct sending *ended)
+{
+	struct sending *sending, *before;
+
+	if (!ended->waits || ended->lane == 0)
+		return;
+	TAILQ_FOREACH_REVERSE_SAFE(sending, &ended->worker->waiting, sendings, link, before)
+	{
+		if (sending->parked && sending->lane == ended->lane)
+			unpark_one(sending);
+	}
+	if (ended->invocation != NULL && ended->invocation->lane != NULL) {
+		ended->invocation->lane->held = false;
+		lane_stall(ended->invocation->dispatch, ended->invocation->lane);
+	}
 }
 
 static bool
@@ -332,12 +370,12 @@ on_call(struct worker *worker, struct cursor *cursor)
 	if (sending == NULL || cursor->bad)
 		return false;
 	progress(worker);
+	if (sending->parked)
+		return false;
 	if (!sending->waits) {
-		TAILQ_REMOVE(&worker->sent, sending, link);
-		worker->inflight--;
-		sending->waits = true;
-		TAILQ_INSERT_TAIL(&worker->waiting, sending, link);
-		worker->waiting_count++;
+		set_aside(sending);
+		if (sending->invocation != NULL)
+			park_lane(sending->invocation);
 	}
 	return dispatch_call(worker->pool->host->dispatch, sending, call, (enum call_kind)kind,
 	    bytes_of(cursor->at, (size_t)(cursor->end - cursor->at)));
@@ -370,6 +408,7 @@ on_done(struct worker *worker, struct cursor *cursor)
 	if (sending == NULL)
 		return false;
 	progress(worker);
+	unpark_lane(sending);
 	invocation = sending->invocation;
 	ok = invocation == NULL || dispatch_done(invocation, cursor);
 	sending_put(sending);
@@ -386,6 +425,7 @@ on_failed(struct worker *worker, struct cursor *cursor)
 	if (sending == NULL)
 		return false;
 	progress(worker);
+	unpark_lane(sending);
 	invocation = sending->invocation;
 	ok = invocation == NULL || dispatch_failed(invocation, cursor, sending->cancelled);
 	sending_put(sending);
@@ -450,6 +490,7 @@ link_input(void *arg, struct bytes in)
 		}
 		at += used;
 	}
+	pool_load_all(worker->pool);
 	dispatch_pump(worker->pool->host->dispatch);
 	return conn_is_ending(worker->conn) ? in.len : at;
 }

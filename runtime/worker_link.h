@@ -8,10 +8,11 @@
 
 extern const struct conn_events worker_link_events;
 
+/* pool_choose.c */
+void worker_load(struct worker *worker, struct version *version);
+void pool_loader_gone(struct worker *worker);
 /* pool.c */
 void pool_worker_gone(struct worker *worker, const char *reason);
-/* worker_link.c: what was being loaded by a worker that has gone is sent to another. */
-void pool_load_again(struct pool *pool);
 int fcntl_blocking(int fd);
 
 #endif

@@ -300,6 +300,7 @@ world_clear(struct world *world)
 	struct err err;
 
 	broker_untap(host->broker, world->tap);
+	dispatch_stop(host->dispatch);
 	dispatch_free(host->dispatch);
 	host->dispatch = NULL;
 	pool_free(host->pool);

@@ -27,6 +27,7 @@ struct run {
 	uint16_t attempt;
 	char payload[64];
 	bool answered;
+	bool failed; /* for the test */
 };
 
 /* A worker: lives until fake_end, or until the host closes its end. */
