@@ -14,13 +14,15 @@
 #include "runtime/function.h"
 #include "runtime/shadow_service.h"
 
+enum { ROUTES_FEW = 4 };
+
 struct commit {
-	struct store_job job;
 	struct host *host;
 	struct invocation *invocation;
 	struct version *version;
 	struct writes writes;
-	struct route **routes;
+	struct route **routes; /* `few`, or heap */
+	struct route *few[ROUTES_FEW];
 	size_t route_count;
 	size_t route_cap;
 	struct followers followers;
@@ -29,7 +31,12 @@ struct commit {
 	struct buf result; /* copies, where somebody waits for them */
 	struct buf effects;
 	uint16_t effect_count;
-	struct err err; /* why an effect was refused */
+};
+
+/* One that goes to the disk. Apart, because a job is large and most commits are none. */
+struct kept_commit {
+	struct store_job job;
+	struct commit commit;
 };
 
 bool
@@ -80,9 +87,12 @@ static void
 add_route(struct commit *commit, struct route *route)
 {
 	if (commit->route_count == commit->route_cap) {
-		commit->route_cap = commit->route_cap == 0 ? 4 : commit->route_cap * 2;
-		commit->routes =
-		    xrealloc(commit->routes, commit->route_cap * sizeof(*commit->routes));
+		struct route **old = commit->routes == commit->few ? NULL : commit->routes;
+
+		commit->route_cap *= 2;
+		commit->routes = xrealloc(old, commit->route_cap * sizeof(*commit->routes));
+		if (old == NULL)
+			memcpy(commit->routes, commit->few, sizeof(commit->few));
 	}
 	commit->routes[commit->route_count++] = route;
 }
@@ -218,7 +228,8 @@ commit_clear(struct commit *commit)
 	writes_clear(&commit->writes);
 	buf_clear(&commit->result);
 	buf_clear(&commit->effects);
-	free(commit->routes);
+	if (commit->routes != commit->few)
+		free(commit->routes);
 	free(commit->followers.list);
 }
 
@@ -260,7 +271,7 @@ refuse(struct commit *commit, const char *text)
 static int
 run_commit(struct txn *txn, struct store_job *job, struct err *err)
 {
-	struct commit *commit = (struct commit *)(void *)job;
+	struct commit *commit = &((struct kept_commit *)(void *)job)->commit;
 
 	if (commit->shadows != NULL && shadow_batch_run(commit->shadows, txn, err) < 0)
 		return -1;
@@ -270,7 +281,7 @@ run_commit(struct txn *txn, struct store_job *job, struct err *err)
 static void
 commit_done(struct store_job *job)
 {
-	struct commit *commit = (struct commit *)(void *)job;
+	struct commit *commit = &((struct kept_commit *)(void *)job)->commit;
 	struct outcome outcome = { .ok = true, .result_kind = commit->result_kind };
 
 	outcome.result = buf_bytes(&commit->result);
@@ -284,7 +295,7 @@ commit_done(struct store_job *job)
 	}
 	version_drop(commit->version);
 	commit_clear(commit);
-	free(commit);
+	free(job);
 }
 
 static bool
@@ -299,9 +310,12 @@ needs_transaction(const struct commit *commit)
 static void
 submit_commit(struct commit *commit, const struct commit_input *input)
 {
-	struct commit *kept = xmalloc(sizeof(*kept));
+	struct kept_commit *whole = xcalloc(1, sizeof(*whole));
+	struct commit *kept = &whole->commit;
 
 	*kept = *commit;
+	if (commit->routes == commit->few)
+		kept->routes = kept->few;
 	for (size_t i = 0; i < kept->route_count; i++)
 		route_keep(kept->routes[i]);
 	if (kept->invocation->event->ended != NULL) {
@@ -310,12 +324,12 @@ submit_commit(struct commit *commit, const struct commit_input *input)
 	}
 	kept->effect_count = input->effect_count;
 	version_hold(kept->version);
-	kept->job.run = run_commit;
-	kept->job.done = commit_done;
-	kept->job.bytes = kept->writes.encoded.len +
-			  (kept->shadows != NULL ? shadow_batch_bytes(kept->shadows) : 0) +
-			  sizeof(*kept);
-	store_submit(kept->host->store, &kept->job);
+	whole->job.run = run_commit;
+	whole->job.done = commit_done;
+	whole->job.bytes = kept->writes.encoded.len +
+			   (kept->shadows != NULL ? shadow_batch_bytes(kept->shadows) : 0) +
+			   sizeof(*whole);
+	store_submit(kept->host->store, &whole->job);
 }
 
 void
@@ -325,6 +339,7 @@ commit_begin(struct invocation *invocation, const struct commit_input *input)
 	struct commit commit = { .host = host,
 		.invocation = invocation,
 		.version = input->version,
+		.route_cap = ROUTES_FEW,
 		.result_kind = input->result_kind };
 	const struct outcome outcome = { .ok = true,
 		.result_kind = input->result_kind,
@@ -333,9 +348,11 @@ commit_begin(struct invocation *invocation, const struct commit_input *input)
 		.effect_count = input->effect_count };
 	bool kept = occurrence_is_kept(invocation->event) || invocation->stored;
 	struct queue_row row = { .due_ms = invocation->row_due_ms };
+	struct err err; /* why an effect was refused */
 
-	if (take_effects(&commit, input, &commit.err) < 0) {
-		refuse(&commit, commit.err.text);
+	commit.routes = commit.few;
+	if (take_effects(&commit, input, &err) < 0) {
+		refuse(&commit, err.text);
 		commit_clear(&commit);
 		return;
 	}
