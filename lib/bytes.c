@@ -99,7 +99,7 @@ buf_reset(struct buf *buf)
 }
 
 uint8_t *
-buf_reserve(struct buf *buf, size_t more)
+buf_grow(struct buf *buf, size_t more)
 {
 	assert(more <= SIZE_MAX / 4 && buf->len <= SIZE_MAX / 4);
 	if (buf->cap - buf->len < more) {
@@ -111,15 +111,6 @@ buf_reserve(struct buf *buf, size_t more)
 		buf->cap = cap;
 	}
 	return buf->data + buf->len;
-}
-
-void
-buf_append(struct buf *buf, const void *data, size_t len)
-{
-	if (len == 0)
-		return;
-	memcpy(buf_reserve(buf, len), data, len);
-	buf->len += len;
 }
 
 void

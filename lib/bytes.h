@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* A borrowed view; `data` may be NULL where `len` is 0. Never terminated by a zero. */
 struct bytes {
@@ -40,8 +41,22 @@ void buf_clear(struct buf *buf); /* frees; the buffer is empty and usable again 
 void buf_reset(struct buf *buf); /* empties, keeps the memory */
 /* Makes room for `more` bytes behind `len` and returns the place to write them; the caller adds to
  * len. */
-uint8_t *buf_reserve(struct buf *buf, size_t more);
-void buf_append(struct buf *buf, const void *data, size_t len);
+uint8_t *buf_grow(struct buf *buf, size_t more); /* the same where there is no room yet */
+static inline uint8_t *
+buf_reserve(struct buf *buf, size_t more)
+{
+	return buf->cap - buf->len >= more ? buf->data + buf->len : buf_grow(buf, more);
+}
+
+static inline void
+buf_append(struct buf *buf, const void *data, size_t len)
+{
+	if (len == 0)
+		return;
+	memcpy(buf_reserve(buf, len), data, len);
+	buf->len += len;
+}
+
 void buf_append_bytes(struct buf *buf, struct bytes bytes);
 void buf_append_string(struct buf *buf, const char *text);
 void buf_append_u8(struct buf *buf, uint8_t value);
