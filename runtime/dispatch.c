@@ -419,7 +419,8 @@ lane_restart(struct lane *lane, struct invocation *first)
 		invocation_leave_worker(invocation);
 		invocation->state = INVOCATION_WAITS;
 	}
-	lane->next = first;
+	/* Where commits fail one before it may wait already. */
+	lane->next = first_waiting(TAILQ_FIRST(&lane->invocations));
 }
 
 bool
@@ -546,8 +547,8 @@ dispatch_give_up(struct invocation *invocation, const struct outcome *outcome)
 	if (event->ended != NULL)
 		event->ended(event->arg, outcome);
 	if (lane != NULL) {
-		lane->next = first_waiting(TAILQ_NEXT(invocation, link));
 		TAILQ_REMOVE(&lane->invocations, invocation, link);
+		lane->next = first_waiting(TAILQ_FIRST(&lane->invocations));
 		lane->pausing = false;
 		if (TAILQ_EMPTY(&lane->invocations))
 			lane_settle(invocation->dispatch, lane);

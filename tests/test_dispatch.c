@@ -237,6 +237,35 @@ a_failed_event_is_acknowledged_when_it_stands_in_the_queue(void **state)
 }
 
 static void
+events_whose_commits_fail_together_all_run_again(void **state)
+{
+	struct world *world = *state;
+	struct wanted first, second;
+	struct fake *fake;
+
+	world_deploy(world, "f", plain);
+	publish_wanted(world, "in/a", "a:1", &first);
+	publish_wanted(world, "in/a", "a:2", &second);
+	world_until(world, has_run);
+	(void)world_run(world, "a:1", &fake);
+	fake_failed(fake, world_run(world, "a:1", NULL), FAIL_ERROR);
+	world_run(world, "a:2", NULL)->answered = true;
+	world_until(world, second_attempt_is_there);
+	world_turn(world);
+	/* The first one's row is to be removed: both commits go to the disk, which fails. */
+	memory_disk_fail(world->place.config.disk, TROUBLE_FULL, 1);
+	world_answer_all(world);
+	for (int turns = 0; turns < 20000 && !is_idle(world); turns++) {
+		world_answer_all(world);
+		world_turn(world);
+		(void)usleep(200);
+	}
+	assert_true(is_idle(world));
+	assert_true(first.settled && second.settled);
+	assert_int_equal(world_rows(world, SPACE_QUEUE), 0);
+}
+
+static void
 an_event_that_fails_for_good_is_a_dead_letter_and_its_key_goes_on(void **state)
 {
 	struct world *world = *state;
@@ -346,6 +375,7 @@ main(void)
 		IN_A_WORLD(a_result_of_what_was_sent_before_the_failure_has_no_effect),
 		IN_A_WORLD(an_acknowledgement_leaves_after_the_commit),
 		IN_A_WORLD(a_failed_event_is_acknowledged_when_it_stands_in_the_queue),
+		IN_A_WORLD(events_whose_commits_fail_together_all_run_again),
 		IN_A_WORLD(an_event_that_fails_for_good_is_a_dead_letter_and_its_key_goes_on),
 		IN_A_WORLD(an_effect_that_is_not_allowed_fails_the_whole_invocation),
 		IN_A_WORLD(running_events_finish_on_the_old_version_and_the_next_runs_the_new_one),
