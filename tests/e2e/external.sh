@@ -140,7 +140,7 @@ mosquitto_sub -p "$second_port" -q 1 -i second -t 'out/+' -F '%t' >"$work/out2" 
 remember $!
 wait_for 5 "$moonlet" ls --data "$work/data2"
 # Those of this part: the first host may still repeat what it did when it was killed.
-count_new() { grep -c '^out/10' "$1" || true; }
+count_new() { grep -c '^out/10[0-9][0-9]$' "$1" || true; }
 both_have() { [ $(($(count_new "$work/out") + $(count_new "$work/out2"))) -ge "$1" ]; }
 publish 1001 40
 wait_for 20 both_have 40
