@@ -206,7 +206,9 @@ bind_all(struct function *function, struct version *version, struct err *err)
 		    function->host, function, manifest->triggers[i].spec, err);
 		if (function->bindings[i] == NULL) {
 			unbind_all(function);
-			return err_prefix(err, "%s", version->file);
+			return err_prefix(err, "%s:%u", version->file,
+			    manifest_line(
+				buf_bytes(&version->source), manifest->triggers[i].trigger->name));
 		}
 	}
 	return 0;

@@ -23,9 +23,8 @@ struct key_row {
 	int (*read)(struct reading *reading, const cJSON *value, struct err *err);
 };
 
-/* The line on which `key` is assigned first; 0: not found. */
-static unsigned
-line_of(struct bytes source, const char *key)
+unsigned
+manifest_line(struct bytes source, const char *key)
 {
 	size_t len = strlen(key);
 	unsigned line = 1;
@@ -49,7 +48,7 @@ line_of(struct bytes source, const char *key)
 static int
 fail_at(const struct reading *reading, const char *key, const char *text, struct err *err)
 {
-	unsigned line = line_of(reading->source->source, key);
+	unsigned line = manifest_line(reading->source->source, key);
 
 	if (line == 0)
 		return err_set(err, "%s: %s", reading->source->file, text);

@@ -54,6 +54,9 @@ struct manifest *manifest_new(const struct manifest_source *source, struct err *
     __attribute__((warn_unused_result));
 void manifest_free(struct manifest *manifest); /* takes NULL */
 
+/* The line of the source on which `key` is assigned first; 0: not found. */
+unsigned manifest_line(struct bytes source, const char *key);
+
 /* Whether the function declares it and the operator allows it. Topics by MQTT's wildcards; names
  * with "*" at their end for any rest. */
 bool manifest_allows(const struct manifest *manifest, const struct options *options,

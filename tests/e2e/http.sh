@@ -109,7 +109,7 @@ esac
 cat >"$functions/thief.lua" <<'LUA'
 return { on = { http = "POST /overspeed" }, handler = function() end }
 LUA
-wait_for 5 grep -q 'thief.lua.*POST /overspeed.*overspeed already' "$work/moonlet.log"
+wait_for 5 grep -q 'thief.lua:[0-9]*: .*POST /overspeed.*overspeed already' "$work/moonlet.log"
 same "the first keeps it" 200 "$(status -d '{"speed":1}' "$url/overspeed")"
 failed() { curl -sS -m 10 "$url/healthz" | python3 -c 'import json, sys; print(json.load(sys.stdin)["functions_failed"])'; }
 same "functions that cannot serve" 1 "$(failed)"
