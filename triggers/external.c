@@ -25,6 +25,7 @@ struct remote {
 	struct external *external;
 	const char *name;
 	struct mqtt_client *client;
+	char state[200]; /* as external_health tells it */
 };
 
 struct listened {
@@ -363,15 +364,27 @@ external_free(struct external *external)
 	free(external);
 }
 
+/* "connected", or what it does and why it is not connected. */
+static const char *
+state_of(struct remote *remote, const struct mqtt_client_status *status)
+{
+	const char *name = mqtt_client_state_name(status->state);
+
+	if (status->why[0] == '\0')
+		return name;
+	(void)snprintf(remote->state, sizeof(remote->state), "%s (%s)", name, status->why);
+	return remote->state;
+}
+
 void
-external_health(const struct external *external, struct health *health)
+external_health(struct external *external, struct health *health)
 {
 	for (size_t i = 0; i < count_of(external) && i < HEALTH_BROKERS_MAX; i++) {
 		struct mqtt_client_status status;
 
 		mqtt_client_status(external->remotes[i].client, &status);
 		health->brokers[i].name = external->remotes[i].name;
-		health->brokers[i].state = mqtt_client_state_name(status.state);
+		health->brokers[i].state = state_of(&external->remotes[i], &status);
 		health->brokers[i].connected = status.state == MQTT_CLIENT_CONNECTED;
 	}
 	health->broker_count = count_of(external);

@@ -29,7 +29,7 @@ void external_free(struct external *external);
 void external_bind(struct external *external, struct bytes filter, struct function *function);
 void external_unbind(struct external *external, struct bytes filter, struct function *function);
 
-void external_health(const struct external *external, struct health *health);
+void external_health(struct external *external, struct health *health);
 void external_figures(const struct external *external, struct buf *out); /* Prometheus' text */
 
 #endif
