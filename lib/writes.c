@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { HEAD_BYTES = 9 };
+enum { HEAD_BYTES = 10, VERSION_BYTES = 8 };
 
 const struct space_row space_rows[SPACE_COUNT] = {
 	[SPACE_META] = { "meta", "schema version, identity and counters of this store" },
@@ -21,6 +21,27 @@ const struct space_row space_rows[SPACE_COUNT] = {
 	[SPACE_QUEUE] = { "queue", "events that wait to be run, by due time" },
 	[SPACE_FAILED] = { "failed", "events given up, with their error" },
 	[SPACE_OUTBOX] = { "outbox", "messages committed and not yet routed" },
+	[SPACE_TABLE] = { "definition", "tables: their keys and indexes" },
+	[SPACE_ITEM] = { "item", "items of all tables" },
+	[SPACE_ITEM_INDEX] = { "item_index", "secondary indexes of all tables" },
+	[SPACE_ITEM_EXPIRY] = { "item_expiry", "when items with a time to live end" },
+	[SPACE_CHANGE] = { "change", "changes of all tables, with old and new item" },
+	[SPACE_POSITION] = { "position", "how far functions have followed the changes" },
+	[SPACE_PARKED] = { "parked", "keys that wait for a dead letter" },
+	[SPACE_FILE] = { "file", "versions of files that functions have handled" },
+	[SPACE_TICK] = { "tick", "the last ticks of schedules" },
+	[SPACE_TIMER] = { "timer", "timers that functions have set" },
+	[SPACE_TIMER_DUE] = { "timer_due", "the same by their time" },
+	[SPACE_STATE] = { "state", "what functions remember, by ordering key" },
+	[SPACE_TRACE] = { "trace", "what went into invocations and came out" },
+	[SPACE_THING] = { "thing", "the registry: things" },
+	[SPACE_THING_TYPE] = { "thing_type", "the registry: thing types" },
+	[SPACE_THING_GROUP] = { "thing_group", "the registry: groups of things" },
+	[SPACE_CERTIFICATE] = { "certificate", "certificates of devices, by fingerprint" },
+	[SPACE_POLICY] = { "policy", "policies, by name" },
+	[SPACE_ATTACHMENT] = { "attachment", "which policies, things and groups belong together" },
+	[SPACE_CREDENTIAL] = { "credential", "users and tokens" },
+	[SPACE_AUTHORITY] = { "authority", "certificates of registered authorities" },
 };
 
 static void
@@ -39,11 +60,11 @@ get_u32(const uint8_t *in)
 static void
 add(struct writes *writes, const struct write *write)
 {
-	uint8_t head[HEAD_BYTES] = { (uint8_t)write->space };
+	uint8_t head[HEAD_BYTES] = { (uint8_t)write->space, (uint8_t)write->kind };
 
-	assert(write->key.len <= UINT32_MAX && write->value.len < UINT32_MAX);
-	put_u32(head + 1, (uint32_t)write->key.len);
-	put_u32(head + 5, write->is_delete ? 0 : (uint32_t)write->value.len + 1);
+	assert(write->key.len <= UINT32_MAX && write->value.len <= UINT32_MAX);
+	put_u32(head + 2, (uint32_t)write->key.len);
+	put_u32(head + 6, (uint32_t)write->value.len);
 	buf_append(&writes->encoded, head, sizeof(head));
 	buf_append_bytes(&writes->encoded, write->key);
 	buf_append_bytes(&writes->encoded, write->value);
@@ -59,7 +80,21 @@ writes_put(struct writes *writes, enum space space, struct bytes key, struct byt
 void
 writes_delete(struct writes *writes, enum space space, struct bytes key)
 {
-	add(writes, &(struct write){ .space = space, .key = key, .is_delete = true });
+	add(writes, &(struct write){ .space = space, .kind = WRITE_DELETE, .key = key });
+}
+
+void
+writes_expect(struct writes *writes, enum space space, struct bytes key, uint64_t version)
+{
+	uint8_t text[VERSION_BYTES];
+
+	put_u32(text, (uint32_t)version);
+	put_u32(text + 4, (uint32_t)(version >> 32));
+	add(writes, &(struct write){ .space = space,
+			.kind = WRITE_EXPECT,
+			.key = key,
+			.value = bytes_of(text, sizeof(text)) });
+	writes->expectations++;
 }
 
 void
@@ -67,13 +102,14 @@ writes_append(struct writes *writes, const struct writes *more)
 {
 	buf_append_bytes(&writes->encoded, buf_bytes(&more->encoded));
 	writes->count += more->count;
+	writes->expectations += more->expectations;
 }
 
 void
 writes_clear(struct writes *writes)
 {
 	buf_clear(&writes->encoded);
-	writes->count = 0;
+	writes->count = writes->expectations = 0;
 }
 
 bool
@@ -84,12 +120,14 @@ writes_next(const struct writes *writes, size_t *at, struct write *write)
 
 	if (*at >= writes->encoded.len)
 		return false;
-	key_len = get_u32(head + 1);
-	value_len = get_u32(head + 5);
-	*write = (struct write){ .space = (enum space)head[0], .is_delete = value_len == 0 };
+	key_len = get_u32(head + 2);
+	value_len = get_u32(head + 6);
+	*write = (struct write){ .space = (enum space)head[0], .kind = (enum write_kind)head[1] };
 	write->key = bytes_of(head + HEAD_BYTES, key_len);
-	if (value_len > 0)
-		write->value = bytes_of(head + HEAD_BYTES + key_len, value_len - 1);
-	*at += HEAD_BYTES + key_len + write->value.len;
+	write->value = bytes_of(head + HEAD_BYTES + key_len, value_len);
+	if (write->kind == WRITE_EXPECT)
+		write->version =
+		    get_u32(write->value.data) | (uint64_t)get_u32(write->value.data + 4) << 32;
+	*at += HEAD_BYTES + key_len + value_len;
 	return true;
 }

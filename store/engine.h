@@ -45,8 +45,9 @@ struct engine {
 struct txn {
 	const struct engine *engine;
 	struct engine_db *db;
-	uint64_t version;
+	uint64_t version; /* of the job that runs */
 	bool changed;
+	bool conflict; /* the job that runs relied on what has changed */
 	bool scanning;
 };
 

@@ -121,6 +121,7 @@ static void
 fail_job(struct store_job *job, const struct err *err)
 {
 	job->status = -1;
+	job->conflict = false;
 	job->err = *err;
 }
 
@@ -133,7 +134,10 @@ run_job(struct txn *txn, struct store_job *job, struct err *err)
 
 	if (marked && txn->engine->mark(txn->db, err) < 0)
 		return -1;
+	txn->version = job->version;
+	txn->conflict = false;
 	job->status = job->run(txn, job, &job->err);
+	job->conflict = job->status < 0 && txn->conflict;
 	if (txn->engine->trouble(txn->db) != TROUBLE_NONE) {
 		if (job->status < 0)
 			*err = job->err;
@@ -159,14 +163,13 @@ version_save(struct txn *txn, struct err *err)
 }
 
 static int
-run_jobs(struct group *group, struct txn *txn, const struct store_jobs *jobs, struct err *err)
+run_jobs(struct txn *txn, const struct store_jobs *jobs, struct err *err)
 {
 	struct store_job *job;
 
 	if (txn->engine->begin(txn->db, err) < 0)
 		return -1;
 	STAILQ_FOREACH (job, jobs, link) {
-		txn->version = ++group->version;
 		if (run_job(txn, job, err) < 0)
 			return -1;
 	}
@@ -188,7 +191,7 @@ run_group(struct group *group, const struct store_jobs *jobs)
 
 	if (ensure_open(group, &err) == 0) {
 		txn.db = group->db;
-		if (run_jobs(group, &txn, jobs, &err) == 0) {
+		if (run_jobs(&txn, jobs, &err) == 0) {
 			note_success(group, txn.changed);
 			return;
 		}

@@ -13,7 +13,7 @@ struct group {
 	struct store_config config;
 	const struct engine *engine;
 	struct engine_db *db; /* NULL: closed after a failure */
-	uint64_t version;     /* of the last transaction; stands in meta as "version" */
+	uint64_t version;     /* of the last job that was seen; stands in meta as "version" */
 	enum store_health health;
 	int64_t reopen_us; /* not before */
 	struct err err;	   /* the failure that made it red */

@@ -26,7 +26,8 @@ struct store {
 	int event_fd;
 	size_t jobs_max;
 	size_t bytes_max;
-	bool polling; /* a `done` is running; the loop thread's */
+	bool polling;	  /* a `done` is running; the loop thread's */
+	uint64_t version; /* of the job submitted last; the loop thread's */
 
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;  /* the store thread waits for it */
@@ -104,6 +105,7 @@ start_thread(struct store *store, struct err *err)
 {
 	int code;
 
+	store->version = store->group.version;
 	store->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (store->event_fd < 0)
 		return err_errno(err, "store: eventfd");
@@ -203,6 +205,8 @@ store_submit(struct store *store, struct store_job *job)
 
 	assert(job->run != NULL && job->done != NULL);
 	job->status = 0;
+	job->conflict = false;
+	job->version = ++store->version;
 	(void)pthread_mutex_lock(&store->mutex);
 	idle = STAILQ_EMPTY(&store->waiting) && store->in_hand == 0;
 	STAILQ_INSERT_TAIL(&store->waiting, job, link);
@@ -249,7 +253,7 @@ store_write(
 	write->job.run = write_run;
 	write->job.done = write_done;
 	write->job.bytes = sizeof(*write) + writes->encoded.cap;
-	write->job.cannot_fail = true;
+	write->job.cannot_fail = writes->expectations == 0;
 	write->writes = *writes;
 	write->done = done;
 	write->arg = arg;
@@ -295,6 +299,8 @@ store_run(struct store *store, struct store_job *job, struct err *err)
 		store_poll(store);
 	}
 	job->status = run.job.status;
+	job->conflict = run.job.conflict;
+	job->version = run.job.version;
 	if (run.job.status < 0)
 		*err = run.job.err;
 	return job->status;

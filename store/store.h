@@ -44,7 +44,10 @@ struct store_job {
 	void (*done)(struct store_job *job);
 	size_t bytes;	  /* about what it holds in memory; counts towards bytes_max */
 	bool cannot_fail; /* `run` fails only where the database does: saves a savepoint */
+	/* From store_submit on: what the rows that it puts get as their version. */
+	uint64_t version;
 	int status;
+	bool conflict;	/* status is -1, for an expectation did not hold */
 	struct err err; /* set only where status is -1 */
 };
 

@@ -96,11 +96,37 @@ txn_version(const struct txn *txn)
 }
 
 static int
+expect(struct txn *txn, const struct write *write, struct err *err)
+{
+	uint64_t version = 0;
+
+	if (txn_get(txn, write->space, write->key, NULL, &version, err) < 0)
+		return -1;
+	if (version == write->version)
+		return 0;
+	txn->conflict = true;
+	return err_set(err, "conflict: what was read in %s has been changed meanwhile",
+	    space_rows[write->space].name);
+}
+
+static int
 apply(struct txn *txn, const struct write *write, struct err *err)
 {
-	if (write->is_delete)
+	switch (write->kind) {
+	case WRITE_PUT:
+		return txn_put(txn, write->space, write->key, write->value, err);
+	case WRITE_DELETE:
 		return txn_delete(txn, write->space, write->key, err);
-	return txn_put(txn, write->space, write->key, write->value, err);
+	case WRITE_EXPECT:
+		return expect(txn, write, err);
+	}
+	return err_set(err, "store: a write of kind %d", (int)write->kind);
+}
+
+void
+txn_conflict(struct txn *txn)
+{
+	txn->conflict = true;
 }
 
 int

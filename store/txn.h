@@ -21,8 +21,8 @@ struct txn;
 int txn_get(struct txn *txn, enum space space, struct bytes key, struct buf *value,
     uint64_t *version, struct err *err) __attribute__((warn_unused_result));
 
-/* The row's version becomes this transaction's number: it grows over the whole store's life and is
- * never used again, also when a row is deleted and comes back. */
+/* The row's version becomes its job's number: it grows over the whole store's life and is never
+ * used again, also when a row is deleted and comes back. */
 int txn_put(struct txn *txn, enum space space, struct bytes key, struct bytes value,
     struct err *err) __attribute__((warn_unused_result));
 
@@ -55,10 +55,14 @@ int txn_scan(struct txn *txn, const struct txn_range *range, txn_scan_fn *each, 
  * none. `out` holds it. */
 struct bytes txn_prefix_end(struct bytes prefix, struct buf *out);
 
-/* This transaction's number: what txn_put gives as version. */
+/* The job's number: what txn_put gives as version. */
 uint64_t txn_version(const struct txn *txn);
 
-/* Applies the whole list in its order. */
+/* The job is about to fail because something that it relies on has been changed meanwhile: it comes
+ * back with `conflict` set. */
+void txn_conflict(struct txn *txn);
+
+/* Applies the whole list in its order. -1 also where an expectation does not hold (a conflict). */
 int store_apply_writes(struct txn *txn, const struct writes *writes, struct err *err)
     __attribute__((warn_unused_result));
 

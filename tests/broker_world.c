@@ -62,7 +62,7 @@ apply_write(struct world *world, const struct write *write)
 		buf_clear(&record->value);
 		memmove(record, record + 1, (--world->record_count - at) * sizeof(*record));
 	}
-	if (write->is_delete)
+	if (write->kind == WRITE_DELETE)
 		return;
 	assert(world->record_count < WORLD_RECORDS_MAX);
 	memmove(record + 1, record, (world->record_count++ - at) * sizeof(*record));

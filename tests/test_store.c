@@ -210,6 +210,64 @@ failing_job_alone_is_undone_and_done_comes_in_order(void **state)
 	free(order);
 }
 
+/* A list of writes as a job of its own. */
+struct listed {
+	struct store_job job;
+	struct writes writes;
+	int over;
+};
+
+static int
+listed_run(struct txn *txn, struct store_job *job, struct err *err)
+{
+	return store_apply_writes(txn, &((struct listed *)job)->writes, err);
+}
+
+static void
+listed_done(struct store_job *job)
+{
+	((struct listed *)job)->over++;
+}
+
+static void
+listed_submit(struct place *place, struct listed *listed)
+{
+	listed->job.run = listed_run;
+	listed->job.done = listed_done;
+	store_submit(place->store, &listed->job);
+}
+
+/* The second relies on what the first is about to write; the third on what was there before. */
+static void
+what_a_job_relies_on_is_checked_against_the_versions_told_at_submission(void **state)
+{
+	struct place *place = *state;
+	struct listed jobs[3] = { 0 };
+
+	writes_expect(&jobs[0].writes, SPACE_STATE, text("k"), 0);
+	writes_put(&jobs[0].writes, SPACE_STATE, text("k"), text("1"));
+	listed_submit(place, &jobs[0]);
+	writes_expect(&jobs[1].writes, SPACE_STATE, text("k"), jobs[0].job.version);
+	writes_put(&jobs[1].writes, SPACE_STATE, text("k"), text("2"));
+	listed_submit(place, &jobs[1]);
+	writes_put(&jobs[2].writes, SPACE_STATE, text("other"), text("x"));
+	writes_expect(&jobs[2].writes, SPACE_STATE, text("k"), jobs[0].job.version);
+	listed_submit(place, &jobs[2]);
+	assert_true(jobs[1].job.version > jobs[0].job.version);
+	while (jobs[2].over == 0) {
+		struct pollfd fd = { .fd = store_fd(place->store), .events = POLLIN };
+
+		assert_int_equal(poll(&fd, 1, 10000), 1);
+		store_poll(place->store);
+	}
+	assert_int_equal(jobs[0].job.status, 0);
+	assert_int_equal(jobs[1].job.status, 0);
+	assert_int_equal(jobs[2].job.status, -1);
+	assert_true(jobs[2].job.conflict && !jobs[1].job.conflict);
+	for (int i = 0; i < 3; i++)
+		writes_clear(&jobs[i].writes);
+}
+
 static void
 note_status(void *arg, int status)
 {
@@ -500,6 +558,7 @@ main(void)
 		ON_BOTH(key_and_value_are_any_bytes),
 		ON_BOTH(scan_goes_in_the_order_of_bytes_within_its_range),
 		ON_BOTH(failing_job_alone_is_undone_and_done_comes_in_order),
+		ON_BOTH(what_a_job_relies_on_is_checked_against_the_versions_told_at_submission),
 		ON_BOTH(list_of_writes_is_applied_whole_and_is_finished_by_close),
 		ON_BOTH(store_says_when_it_is_full),
 		ON_BOTH(version_is_never_given_twice),

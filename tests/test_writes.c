@@ -6,7 +6,7 @@
 #include "lib/writes.h"
 
 static void
-list_is_walked_in_order_with_empty_values_and_deletes_apart(void **state)
+list_is_walked_in_order_and_keeps_its_kinds_apart(void **state)
 {
 	struct writes writes = { 0 };
 	struct write write;
@@ -16,13 +16,17 @@ list_is_walked_in_order_with_empty_values_and_deletes_apart(void **state)
 	writes_put(&writes, SPACE_RETAINED, bytes_of_string("a/b"), bytes_of_string("on"));
 	writes_put(&writes, SPACE_RETAINED, bytes_of_string("a/c"), bytes_of(NULL, 0));
 	writes_delete(&writes, SPACE_SESSION, bytes_of_string("c1"));
-	assert_int_equal(writes.count, 3);
+	writes_expect(&writes, SPACE_ITEM, bytes_of_string("cars"), 0x123456789abcdef0);
+	assert_int_equal(writes.count, 4);
+	assert_int_equal(writes.expectations, 1);
 	assert_true(writes_next(&writes, &at, &write));
 	assert_true(bytes_equal_string(write.key, "a/b") && bytes_equal_string(write.value, "on"));
 	assert_true(writes_next(&writes, &at, &write));
-	assert_true(!write.is_delete && write.value.len == 0);
+	assert_true(write.kind == WRITE_PUT && write.value.len == 0);
 	assert_true(writes_next(&writes, &at, &write));
-	assert_true(write.is_delete && write.space == SPACE_SESSION);
+	assert_true(write.kind == WRITE_DELETE && write.space == SPACE_SESSION);
+	assert_true(writes_next(&writes, &at, &write));
+	assert_true(write.kind == WRITE_EXPECT && write.version == 0x123456789abcdef0);
 	assert_false(writes_next(&writes, &at, &write));
 	writes_clear(&writes);
 }
@@ -43,7 +47,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(list_is_walked_in_order_with_empty_values_and_deletes_apart),
+		cmocka_unit_test(list_is_walked_in_order_and_keeps_its_kinds_apart),
 		cmocka_unit_test(each_space_is_named_once_and_documented),
 	};
 
