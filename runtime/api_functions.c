@@ -42,6 +42,7 @@ static const struct {
 	{ "timeouts", offsetof(struct function_metrics, timeouts) },
 	{ "crashes", offsetof(struct function_metrics, crashes) },
 	{ "retries", offsetof(struct function_metrics, retries) },
+	{ "conflicts", offsetof(struct function_metrics, conflicts) },
 	{ "dead_letters", offsetof(struct function_metrics, dead_letters) },
 	{ "shed", offsetof(struct function_metrics, shed) },
 };

@@ -20,6 +20,8 @@ struct commit {
 	struct host *host;
 	struct invocation *invocation;
 	struct version *version;
+	struct lane *lane; /* NULL: in no order */
+	bool behind;	   /* not run, for one before it in the lane failed; the store thread's */
 	struct writes writes;
 	struct route **routes; /* `few`, or heap */
 	struct route *few[ROUTES_FEW];
@@ -269,13 +271,28 @@ refuse(struct commit *commit, const char *text)
 }
 
 static int
+apply_all(struct commit *commit, struct txn *txn, struct err *err)
+{
+	if (commit->shadows != NULL && shadow_batch_run(commit->shadows, txn, err) < 0)
+		return -1;
+	return store_apply_writes(txn, &commit->writes, err);
+}
+
+static int
 run_commit(struct txn *txn, struct store_job *job, struct err *err)
 {
 	struct commit *commit = &((struct kept_commit *)(void *)job)->commit;
 
-	if (commit->shadows != NULL && shadow_batch_run(commit->shadows, txn, err) < 0)
-		return -1;
-	return store_apply_writes(txn, &commit->writes, err);
+	if (commit->lane != NULL && commit->lane->broken) {
+		commit->behind = true;
+		txn_conflict(txn);
+		return err_set(err, "an event before it in its order was not committed");
+	}
+	if (apply_all(commit, txn, err) == 0)
+		return 0;
+	if (commit->lane != NULL)
+		commit->lane->broken = true;
+	return -1;
 }
 
 static void
@@ -290,6 +307,8 @@ commit_done(struct store_job *job)
 	if (job->status == 0) {
 		let_go(commit);
 		dispatch_committed(commit->invocation, &outcome);
+	} else if (job->conflict) {
+		dispatch_conflict(commit->invocation, commit->behind);
 	} else {
 		refuse(commit, job->err.text);
 	}
@@ -336,9 +355,11 @@ void
 commit_begin(struct invocation *invocation, const struct commit_input *input)
 {
 	struct host *host = invocation->dispatch->host;
+	struct occurrence *event = invocation->event;
 	struct commit commit = { .host = host,
 		.invocation = invocation,
 		.version = input->version,
+		.lane = invocation->lane,
 		.route_cap = ROUTES_FEW,
 		.result_kind = input->result_kind };
 	const struct outcome outcome = { .ok = true,
@@ -346,7 +367,7 @@ commit_begin(struct invocation *invocation, const struct commit_input *input)
 		.result = input->result,
 		.effects = input->effects,
 		.effect_count = input->effect_count };
-	bool kept = occurrence_is_kept(invocation->event) || invocation->stored;
+	bool kept = occurrence_is_kept(event) || invocation->stored;
 	struct queue_row row = { .due_ms = invocation->row_due_ms };
 	struct err err; /* why an effect was refused */
 
@@ -356,12 +377,14 @@ commit_begin(struct invocation *invocation, const struct commit_input *input)
 		commit_clear(&commit);
 		return;
 	}
-	if (invocation->event->dry_run)
+	if (event->dry_run)
 		forget_effects(&commit);
 	else
 		count_metrics(invocation->function, input);
 	if (kept && commit.followers.count > 0)
 		followers_store(&commit.followers, host, &commit.writes);
+	if (event->source != NULL && !event->dry_run)
+		event->source->mark(event->source_arg, event, &commit.writes);
 	if (invocation->stored) {
 		memcpy(row.id, invocation->row_id, sizeof(row.id));
 		queue_remove(&commit.writes, &row);

@@ -15,12 +15,19 @@
 
 enum { LANE_SENT_MAX = 512, SHED_AFTER_US = 1000000 };
 
+static void
+pump_later(void *arg)
+{
+	dispatch_pump(arg);
+}
+
 struct dispatch *
 dispatch_new(struct host *host)
 {
 	struct dispatch *dispatch = xcalloc(1, sizeof(*dispatch));
 
 	dispatch->host = host;
+	task_init(&dispatch->pump, pump_later, dispatch);
 	TAILQ_INIT(&dispatch->stalled);
 	TAILQ_INIT(&dispatch->spare_lanes);
 	TAILQ_INIT(&dispatch->loose);
@@ -114,14 +121,14 @@ lane_new(struct dispatch *dispatch, struct function *function, struct bytes key,
 		lane->number = ++dispatch->next_lane;
 	lane->epoch = 1;
 	lane->sent = lane->committing = 0;
-	lane->pausing = lane->stalled = lane->held = false;
+	lane->pausing = lane->stalled = lane->held = lane->returning = lane->broken = false;
 	buf_reset(&lane->key);
 	buf_append_bytes(&lane->key, key);
 	hash_insert_hashed(&function->lanes, &lane->link, buf_bytes(&lane->key), hash);
 	return lane;
 }
 
-static void
+void
 lane_unstall(struct dispatch *dispatch, struct lane *lane)
 {
 	if (!lane->stalled)
@@ -247,7 +254,27 @@ static bool
 may_send(const struct lane *lane)
 {
 	return lane->next != NULL && lane->next->state == INVOCATION_WAITS && !lane->pausing &&
-	       !lane->held && !lane->function->host->dispatch->stopped;
+	       !lane->held && !lane->returning && !lane->function->host->dispatch->stopped;
+}
+
+/* Drops those whose sources have no need of them any more. False: the lane is no more. */
+static bool
+drop_void(struct lane *lane)
+{
+	while (lane->next != NULL && lane->next->state == INVOCATION_WAITS &&
+	       occurrence_is_void(lane->next->event)) {
+		struct invocation *invocation = lane->next;
+		struct dispatch *dispatch = invocation->dispatch;
+
+		lane->next = first_waiting(TAILQ_NEXT(invocation, link));
+		TAILQ_REMOVE(&lane->invocations, invocation, link);
+		invocation_free(invocation);
+		if (TAILQ_EMPTY(&lane->invocations)) {
+			lane_settle(dispatch, lane);
+			return false;
+		}
+	}
+	return true;
 }
 
 void
@@ -258,6 +285,11 @@ lane_send(struct lane *lane)
 	lane_unstall(dispatch, lane);
 	while (may_send(lane)) {
 		struct worker *worker;
+
+		if (!drop_void(lane))
+			return;
+		if (!may_send(lane))
+			break;
 
 		if (lane->function->removed) {
 			fail_removed(lane->next);
@@ -294,6 +326,11 @@ send_loose(struct dispatch *dispatch)
 		if (invocation->function->removed) {
 			TAILQ_REMOVE(&dispatch->loose, invocation, link);
 			fail_removed(invocation);
+			continue;
+		}
+		if (occurrence_is_void(invocation->event)) {
+			TAILQ_REMOVE(&dispatch->loose, invocation, link);
+			invocation_free(invocation);
 			continue;
 		}
 		if (invocation->due_us > now_us || invocation->function->current == NULL ||
@@ -423,104 +460,6 @@ lane_restart(struct lane *lane, struct invocation *first)
 	lane->next = first_waiting(TAILQ_FIRST(&lane->invocations));
 }
 
-bool
-dispatch_done(struct invocation *invocation, struct cursor *cursor)
-{
-	struct commit_input input = { .busy_us = cursor_u32(cursor) };
-
-	input.stage_bytes = cursor_u32(cursor);
-	input.result_kind = (enum result_kind)cursor_u8(cursor);
-	input.result = cursor_bytes(cursor);
-	input.effect_count = cursor_u16(cursor);
-	input.effects = bytes_of(cursor->at, (size_t)(cursor->end - cursor->at));
-	if (cursor->bad || input.result_kind > RESULT_RAW ||
-	    !commit_check(input.effects, input.effect_count))
-		return false;
-	latency_add(&invocation->function->metrics.busy, input.busy_us);
-	input.version = invocation->version;
-	version_hold(input.version);
-	if (invocation->lane != NULL)
-		invocation->lane->committing++;
-	invocation_leave_worker(invocation);
-	invocation->state = INVOCATION_COMMITTING;
-	commit_begin(invocation, &input);
-	version_drop(input.version);
-	return true;
-}
-
-static void
-out_of_lane(struct invocation *invocation)
-{
-	struct lane *lane = invocation->lane;
-
-	if (lane == NULL)
-		return;
-	TAILQ_REMOVE(&lane->invocations, invocation, link);
-	lane_settle(invocation->dispatch, lane);
-}
-
-void
-dispatch_committed(struct invocation *invocation, const struct outcome *outcome)
-{
-	struct occurrence *event = invocation->event;
-
-	invocation->function->crashes = 0;
-	latency_add(&invocation->function->metrics.latency,
-	    loop_now_us(invocation->dispatch->host->loop) - invocation->begun_us);
-	if (log_traced())
-		dispatch_trace(invocation, outcome);
-	if (invocation->lane != NULL)
-		invocation->lane->committing--;
-	if (event->ended != NULL)
-		event->ended(event->arg, outcome);
-	out_of_lane(invocation);
-	invocation_free(invocation);
-}
-
-void
-dispatch_fail(struct invocation *invocation, const struct outcome *outcome)
-{
-	struct lane *lane = invocation->lane;
-
-	if (invocation->state == INVOCATION_COMMITTING && lane != NULL)
-		lane->committing--;
-	invocation->state = INVOCATION_FAILING;
-	if (lane != NULL) {
-		lane_restart(lane, invocation);
-		lane->pausing = true;
-		lane_unstall(invocation->dispatch, lane);
-	}
-	failure_begin(invocation, outcome);
-}
-
-bool
-dispatch_failed(struct invocation *invocation, struct cursor *cursor, bool cancelled)
-{
-	struct function *function = invocation->function;
-	uint32_t busy_us = cursor_u32(cursor);
-	struct outcome outcome = { .reason = (enum fail_reason)cursor_u8(cursor) };
-
-	outcome.message = cursor_bytes(cursor);
-	outcome.traceback = cursor_bytes(cursor);
-	if (!cursor_end(cursor) || outcome.reason < FAIL_ERROR || outcome.reason > FAIL_NO_FUNCTION)
-		return false;
-	latency_add(&function->metrics.busy, busy_us);
-	if (outcome.reason == FAIL_NO_FUNCTION)
-		invocation->version->workers &=
-		    ~((uint64_t)1 << invocation->sending->worker->index);
-	if (outcome.reason == FAIL_CANCELLED && cancelled) {
-		outcome.reason = FAIL_TIMEOUT;
-		outcome.message = bytes_of_string("timeout: the handler waited too long");
-	}
-	if (outcome.reason == FAIL_TIMEOUT)
-		function->metrics.timeouts++;
-	else
-		function->metrics.errors++;
-	invocation_leave_worker(invocation);
-	dispatch_fail(invocation, &outcome);
-	return true;
-}
-
 void
 dispatch_again(struct invocation *invocation, int64_t pause_us)
 {
@@ -539,13 +478,10 @@ dispatch_again(struct invocation *invocation, int64_t pause_us)
 }
 
 void
-dispatch_give_up(struct invocation *invocation, const struct outcome *outcome)
+dispatch_forget(struct invocation *invocation)
 {
 	struct lane *lane = invocation->lane;
-	struct occurrence *event = invocation->event;
 
-	if (event->ended != NULL)
-		event->ended(event->arg, outcome);
 	if (lane != NULL) {
 		TAILQ_REMOVE(&lane->invocations, invocation, link);
 		lane->next = first_waiting(TAILQ_FIRST(&lane->invocations));

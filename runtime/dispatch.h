@@ -44,6 +44,10 @@ struct lane {
 	bool pausing;	     /* the first waits for its next attempt */
 	bool held;	     /* one of it waits for a call: the worker keeps the others */
 	bool stalled;	     /* in dispatch->stalled: no worker had room */
+	bool returning;	     /* a commit of it failed: those behind it come back, then it goes on */
+	/* The store thread's, while anything of the lane is on its way to the disk: a commit of it
+	 * failed, and those behind it must fail too. */
+	bool broken;
 	struct timer pause;
 	struct buf key;
 };
@@ -66,9 +70,9 @@ struct invocation {
 	struct http_call *http_call;
 	enum invocation_state state;
 	uint32_t attempt;
-	bool suspect;	/* may have killed its worker: runs alone */
-	bool stored;	/* stands in the durable queue as `row` */
-	bool freed_row; /* the row is somebody's to remove already */
+	uint32_t conflicts; /* of this attempt */
+	bool suspect;	    /* may have killed its worker: runs alone */
+	bool stored;	    /* stands in the durable queue as `row` */
 	int64_t begun_us;
 	int64_t due_us; /* of a loose one that pauses */
 	int64_t row_due_ms;
@@ -82,6 +86,7 @@ struct dispatch {
 	struct invocations loose; /* of functions without order, waiting to be sent */
 	struct invocations spare;
 	struct timer loose_timer;
+	struct task pump; /* what came back from the store goes again at the end of the turn */
 	uint32_t next_lane;
 	uint32_t load; /* all events that run or wait */
 	bool paused;   /* a source was told to pause */
@@ -135,10 +140,16 @@ void dispatch_announce_cage(const struct pool *pool);
 void invocation_leave_worker(struct invocation *invocation); /* it is no longer with a worker */
 void lane_restart(struct lane *lane, struct invocation *first);
 void lane_stall(struct dispatch *dispatch, struct lane *lane); /* dispatch_pump comes to it */
+void lane_unstall(struct dispatch *dispatch, struct lane *lane);
 
 /* From the commit: it is durable (or needed not to be), or failed. */
 void dispatch_committed(struct invocation *invocation, const struct outcome *outcome);
 void dispatch_fail(struct invocation *invocation, const struct outcome *outcome);
+/* What it relied on has been changed: it runs again at once, and no attempt is used up. `behind`:
+ * only because one before it in its lane failed. */
+void dispatch_conflict(struct invocation *invocation, bool behind);
+/* Its source has taken it back: it is no more. */
+void dispatch_forget(struct invocation *invocation);
 /* From the failure's end: it is given up, or goes on after a pause. */
 void dispatch_give_up(struct invocation *invocation, const struct outcome *outcome);
 void dispatch_again(struct invocation *invocation, int64_t pause_us);

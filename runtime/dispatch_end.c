@@ -131,5 +131,6 @@ dispatch_free(struct dispatch *dispatch)
 		free(lane);
 	}
 	timer_clear(&dispatch->loose_timer);
+	task_cancel(&dispatch->pump);
 	free(dispatch);
 }

@@ -129,6 +129,7 @@ stored(void *arg, int status)
 		.message = bytes_of_string(failure->message) };
 
 	if (status == 0) {
+		invocation->event->handled = true;
 		invocation->stored = failure->pause_us > 0;
 		invocation->row_due_ms = failure->row.due_ms;
 		memcpy(invocation->row_id, failure->row.id, sizeof(invocation->row_id));
@@ -168,7 +169,9 @@ try_again(struct invocation *invocation, const struct outcome *outcome)
 	say(invocation, outcome, pause_us);
 	invocation->function->metrics.retries++;
 	invocation->attempt++;
-	if (!occurrence_is_kept(invocation->event) && !invocation->stored) {
+	/* What has a source stands there. */
+	if (invocation->event->source != NULL ||
+	    (!occurrence_is_kept(invocation->event) && !invocation->stored)) {
 		dispatch_again(invocation, pause_us);
 		return;
 	}
@@ -185,16 +188,17 @@ static void
 give_up(struct invocation *invocation, const struct outcome *outcome)
 {
 	struct host *host = invocation->dispatch->host;
+	const struct occurrence *event = invocation->event;
 	struct failed_row failed = { .failed_ms = loop_wall_ms(host->loop),
 		.error = outcome->message,
 		.traceback = outcome->traceback };
 	struct failure *failure;
 	struct writes writes = { 0 };
-	struct buf event = { 0 };
+	struct buf encoded = { 0 };
 	char version[16];
 
 	say(invocation, outcome, 0);
-	if (invocation->event->ended != NULL) {
+	if (event->ended != NULL) {
 		dispatch_give_up(invocation, outcome);
 		return;
 	}
@@ -204,16 +208,25 @@ give_up(struct invocation *invocation, const struct outcome *outcome)
 	failed.function_version = bytes_of_string(version);
 	failure = failure_new(invocation, outcome, 0);
 	remove_old_row(invocation, &writes);
-	failure_row(invocation, &failed.row, &event);
+	failure_row(invocation, &failed.row, &encoded);
 	failure->row = failed.row;
 	failed_put(&writes, &failed);
+	if (event->source != NULL)
+		event->source->mark(event->source_arg, event, &writes);
 	store_write(host->store, &writes, stored, failure);
-	buf_clear(&event);
+	buf_clear(&encoded);
 }
 
 void
 failure_begin(struct invocation *invocation, const struct outcome *outcome)
 {
+	struct occurrence *event = invocation->event;
+
+	if (event->source != NULL && event->source->take_failure != NULL &&
+	    event->source->take_failure(event->source_arg, event, outcome)) {
+		dispatch_forget(invocation);
+		return;
+	}
 	if (may_try_again(invocation))
 		try_again(invocation, outcome);
 	else

@@ -23,6 +23,7 @@ struct function_metrics {
 	uint64_t timeouts;
 	uint64_t crashes;
 	uint64_t retries;
+	uint64_t conflicts; /* run again, for what was read had changed */
 	uint64_t dead_letters;
 	uint64_t shed;
 	struct latency latency; /* from event to commit */

@@ -53,6 +53,9 @@ occurrence_new(struct host *host, const struct happening *h)
 	event->ack = ack_hold(h->ack);
 	event->ended = h->ended;
 	event->arg = h->arg;
+	event->source = h->source;
+	event->source_arg = h->source_arg;
+	event->handled = false;
 	event->time_ms = h->time_ms != 0 ? h->time_ms : loop_wall_ms(host->loop);
 	event->payload_kind = h->payload_kind;
 	event->qos = h->qos;
@@ -78,6 +81,8 @@ occurrence_drop(struct occurrence *event)
 	assert(event->refs > 0);
 	if (--event->refs > 0)
 		return;
+	if (event->source != NULL && event->source->settled != NULL)
+		event->source->settled(event->source_arg, event, event->handled);
 	ack_release(event->ack, 0);
 	free(event);
 }

@@ -14,6 +14,7 @@
 #include "lib/bytes.h"
 #include "lib/err.h"
 #include "lib/protocol.h"
+#include "lib/writes.h"
 
 struct host;
 struct function;
@@ -45,7 +46,27 @@ struct outcome {
 	uint16_t effect_count;
 };
 
-/* What a trigger hands over; views are borrowed and copied by event_new. */
+/* Of events that stand durably where they come from until they are handled (a change in the log, a
+ * timer, a file), so that they need no row in the queue. Each is for one function. */
+struct event_source {
+	/* Appends what marks the event as handled: in the transaction that commits its effects, or
+	 * that makes it a dead letter. It may rely on versions (writes_expect): where that fails
+	 * the event starts anew, with `is_void`. */
+	void (*mark)(void *arg, const struct occurrence *event, struct writes *writes);
+	/* True where the event has lost its reason meanwhile (a timer was cancelled): it is dropped
+	 * and not run. Asked just before it is sent to a worker. May be NULL. */
+	bool (*is_void)(void *arg, const struct occurrence *event);
+	/* A handler failed. True where the source takes the event back (to submit the parts of a
+	 * batch one by one): nothing else becomes of it. May be NULL. */
+	bool (*take_failure)(
+	    void *arg, const struct occurrence *event, const struct outcome *outcome);
+	/* Once, the last that is heard of the event: it is handled, or stands in the dead letters
+	 * (true), or was dropped, taken back, or the host stops (false). It must not submit events
+	 * at once, but in a task. */
+	void (*settled)(void *arg, const struct occurrence *event, bool handled);
+};
+
+/* What a trigger hands over; views are borrowed and copied by occurrence_new. */
 struct happening {
 	const char *trigger;
 	struct bytes subject; /* topic, "POST /path", ... */
@@ -64,6 +85,8 @@ struct happening {
 	 * not retried. May be NULL. */
 	void (*ended)(void *arg, const struct outcome *outcome);
 	void *arg;
+	const struct event_source *source; /* NULL: it stands nowhere, or in the queue */
+	void *source_arg;
 	bool dry_run; /* its effects are checked and forgotten */
 };
 
@@ -79,11 +102,14 @@ struct occurrence {
 	struct ack *ack;
 	void (*ended)(void *arg, const struct outcome *outcome);
 	void *arg;
+	const struct event_source *source;
+	void *source_arg;
 	int64_t time_ms;
 	enum payload_kind payload_kind;
 	uint8_t qos;
 	bool retain;
 	bool dry_run;
+	bool handled; /* its mark is durable */
 	uint8_t hops;
 	uint8_t id[EVENT_ID_BYTES];
 	uint8_t data[];
@@ -102,7 +128,15 @@ struct occurrence *occurrence_decode(
 static inline bool
 occurrence_is_kept(const struct occurrence *event)
 {
-	return event->ack != NULL || event->qos > 0;
+	return event->ack != NULL || event->qos > 0 || event->source != NULL;
+}
+
+/* Asks its source, if it has one. */
+static inline bool
+occurrence_is_void(const struct occurrence *event)
+{
+	return event->source != NULL && event->source->is_void != NULL &&
+	       event->source->is_void(event->source_arg, event);
 }
 
 #endif
