@@ -11,34 +11,35 @@
 
 enum { TAG_NUMBER = 'n', TAG_STRING = 's', NUMBER_BYTES = 11, REST_ZERO = 0x8000 };
 
-static void
-append_ordered(struct buf *out, double value, int rest)
+static struct item_key_number
+ordered(double value, int rest)
 {
+	struct item_key_number out = { { TAG_NUMBER } };
 	uint64_t bits;
 
 	value = value == 0 ? 0 : value; /* -0 is 0 */
 	memcpy(&bits, &value, sizeof(bits));
 	bits = bits >> 63 != 0 ? ~bits : bits | (uint64_t)1 << 63;
-	buf_append_u8(out, TAG_NUMBER);
-	for (int shift = 56; shift >= 0; shift -= 8)
-		buf_append_u8(out, (uint8_t)(bits >> shift));
-	buf_append_u8(out, (uint8_t)((REST_ZERO + rest) >> 8));
-	buf_append_u8(out, (uint8_t)(REST_ZERO + rest));
+	for (int i = 0; i < 8; i++)
+		out.bytes[1 + i] = (uint8_t)(bits >> (56 - 8 * i));
+	out.bytes[9] = (uint8_t)((REST_ZERO + rest) >> 8);
+	out.bytes[10] = (uint8_t)(REST_ZERO + rest);
+	return out;
 }
 
 /* A double is at most 512 away from a whole number of 64 bits. */
-void
-item_key_integer(struct buf *out, int64_t value)
+struct item_key_number
+item_key_of_integer(int64_t value)
 {
 	double nearest = (double)value;
 
-	append_ordered(out, nearest, (int)((__int128)value - (__int128)nearest));
+	return ordered(nearest, (int)((__int128)value - (__int128)nearest));
 }
 
-void
-item_key_number(struct buf *out, double value)
+struct item_key_number
+item_key_of_double(double value)
 {
-	append_ordered(out, value, 0);
+	return ordered(value, 0);
 }
 
 void
@@ -59,6 +60,7 @@ number_json(struct buf *out, struct bytes value)
 {
 	char text[64], *end;
 	long long whole;
+	struct item_key_number key;
 	double number;
 
 	if (value.len >= sizeof(text))
@@ -69,14 +71,16 @@ number_json(struct buf *out, struct bytes value)
 		errno = 0;
 		whole = strtoll(text, &end, 10);
 		if (errno == 0 && *end == '\0') {
-			item_key_integer(out, whole);
+			key = item_key_of_integer(whole);
+			buf_append(out, key.bytes, sizeof(key.bytes));
 			return true;
 		}
 	}
 	number = strtod(text, &end);
 	if (*end != '\0' || !isfinite(number))
 		return false;
-	item_key_number(out, number);
+	key = item_key_of_double(number);
+	buf_append(out, key.bytes, sizeof(key.bytes));
 	return true;
 }
 

@@ -17,8 +17,14 @@ enum {
 	ITEM_KEY_BYTES_MAX = 8192, /* of both together, encoded */
 };
 
-void item_key_integer(struct buf *out, int64_t value);
-void item_key_number(struct buf *out, double value); /* finite */
+/* An encoded number. */
+struct item_key_number {
+	uint8_t bytes[11];
+};
+
+struct item_key_number item_key_of_integer(int64_t value);
+struct item_key_number item_key_of_double(double value); /* finite */
+
 void item_key_string(struct buf *out, struct bytes value);
 
 /* A JSON number or string, raw. False: of another kind, or a number that is out of range. */

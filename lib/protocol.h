@@ -10,7 +10,7 @@
 #ifndef LIB_PROTOCOL_H
 #define LIB_PROTOCOL_H
 
-enum { PROTOCOL_VERSION = 1, EVENT_ID_BYTES = 16 };
+enum { PROTOCOL_VERSION = 1, EVENT_ID_BYTES = 16, DB_GETS_MAX = 100 };
 
 enum host_frame {
 	/* First, once: u32 protocol version; u64 secret, u64 secret (seeds random numbers);
@@ -36,6 +36,9 @@ enum host_frame {
 	/* Give up a waiting or queued invocation: u64 invocation. Answered by WORKER_FAILED with
 	 * FAIL_CANCELLED unless it has ended already. */
 	HOST_CANCEL = 6,
+	/* The tables that there are, in place of those told before: u16 tables; tables times:
+	 * a definition (lib/table_def.h). */
+	HOST_TABLES = 7,
 };
 
 enum load_kind {
@@ -94,6 +97,9 @@ enum call_kind {
 	CALL_INVOKE,
 	/* bytes name. Reply: bytes secret. */
 	CALL_SECRET,
+	/* u16 gets, 1 to DB_GETS_MAX; gets times: bytes table; bytes key (lib/item_key.h).
+	 * Reply, for each: u64 version (0: no such item); bytes item (JSON). */
+	CALL_DB_GET,
 };
 
 enum effect_kind {
@@ -106,7 +112,16 @@ enum effect_kind {
 	EFFECT_INVOKE,
 	/* bytes name; i64 value times 1000 (a counter of the handler's own; may be negative). */
 	EFFECT_METRIC,
+	/* bytes table; bytes item (JSON). */
+	EFFECT_DB_PUT,
+	/* bytes table; bytes key. */
+	EFFECT_DB_DELETE,
+	/* What the handler has read, and relies on: u8 enum read_kind; bytes table; bytes key;
+	 * u64 version (0: there was none). */
+	EFFECT_READ,
 };
+
+enum read_kind { READ_ITEM };
 
 enum shadow_operation { SHADOW_UPDATE, SHADOW_DELETE };
 

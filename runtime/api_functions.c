@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/item_key.h"
 #include "runtime/api_parts.h"
 #include "runtime/dispatch.h"
 #include "runtime/effect.h"
@@ -156,6 +157,20 @@ static const char *const shadow_words[] = {
 	[SHADOW_DELETE] = "delete",
 };
 
+/* The values of a key, as a list. */
+static void
+add_key(cJSON *json, struct bytes key)
+{
+	struct buf text = { 0 };
+
+	do {
+		buf_append_u8(&text, text.len > 0 ? ',' : '[');
+	} while (item_key_next(&key, &text) && key.len > 0);
+	buf_append_u8(&text, ']');
+	api_add(json, "key", cJSON_CreateRaw(buf_string(&text)));
+	buf_clear(&text);
+}
+
 static cJSON *
 effect_object(const struct effect *effect)
 {
@@ -183,6 +198,18 @@ effect_object(const struct effect *effect)
 	case EFFECT_METRIC:
 		api_add_bytes(json, "metric", effect->first);
 		api_add_number(json, "value", (double)effect->value / 1000);
+		break;
+	case EFFECT_DB_PUT:
+		api_add_bytes(json, "put", effect->first);
+		api_add_bytes(json, "item", effect->second);
+		break;
+	case EFFECT_DB_DELETE:
+		api_add_bytes(json, "delete", effect->first);
+		add_key(json, effect->second);
+		break;
+	case EFFECT_READ:
+		api_add_bytes(json, "read", effect->first);
+		add_key(json, effect->second);
 		break;
 	}
 	return json;

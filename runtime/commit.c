@@ -13,6 +13,7 @@
 #include "runtime/effect.h"
 #include "runtime/function.h"
 #include "runtime/shadow_service.h"
+#include "runtime/tables.h"
 
 enum { ROUTES_FEW = 4 };
 
@@ -29,6 +30,7 @@ struct commit {
 	size_t route_cap;
 	struct followers followers;
 	struct shadow_batch *shadows;
+	struct table_ops tables;
 	enum result_kind result_kind;
 	struct buf result; /* copies, where somebody waits for them */
 	struct buf effects;
@@ -188,6 +190,38 @@ take_invoke(struct commit *commit, const struct effect *effect, struct err *err)
 }
 
 static int
+take_table(struct commit *commit, const struct effect *effect, struct err *err)
+{
+	struct tables *tables = commit->host->tables;
+
+	if (refuse_unless(commit, ALLOW_DB, effect->first, err) < 0)
+		return -1;
+	if (effect->kind == EFFECT_READ)
+		return tables_take_read(tables, effect, &commit->writes, err);
+	return tables_take_effect(tables, effect, &commit->tables, err);
+}
+
+static int
+take_effect(struct commit *commit, const struct effect *effect, struct err *err)
+{
+	switch (effect->kind) {
+	case EFFECT_PUBLISH:
+		return take_publish(commit, effect, err);
+	case EFFECT_SHADOW:
+		return take_shadow(commit, effect, err);
+	case EFFECT_INVOKE:
+		return take_invoke(commit, effect, err);
+	case EFFECT_DB_PUT:
+	case EFFECT_DB_DELETE:
+	case EFFECT_READ:
+		return take_table(commit, effect, err);
+	case EFFECT_METRIC:
+		return 0;
+	}
+	return err_set(err, "an effect of kind %d", (int)effect->kind);
+}
+
+static int
 take_effects(struct commit *commit, const struct commit_input *input, struct err *err)
 {
 	struct cursor cursor = cursor_of(input->effects);
@@ -197,12 +231,7 @@ take_effects(struct commit *commit, const struct commit_input *input, struct err
 	for (uint16_t i = 0; result == 0 && i < input->effect_count; i++) {
 		if (!effect_read(&cursor, &effect))
 			return err_set(err, "an effect does not decode");
-		if (effect.kind == EFFECT_PUBLISH)
-			result = take_publish(commit, &effect, err);
-		else if (effect.kind == EFFECT_SHADOW)
-			result = take_shadow(commit, &effect, err);
-		else if (effect.kind == EFFECT_INVOKE)
-			result = take_invoke(commit, &effect, err);
+		result = take_effect(commit, &effect, err);
 	}
 	return result;
 }
@@ -227,6 +256,7 @@ commit_clear(struct commit *commit)
 		route_drop(commit->routes[i]);
 	followers_drop(&commit->followers);
 	shadow_batch_free(commit->shadows);
+	table_ops_clear(&commit->tables);
 	writes_clear(&commit->writes);
 	buf_clear(&commit->result);
 	buf_clear(&commit->effects);
@@ -246,6 +276,7 @@ forget_effects(struct commit *commit)
 	commit->followers.count = 0;
 	shadow_batch_free(commit->shadows);
 	commit->shadows = NULL;
+	table_ops_clear(&commit->tables);
 	writes_clear(&commit->writes);
 }
 
@@ -259,6 +290,7 @@ let_go(struct commit *commit)
 		shadow_batch_deliver(commit->shadows);
 	commit->shadows = NULL;
 	(void)followers_submit(&commit->followers);
+	tables_committed(commit->host->tables, &commit->tables);
 }
 
 static void
@@ -273,9 +305,11 @@ refuse(struct commit *commit, const char *text)
 static int
 apply_all(struct commit *commit, struct txn *txn, struct err *err)
 {
-	if (commit->shadows != NULL && shadow_batch_run(commit->shadows, txn, err) < 0)
+	/* What the handler relied on comes first. */
+	if (store_apply_writes(txn, &commit->writes, err) < 0 ||
+	    table_ops_apply(&commit->tables, txn, err) < 0)
 		return -1;
-	return store_apply_writes(txn, &commit->writes, err);
+	return commit->shadows != NULL ? shadow_batch_run(commit->shadows, txn, err) : 0;
 }
 
 static int
@@ -304,6 +338,10 @@ commit_done(struct store_job *job)
 	outcome.result = buf_bytes(&commit->result);
 	outcome.effects = buf_bytes(&commit->effects);
 	outcome.effect_count = commit->effect_count;
+	if (job->status < 0)
+		tables_failed(commit->host->tables, &commit->tables, job->version);
+	if (job->conflict && !commit->behind)
+		records_forget_expected(commit->host->records, &commit->writes);
 	if (job->status == 0) {
 		let_go(commit);
 		dispatch_committed(commit->invocation, &outcome);
@@ -317,12 +355,16 @@ commit_done(struct store_job *job)
 	free(job);
 }
 
+/* What was only read needs to be so still where something follows from it. */
 static bool
 needs_transaction(const struct commit *commit)
 {
 	const struct invocation *invocation = commit->invocation;
+	bool acts = commit->route_count > 0 || commit->followers.count > 0 ||
+		    occurrence_is_kept(invocation->event) || invocation->event->ended != NULL;
 
-	return commit->writes.count > 0 || commit->shadows != NULL || invocation->stored ||
+	return commit->writes.count > (acts ? 0 : commit->writes.expectations) ||
+	       commit->shadows != NULL || commit->tables.count > 0 || invocation->stored ||
 	       (invocation->lane != NULL && invocation->lane->committing > 1);
 }
 
@@ -333,6 +375,8 @@ submit_commit(struct commit *commit, const struct commit_input *input)
 	struct commit *kept = &whole->commit;
 
 	*kept = *commit;
+	if (kept->tables.count == 0)
+		STAILQ_INIT(&kept->tables.list);
 	if (commit->routes == commit->few)
 		kept->routes = kept->few;
 	for (size_t i = 0; i < kept->route_count; i++)
@@ -347,8 +391,9 @@ submit_commit(struct commit *commit, const struct commit_input *input)
 	whole->job.done = commit_done;
 	whole->job.bytes = kept->writes.encoded.len +
 			   (kept->shadows != NULL ? shadow_batch_bytes(kept->shadows) : 0) +
-			   sizeof(*whole);
+			   kept->tables.bytes + sizeof(*whole);
 	store_submit(kept->host->store, &whole->job);
+	tables_submitted(kept->host->tables, &kept->tables, whole->job.version);
 }
 
 void
@@ -372,6 +417,7 @@ commit_begin(struct invocation *invocation, const struct commit_input *input)
 	struct err err; /* why an effect was refused */
 
 	commit.routes = commit.few;
+	table_ops_init(&commit.tables, loop_wall_ms(host->loop));
 	if (take_effects(&commit, input, &err) < 0) {
 		refuse(&commit, err.text);
 		commit_clear(&commit);

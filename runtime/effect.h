@@ -11,11 +11,11 @@ struct effect {
 	enum effect_kind kind;
 	uint8_t qos;
 	uint8_t retain;
-	uint8_t operation;
+	uint8_t operation; /* enum shadow_operation, enum read_kind */
 	uint32_t expiry_s;
-	int64_t value;
-	struct bytes first;  /* topic, thing, function name, metric name */
-	struct bytes second; /* payload, shadow name */
+	int64_t value;	     /* of a metric; the version of what was read */
+	struct bytes first;  /* topic, thing, function name, metric name, table */
+	struct bytes second; /* payload, shadow name, item, key */
 	struct bytes third;  /* properties, document */
 };
 

@@ -19,6 +19,8 @@ struct pool;
 struct dispatch;
 struct external;
 struct shadow_service;
+struct records;
+struct tables;
 struct gateway;
 
 struct host {
@@ -34,6 +36,10 @@ struct host {
 	struct http_client *http_client;
 	struct http_server *http_server; /* for the http trigger; NULL: none */
 	struct shadow_service *shadow_service;
+	struct records *records; /* rows that handlers read */
+	struct tables *tables;
+	/* Tells who follows the tables' changes that there are new ones; NULL: nobody does. */
+	void (*tables_changed)(struct host *host);
 	struct functions *functions;
 	struct pool *pool;
 	struct dispatch *dispatch;

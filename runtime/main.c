@@ -20,7 +20,9 @@
 #include "runtime/log_ring.h"
 #include "runtime/pool.h"
 #include "runtime/restore.h"
+#include "runtime/records.h"
 #include "runtime/shadow_service.h"
+#include "runtime/tables.h"
 #include "runtime/web.h"
 #include "triggers/external.h"
 #include "triggers/triggers.h"
@@ -134,6 +136,11 @@ open_gateway(struct service *service, struct err *err)
 	gateway_open(host);
 	with_broker.broker = host->broker;
 	host->shadow_service = shadow_service_new(&with_broker);
+	host->records = records_new(
+	    host->store, (size_t)options_number(host->options, OPTION_RECORDS_BYTES_MAX));
+	host->tables = tables_new(host);
+	if (tables_restore(host->tables, err) < 0)
+		return -1;
 	return restore_broker(host->store, host->broker, &figures, err);
 }
 
@@ -416,6 +423,8 @@ close_all(struct service *service)
 	listener_close(host->mqtt);
 	broker_free(host->broker);
 	shadow_service_free(host->shadow_service);
+	tables_free(host->tables);
+	records_free(host->records);
 	one_turn(host->loop);
 	timer_clear(&service->drain_timer);
 	timer_clear(&service->ready_timer);

@@ -104,6 +104,9 @@ const struct option option_table[OPTION_COUNT] = {
 	[OPTION_STORE_JOBS_MAX] = { "store_jobs_max", "N", "20000",
 	    "transactions that wait for the disk; beyond, sources are held back", .type = OPTION_NUMBER,
 	    .min = 1, .max = 1000000, .limit = true },
+	[OPTION_RECORDS_BYTES_MAX] = { "records_bytes_max", "BYTES", "32MiB",
+	    "items and states kept in memory for handlers' reads", .type = OPTION_BYTES,
+	    .min = 0, .max = 64 * GIB, .limit = true },
 	[OPTION_DRAIN_TIMEOUT_MS] = { "drain_timeout", "DURATION", "10s",
 	    "for what runs to end when the host is stopped", .type = OPTION_DURATION,
 	    .min = 0, .max = HOUR, .limit = true },
@@ -111,4 +114,4 @@ const struct option option_table[OPTION_COUNT] = {
 /* clang-format on */
 
 const char *const allow_kind_names[ALLOW_KINDS] = { "publish", "shadow", "http", "invoke",
-	"secrets" };
+	"secrets", "db" };

@@ -45,6 +45,7 @@ enum option_id {
 	OPTION_HTTP_REQUESTS_MAX,
 	OPTION_IMAGES_BYTES_MAX,
 	OPTION_STORE_JOBS_MAX,
+	OPTION_RECORDS_BYTES_MAX,
 	OPTION_DRAIN_TIMEOUT_MS,
 	OPTION_COUNT
 };
@@ -88,6 +89,7 @@ enum allow_kind {
 	ALLOW_HTTP,
 	ALLOW_INVOKE,
 	ALLOW_SECRETS,
+	ALLOW_DB,
 	ALLOW_KINDS
 };
 extern const char *const allow_kind_names[ALLOW_KINDS]; /* "publish", ... */

@@ -16,6 +16,7 @@
 #include "lib/log.h"
 #include "runtime/dispatch.h"
 #include "runtime/function.h"
+#include "runtime/tables.h"
 #include "runtime/worker_link.h"
 
 enum {
@@ -54,7 +55,22 @@ send_setup(struct worker *worker)
 	frame_u64(out, host->secret[1]);
 	frame_u64(out, (uint64_t)options_number(host->options, OPTION_IMAGES_BYTES_MAX));
 	frame_finish(out, begun);
+	if (host->tables != NULL)
+		tables_write(host->tables, out);
 	conn_wrote(worker->conn);
+}
+
+void
+pool_tell_tables(struct pool *pool)
+{
+	for (unsigned i = 0; i < pool->highest; i++) {
+		struct worker *worker = &pool->workers[i];
+
+		if (worker->state != WORKER_SERVES && worker->state != WORKER_STARTING)
+			continue;
+		tables_write(pool->host->tables, conn_out(worker->conn));
+		conn_wrote(worker->conn);
+	}
 }
 
 static void

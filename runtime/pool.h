@@ -88,6 +88,8 @@ void pool_free(struct pool *pool);
 
 /* Asks workers for the images and manifests of what is in functions->unsent. */
 void pool_load_all(struct pool *pool);
+/* Tells all workers which tables there are. */
+void pool_tell_tables(struct pool *pool);
 /* No worker needs its image any more. */
 void pool_forget(struct pool *pool, struct version *version);
 /* A worker that can take one more of this version now; NULL: none. `suspect`: one that is idle. */

@@ -11,6 +11,7 @@
 #include "runtime/http_call.h"
 #include "runtime/pool.h"
 #include "runtime/shadow_service.h"
+#include "runtime/tables.h"
 
 /* Who waits for an answer. The sending may be gone when it comes. */
 struct caller {
@@ -240,12 +241,56 @@ call_secret(struct caller *caller, struct sending *sending, struct bytes fields)
 	return true;
 }
 
+/* -1: the first table that is not allowed is named. */
+static int
+permit_gets(
+    struct caller *caller, const struct sending *sending, struct bytes fields, struct err *err)
+{
+	struct cursor cursor = cursor_of(fields);
+	size_t count = cursor_u16(&cursor);
+
+	for (size_t i = 0; i < count && !cursor.bad; i++) {
+		struct bytes table = cursor_bytes(&cursor);
+
+		(void)cursor_bytes(&cursor);
+		if (!manifest_allows(sending->invocation->version->manifest,
+			caller->dispatch->host->options, ALLOW_DB, table))
+			return err_set(err,
+			    "db: table \"%.*s\" is not allowed by the function's allow or by the "
+			    "operator",
+			    (int)(table.len < 100 ? table.len : 100), table.data);
+	}
+	return 0;
+}
+
+static void
+db_done(void *arg, bool ok, struct bytes fields)
+{
+	answer(arg, ok, fields);
+}
+
+static bool
+call_db_get(struct caller *caller, struct sending *sending, struct bytes fields)
+{
+	struct err err;
+
+	if (permit_gets(caller, sending, fields, &err) < 0) {
+		answer_error(caller, err.text);
+		return true;
+	}
+	if (tables_get(caller->dispatch->host->tables, fields, db_done, caller))
+		return true;
+	free(caller);
+	return false;
+}
+
 static bool (*const calls[])(
     struct caller *caller, struct sending *sending, struct bytes fields) = {
 	[CALL_HTTP] = call_http,
 	[CALL_SHADOW_GET] = call_shadow_get,
 	[CALL_INVOKE] = call_invoke,
 	[CALL_SECRET] = call_secret,
+	[CALL_DB_GET] = call_db_get,
 };
 
 bool

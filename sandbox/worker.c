@@ -364,6 +364,23 @@ on_cancel(struct worker *worker, struct bytes fields)
 		cancel_queued(worker, invocation);
 }
 
+static void
+on_tables(struct worker *worker, struct bytes fields)
+{
+	struct cursor cursor = cursor_of(fields);
+	size_t count = cursor_u16(&cursor);
+
+	for (size_t i = 0; i < worker->table_count; i++)
+		table_def_clear(&worker->tables[i]);
+	worker->tables = xrealloc(worker->tables, (count + 1) * sizeof(*worker->tables));
+	for (worker->table_count = 0; worker->table_count < count; worker->table_count++) {
+		if (!table_def_decode(&cursor, &worker->tables[worker->table_count]))
+			abort();
+	}
+	if (!cursor_end(&cursor))
+		abort();
+}
+
 static void (*const handlers[])(struct worker *worker, struct bytes fields) = {
 	[HOST_SETUP] = on_setup,
 	[HOST_LOAD] = worker_load,
@@ -371,6 +388,7 @@ static void (*const handlers[])(struct worker *worker, struct bytes fields) = {
 	[HOST_INVOKE] = invoke,
 	[HOST_REPLY] = on_reply,
 	[HOST_CANCEL] = on_cancel,
+	[HOST_TABLES] = on_tables,
 };
 
 static void

@@ -11,6 +11,7 @@
 #include "lib/hash.h"
 #include "lib/protocol.h"
 #include "lib/queue.h"
+#include "lib/table_def.h"
 #include "sandbox/image.h"
 #include "sandbox/json.h"
 
@@ -101,6 +102,8 @@ struct worker {
 	uint64_t secret[2];
 	uint64_t image_bytes_max;
 	uint64_t image_bytes;
+	struct table_def *tables;
+	size_t table_count;
 
 	/* Of what is on the stage. */
 	struct run *run;    /* NULL while a file is loaded */

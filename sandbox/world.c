@@ -34,6 +34,7 @@ const struct library world_libraries[] = {
 	{ "mqtt", lib_mqtt, "publishes messages" },
 	{ "http", lib_http, "sends HTTP requests" },
 	{ "shadow", lib_shadow, "reads and changes device shadows" },
+	{ "db", lib_db, "reads and changes items of tables" },
 	{ "invoke", lib_invoke, "runs other functions" },
 	{ "log", lib_log, "writes lines to the log" },
 	{ "json", lib_json, "encodes and decodes JSON" },

@@ -76,6 +76,7 @@ void world_append_text(lua_State *lua, int index, struct sink *out);
 int lib_base(lua_State *lua);
 int lib_base64(lua_State *lua);
 int lib_context(lua_State *lua); /* pushes the context's table; not a global */
+int lib_db(lua_State *lua);
 int lib_hash(lua_State *lua);
 int lib_http(lua_State *lua);
 int lib_invoke(lua_State *lua);

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include "runtime/records.h"
+#include "runtime/tables.h"
 #include "runtime/zygote.h"
 #include "triggers/triggers.h"
 
@@ -152,6 +154,7 @@ take_frame(struct fake *fake, const struct frame *frame)
 
 	switch ((enum host_frame)frame->type) {
 	case HOST_SETUP:
+	case HOST_TABLES:
 		break;
 	case HOST_LOAD:
 		take_load(fake, &cursor);
@@ -285,6 +288,8 @@ world_init(struct world *world, unsigned workers)
 	host->trigger_count = trigger_table_count;
 	open_store(world);
 	gateway_open(host);
+	host->records = records_new(host->store, 1 << 20);
+	host->tables = tables_new(host);
 	host->dispatch = dispatch_new(host);
 	host->functions = functions_new(host);
 	host->pool = pool_new(host, workers, &err);
@@ -308,6 +313,8 @@ world_clear(struct world *world)
 	functions_free(host->functions);
 	watch_clear(&world->watch);
 	store_close(host->store);
+	tables_free(host->tables);
+	records_free(host->records);
 	broker_free(host->broker);
 	assert_int_equal(loop_turn(host->loop, false, &err), 0);
 	trie_clear(&host->topics);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ * The tables of this host, on the loop thread: their definitions, reads for handlers, and what
+ * handlers' effects do to them.
+ */
+#ifndef RUNTIME_TABLES_H
+#define RUNTIME_TABLES_H
+
+#include "runtime/effect.h"
+#include "runtime/records.h"
+#include "store/tables.h"
+
+struct host;
+struct tables;
+
+struct tables *tables_new(struct host *host);
+void tables_free(struct tables *tables); /* takes NULL */
+
+/* Reads the definitions that are in the store; at start. */
+int tables_restore(struct tables *tables, struct err *err) __attribute__((warn_unused_result));
+
+struct table *tables_find(const struct tables *tables, struct bytes name); /* NULL: none */
+/* In order of their names: `at` from 0; NULL: no more. */
+struct table *tables_at(const struct tables *tables, size_t at);
+
+/* Defines a table, or changes the definition of one; takes over `def`. `done` (may be NULL) is
+ * called with NULL, or with the error. */
+void tables_define(struct tables *tables, struct table_def *def,
+    void (*done)(void *arg, const struct err *err), void *arg);
+
+/* Appends a HOST_TABLES frame: what workers must know. */
+void tables_write(const struct tables *tables, struct buf *out);
+
+/* What an EFFECT_DB_PUT or EFFECT_DB_DELETE does. -1: it is refused. */
+int tables_take_effect(struct tables *tables, const struct effect *effect, struct table_ops *ops,
+    struct err *err) __attribute__((warn_unused_result));
+/* An EFFECT_READ of an item: it must still be so at the commit. */
+int tables_take_read(struct tables *tables, const struct effect *effect, struct writes *writes,
+    struct err *err) __attribute__((warn_unused_result));
+
+/* The job with these operations was submitted, has failed, is durable. */
+void tables_submitted(struct tables *tables, const struct table_ops *ops, uint64_t version);
+void tables_failed(struct tables *tables, const struct table_ops *ops, uint64_t version);
+void tables_committed(struct tables *tables, const struct table_ops *ops);
+
+/* Reads items for CALL_DB_GET: `fields` as in lib/protocol.h. `done` gets the reply's fields, or
+ * (not ok) a message. False: the fields do not decode; `done` is not called. */
+typedef void tables_done_fn(void *arg, bool ok, struct bytes fields);
+bool tables_get(struct tables *tables, struct bytes fields, tables_done_fn *done, void *arg);
+
+#endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT
+ * Effects, calls and answers between frames and JSON.
+ */
+#include "tests/handler_frames.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/item_key.h"
+#include "lib/table_def.h"
+
+enum { DEFAULT_REDIRECTS = 5 };
+
+cJSON *
+json_of(struct bytes bytes)
+{
+	char *text = bytes_to_string(bytes);
+	cJSON *json = cJSON_Parse(text);
+
+	if (json == NULL)
+		json = cJSON_CreateString(text);
+	free(text);
+	return json;
+}
+
+static void
+add_text(cJSON *object, const char *name, struct bytes bytes)
+{
+	char *text = bytes_to_string(bytes);
+
+	if (bytes.len > 0)
+		(void)cJSON_AddStringToObject(object, name, text);
+	free(text);
+}
+
+static void
+add_json(cJSON *object, const char *name, struct bytes bytes)
+{
+	if (bytes.len > 0)
+		(void)cJSON_AddItemToObject(object, name, json_of(bytes));
+}
+
+static void
+add_number(cJSON *object, const char *name, double value)
+{
+	if (value != 0)
+		(void)cJSON_AddNumberToObject(object, name, value);
+}
+
+static void
+add_hex(cJSON *object, const char *name, struct bytes bytes)
+{
+	struct buf hex = { 0 };
+
+	for (size_t i = 0; i < bytes.len; i++)
+		buf_printf(&hex, "%02x", bytes.data[i]);
+	add_text(object, name, buf_bytes(&hex));
+	buf_clear(&hex);
+}
+
+static void
+read_publish(struct cursor *cursor, cJSON *effect)
+{
+	add_number(effect, "qos", cursor_u8(cursor));
+	if (cursor_u8(cursor) != 0)
+		(void)cJSON_AddTrueToObject(effect, "retain");
+	add_number(effect, "expiry", cursor_u32(cursor));
+	add_text(effect, "publish", cursor_bytes(cursor));
+	add_json(effect, "payload", cursor_bytes(cursor));
+	add_hex(effect, "properties", cursor_bytes(cursor));
+}
+
+/* "audi22", or "audi22,5" with a sort key. */
+static void
+append_key(struct buf *out, struct bytes key)
+{
+	struct buf json = { 0 };
+
+	while (key.len > 0 && item_key_next(&key, &json)) {
+		if (key.len > 0)
+			buf_append_u8(&json, ',');
+	}
+	for (size_t i = 0; i < json.len; i++) {
+		if (json.data[i] != '"')
+			buf_append_u8(out, json.data[i]);
+	}
+	buf_clear(&json);
+}
+
+static void
+add_key(cJSON *object, struct bytes key)
+{
+	struct buf text = { 0 };
+
+	append_key(&text, key);
+	add_text(object, "key", buf_bytes(&text));
+	buf_clear(&text);
+}
+
+void
+read_effect(struct cursor *cursor, cJSON *effect)
+{
+	switch (cursor_u8(cursor)) {
+	case EFFECT_PUBLISH:
+		read_publish(cursor, effect);
+		break;
+	case EFFECT_SHADOW:
+		(void)cJSON_AddStringToObject(
+		    effect, "shadow", cursor_u8(cursor) == SHADOW_UPDATE ? "update" : "delete");
+		add_text(effect, "thing", cursor_bytes(cursor));
+		add_text(effect, "name", cursor_bytes(cursor));
+		add_json(effect, "document", cursor_bytes(cursor));
+		break;
+	case EFFECT_INVOKE:
+		add_text(effect, "invoke", cursor_bytes(cursor));
+		add_json(effect, "payload", cursor_bytes(cursor));
+		break;
+	case EFFECT_METRIC:
+		add_text(effect, "metric", cursor_bytes(cursor));
+		add_number(effect, "value", (double)cursor_i64(cursor) / 1000);
+		break;
+	case EFFECT_DB_PUT:
+		add_text(effect, "put", cursor_bytes(cursor));
+		add_json(effect, "item", cursor_bytes(cursor));
+		break;
+	case EFFECT_DB_DELETE:
+		add_text(effect, "delete", cursor_bytes(cursor));
+		add_key(effect, cursor_bytes(cursor));
+		break;
+	case EFFECT_READ:
+		(void)cursor_u8(cursor);
+		add_text(effect, "read", cursor_bytes(cursor));
+		add_key(effect, cursor_bytes(cursor));
+		add_number(effect, "version", (double)cursor_i64(cursor));
+		break;
+	default:
+		cursor->bad = true;
+	}
+}
+
+static void
+read_http(struct cursor *cursor, cJSON *call, struct buf *key)
+{
+	cJSON *headers;
+	uint8_t redirects;
+	uint16_t count;
+
+	buf_append_bytes(key, cursor_bytes(cursor));
+	buf_append_string(key, " ");
+	buf_append_bytes(key, cursor_bytes(cursor));
+	add_text(call, "http", buf_bytes(key));
+	add_number(call, "timeout_ms", cursor_u32(cursor));
+	redirects = cursor_u8(cursor);
+	if (redirects != DEFAULT_REDIRECTS)
+		(void)cJSON_AddNumberToObject(call, "redirects", redirects);
+	count = cursor_u16(cursor);
+	headers = count > 0 ? cJSON_AddObjectToObject(call, "headers") : NULL;
+	for (uint16_t i = 0; i < count && !cursor->bad; i++) {
+		char *name = bytes_to_string(cursor_bytes(cursor));
+
+		add_text(headers, name, cursor_bytes(cursor));
+		free(name);
+	}
+	add_json(call, "body", cursor_bytes(cursor));
+}
+
+void
+read_call(enum call_kind kind, struct cursor *cursor, cJSON *call, struct buf *key)
+{
+	struct bytes subject, detail;
+
+	if (kind == CALL_HTTP) {
+		read_http(cursor, call, key);
+		return;
+	}
+	if (kind == CALL_DB_GET) {
+		(void)cursor_u16(cursor);
+		buf_append_string(key, "db ");
+		buf_append_bytes(key, cursor_bytes(cursor));
+		buf_append_u8(key, '/');
+		append_key(key, cursor_bytes(cursor));
+		add_text(call, "call", buf_bytes(key));
+		return;
+	}
+	subject = cursor_bytes(cursor);
+	detail = kind == CALL_SECRET ? bytes_of(NULL, 0) : cursor_bytes(cursor);
+	buf_append_string(key, kind == CALL_SHADOW_GET ? "shadow "
+			       : kind == CALL_INVOKE   ? "invoke "
+						       : "secret ");
+	buf_append_bytes(key, subject);
+	if (kind == CALL_SHADOW_GET && detail.len > 0) {
+		buf_append_string(key, "/");
+		buf_append_bytes(key, detail);
+	}
+	add_text(call, "call", buf_bytes(key));
+	if (kind == CALL_INVOKE)
+		add_json(call, "payload", detail);
+}
+
+static void
+put_json(struct buf *out, const cJSON *json)
+{
+	char *text = cJSON_PrintUnformatted(json);
+
+	frame_string(out, text);
+	free(text);
+}
+
+static void
+put_http_reply(struct buf *out, const cJSON *reply)
+{
+	const cJSON *headers = cJSON_GetObjectItem(reply, "headers"), *header;
+	const cJSON *json = cJSON_GetObjectItem(reply, "json");
+	const cJSON *status = cJSON_GetObjectItem(reply, "status");
+
+	frame_u16(out, status != NULL ? (uint16_t)status->valueint : 200);
+	frame_u16(out, (uint16_t)cJSON_GetArraySize(headers));
+	cJSON_ArrayForEach(header, headers)
+	{
+		frame_string(out, header->string);
+		frame_string(out, header->valuestring);
+	}
+	if (json != NULL)
+		put_json(out, json);
+	else
+		frame_string(out, cJSON_GetStringValue(cJSON_GetObjectItem(reply, "body")));
+}
+
+cJSON *
+default_reply(enum call_kind kind)
+{
+	switch (kind) {
+	case CALL_HTTP:
+		return cJSON_Parse("{\"status\":200,\"headers\":{\"Content-Type\":"
+				   "\"application/json\"},\"json\":{\"ok\":true}}");
+	case CALL_SHADOW_GET:
+		return cJSON_Parse("{\"state\":{\"desired\":{\"speed_limit\":120},\"reported\":"
+				   "{\"speed_limit\":130},\"delta\":{\"speed_limit\":120}},"
+				   "\"metadata\":{},\"version\":3,\"timestamp\":1795435200}");
+	case CALL_INVOKE:
+		return cJSON_Parse("{\"ok\":true}");
+	case CALL_SECRET:
+		return cJSON_CreateString("s3cret");
+	case CALL_DB_GET:
+		return cJSON_CreateFalse();
+	}
+	return NULL;
+}
+
+void
+put_reply(struct buf *out, enum call_kind kind, const cJSON *reply)
+{
+	if (kind == CALL_HTTP) {
+		put_http_reply(out, reply);
+	} else if (kind == CALL_DB_GET) {
+		frame_u64(out, cJSON_IsFalse(reply) ? 0 : 7);
+		if (cJSON_IsFalse(reply))
+			frame_string(out, NULL);
+		else
+			put_json(out, reply);
+	} else if (kind == CALL_SECRET) {
+		frame_string(out, cJSON_GetStringValue(reply));
+	} else if (kind == CALL_INVOKE) {
+		frame_u8(out, RESULT_JSON);
+		put_json(out, reply);
+	} else if (cJSON_IsFalse(reply)) {
+		frame_string(out, NULL);
+	} else {
+		put_json(out, reply);
+	}
+}
+
+void
+put_tables(struct buf *out)
+{
+	static const char *const tables[] = { "{\"name\":\"cars\",\"key\":\"id\"}",
+		"{\"name\":\"readings\",\"key\":\"id\",\"sort\":\"ts\",\"ttl\":\"expires\","
+		"\"indexes\":[{\"name\":\"by_place\",\"key\":\"place\",\"sort\":\"ts\"}]}" };
+	size_t begun = frame_begin(out, HOST_TABLES), count = sizeof(tables) / sizeof(*tables);
+	struct table_def def;
+	struct err err;
+
+	frame_u16(out, (uint16_t)count);
+	for (size_t i = 0; i < count; i++) {
+		if (table_def_read(bytes_of_string(tables[i]), &def, &err) < 0)
+			abort();
+		table_def_encode(&def, out);
+		table_def_clear(&def);
+	}
+	frame_finish(out, begun);
+}
