@@ -149,6 +149,8 @@ shadow_reply_clear(struct shadow_reply *reply)
 	buf_clear(&reply->answer);
 	buf_clear(&reply->delta);
 	buf_clear(&reply->documents);
+	buf_clear(&reply->previous);
+	reply->created = false;
 	reply->code = 0;
 }
 
@@ -437,6 +439,7 @@ shadow_doc_update(
 		tell_accepted(&reply->answer, &next, &envelope);
 		tell_delta(&reply->delta, &next, &envelope);
 		tell_documents(&reply->documents, doc, &next, &envelope);
+		reply->created = !doc->exists;
 		shadow_doc_clear(doc);
 		*doc = next;
 		next = (struct shadow_doc){ 0 };
@@ -537,6 +540,9 @@ shadow_doc_delete(
 	if (refusal.code != 0) {
 		(void)refuse(reply, &refusal, &envelope, request->now_s);
 	} else {
+		buf_append_u8(&reply->previous, '{');
+		put_document(&reply->previous, doc);
+		buf_append_u8(&reply->previous, '}');
 		bury(doc, request->now_s);
 		buf_printf(&reply->answer, "{\"version\":%llu", (unsigned long long)doc->version);
 		put_tail(&reply->answer, &envelope, request->now_s);

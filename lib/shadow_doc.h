@@ -50,6 +50,8 @@ struct shadow_reply {
 	struct buf answer;    /* of .../accepted or .../rejected */
 	struct buf delta;     /* of .../update/delta; empty: no difference */
 	struct buf documents; /* of .../update/documents; empty unless an update was accepted */
+	struct buf previous;  /* what a delete deleted, as in `documents` */
+	bool created;	      /* there was no shadow before this update */
 };
 
 /* Each fills an empty reply and returns its code. On 0 `doc` is what is to be stored (a deleted

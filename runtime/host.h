@@ -21,6 +21,7 @@ struct external;
 struct shadow_service;
 struct records;
 struct tables;
+struct shadow_watches;
 struct gateway;
 
 struct host {
@@ -40,6 +41,7 @@ struct host {
 	struct tables *tables;
 	/* Tells who follows the tables' changes that there are new ones; NULL: nobody does. */
 	void (*tables_changed)(struct host *host);
+	struct shadow_watches *shadow_watches; /* NULL: not yet */
 	struct functions *functions;
 	struct pool *pool;
 	struct dispatch *dispatch;

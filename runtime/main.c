@@ -21,6 +21,7 @@
 #include "runtime/pool.h"
 #include "runtime/restore.h"
 #include "runtime/records.h"
+#include "runtime/shadow_follow.h"
 #include "runtime/shadow_service.h"
 #include "runtime/tables.h"
 #include "runtime/web.h"
@@ -129,18 +130,22 @@ static int
 open_gateway(struct service *service, struct err *err)
 {
 	struct host *host = &service->host;
-	const struct shadow_parts parts = { host->loop, host->store, NULL, has_function, host };
-	struct shadow_parts with_broker = parts;
+	struct shadow_parts parts = { .loop = host->loop,
+		.store = host->store,
+		.has_function = has_function,
+		.arg = host };
 	struct restore_figures figures = { 0 };
 
 	gateway_open(host);
-	with_broker.broker = host->broker;
-	host->shadow_service = shadow_service_new(&with_broker);
 	host->records = records_new(
 	    host->store, (size_t)options_number(host->options, OPTION_RECORDS_BYTES_MAX));
 	host->tables = tables_new(host);
 	if (tables_restore(host->tables, err) < 0)
 		return -1;
+	host->shadow_watches = shadow_watches_new(host);
+	parts.broker = host->broker;
+	parts.watches = host->shadow_watches;
+	host->shadow_service = shadow_service_new(&parts);
 	return restore_broker(host->store, host->broker, &figures, err);
 }
 
@@ -425,6 +430,7 @@ close_all(struct service *service)
 	shadow_service_free(host->shadow_service);
 	tables_free(host->tables);
 	records_free(host->records);
+	shadow_watches_free(host->shadow_watches);
 	one_turn(host->loop);
 	timer_clear(&service->drain_timer);
 	timer_clear(&service->ready_timer);

@@ -8,6 +8,7 @@
 
 #include "lib/fault.h"
 #include "lib/frame.h"
+#include "runtime/shadow_follow.h"
 #include "runtime/shadow_service.h"
 
 enum { MESSAGES_MAX = 3, OUTBOX_KEY_BYTES = 32 };
@@ -20,6 +21,7 @@ struct item {
 	struct shadow_request request; /* points into `memory` */
 	struct buf memory;
 	struct shadow_reply reply;
+	struct shadow_follow *follow; /* NULL: no function follows it */
 	bool must_keep[MESSAGES_MAX];
 };
 
@@ -51,6 +53,7 @@ shadow_batch_free(struct shadow_batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		shadow_reply_clear(&batch->items[i].reply);
 		buf_clear(&batch->items[i].memory);
+		shadow_follow_free(batch->items[i].follow);
 	}
 	free(batch->items);
 	free(batch);
@@ -146,6 +149,8 @@ shadow_batch_add(struct shadow_batch *batch, enum shadow_request_kind kind,
 	*item = (struct item){ .kind = kind };
 	item_copy(item, request);
 	item->request.now_s = shadow_service_now_s(batch->service);
+	item->follow = shadow_follow_new(shadow_service_watches(batch->service), kind,
+	    &item->request, batch->cause.hops);
 	note_must_keep(batch, item);
 	batch->bytes += sizeof(*item) + item->memory.cap;
 	return 0;
@@ -217,6 +222,9 @@ run(struct shadow_batch *batch, struct txn *txn, bool all_must_pass, struct err 
 			return refused(item, err);
 		if (keep_all(batch, i, txn, err) < 0)
 			return -1;
+		if (item->follow != NULL && item->reply.code == 0 &&
+		    shadow_follow_store(item->follow, &item->reply, txn, (uint32_t)i, err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -260,6 +268,8 @@ shadow_batch_deliver(struct shadow_batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		for (int j = 0; j < MESSAGES_MAX; j++)
 			tell(batch, i, (enum follow)j);
+		if (batch->items[i].follow != NULL)
+			shadow_follow_submit(batch->items[i].follow);
 	}
 	shadow_batch_free(batch);
 }

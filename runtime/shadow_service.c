@@ -62,6 +62,12 @@ shadow_service_free(struct shadow_service *service)
 	free(service);
 }
 
+const struct shadow_watches *
+shadow_service_watches(const struct shadow_service *service)
+{
+	return service->parts.watches;
+}
+
 int64_t
 shadow_service_now_s(const struct shadow_service *service)
 {

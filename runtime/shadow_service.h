@@ -9,6 +9,8 @@
 #include "net/broker.h"
 #include "runtime/shadow_batch.h"
 
+struct shadow_watches;
+
 struct shadow_parts {
 	struct loop *loop;
 	struct store *store;
@@ -16,6 +18,8 @@ struct shadow_parts {
 	/* Whether a function would run for a message on this topic; NULL: none ever. */
 	bool (*has_function)(void *arg, struct bytes topic);
 	void *arg;
+	/* Functions that follow changes (runtime/shadow_follow.h); NULL: none ever. */
+	const struct shadow_watches *watches;
 };
 
 struct shadow_service *shadow_service_new(const struct shadow_parts *parts);
@@ -44,6 +48,7 @@ void shadow_service_request(struct shadow_service *service, enum shadow_request_
 
 /* --- for batches --- */
 
+const struct shadow_watches *shadow_service_watches(const struct shadow_service *service);
 int64_t shadow_service_now_s(const struct shadow_service *service);
 /* Whether a message on this topic has a subscriber or a function that must not miss it. */
 bool shadow_service_must_keep(struct shadow_service *service, struct bytes topic);
