@@ -2,7 +2,8 @@
  * moonlet-bench: drives an MQTT broker with publishers and subscribers from one thread and prints
  * throughput and latency. Closed loop: at most `window` messages are on their way between
  * publishers and subscribers. Open loop: messages leave at a rate whatever comes back, and latency
- * counts from the moment at which one should have left.
+ * counts from the moment at which one should have left. Without subscribers (QoS 1) the PUBACK is
+ * what comes back.
  *
  * A message is JSON of a fixed size with a "ts" of 16 digits: nanoseconds of this program's clock
  * plus 10^15. What comes back must carry the same member, be it the message or what a handler made
@@ -61,8 +62,9 @@ struct link {
 	struct buf out;
 	size_t sent; /* of out */
 	uint16_t next_id;
-	bool ready;   /* CONNACK or SUBACK is here */
-	bool blocked; /* waits for the socket to take more */
+	int64_t *due_ns; /* of each packet id on its way, where acknowledgements are counted */
+	bool ready;	 /* CONNACK or SUBACK is here */
+	bool blocked;	 /* waits for the socket to take more */
 };
 
 struct run {
@@ -228,15 +230,31 @@ publish(struct run *run, struct link *link, int64_t ts_ns)
 		template->data[run->id_at[device]] = (uint8_t)(link->next_id >> 8);
 		template->data[run->id_at[device] + 1] = (uint8_t)link->next_id;
 	}
+	if (link->due_ns != NULL)
+		link->due_ns[link->next_id] = ts_ns;
 	buf_append_bytes(&link->out, buf_bytes(template));
 	run->published++;
+}
+
+/* One has come back: `ts` ns after the start it was due. */
+static void
+note_return(struct run *run, int64_t ts)
+{
+	int64_t now = now_ns();
+
+	run->received++;
+	run->last_ns = now;
+	if (run->received == run->options->warmup)
+		run->measured_from_ns = now;
+	if (run->received > run->options->warmup)
+		histogram_add(&run->latency, now - run->started_ns - ts);
 }
 
 static void
 take_message(struct run *run, const uint8_t *body, size_t len)
 {
 	const uint8_t *at = memmem(body, len, "\"ts\":", 5);
-	int64_t now = now_ns(), ts = 0;
+	int64_t ts = 0;
 
 	if (at == NULL || (size_t)(body + len - at) < 5 + TS_DIGITS) {
 		(void)fprintf(stderr, "moonlet-bench: a message without \"ts\" came back\n");
@@ -244,12 +262,7 @@ take_message(struct run *run, const uint8_t *body, size_t len)
 	}
 	for (int i = 0; i < TS_DIGITS; i++)
 		ts = ts * 10 + (at[5 + i] - '0');
-	run->received++;
-	run->last_ns = now;
-	if (run->received == run->options->warmup)
-		run->measured_from_ns = now;
-	if (run->received > run->options->warmup)
-		histogram_add(&run->latency, now - run->started_ns - (ts - TS_BASE));
+	note_return(run, ts - TS_BASE);
 }
 
 static void
@@ -273,6 +286,8 @@ take_packet(struct run *run, struct link *link, uint8_t head, const uint8_t *bod
 		break;
 	case 4: /* PUBACK */
 		run->acknowledged++;
+		if (link->due_ns != NULL && len >= 2)
+			note_return(run, link->due_ns[body[0] << 8 | body[1]]);
 		break;
 	default:
 		break;
@@ -327,6 +342,8 @@ open_link(struct run *run, struct link *link, bool is_subscriber)
 	if (inet_pton(AF_INET, o->host, &address.sin_addr) != 1)
 		die("--host takes an IPv4 address");
 	link->is_subscriber = is_subscriber;
+	if (o->subscribers == 0)
+		link->due_ns = xcalloc(UINT16_MAX + 1, sizeof(*link->due_ns));
 	link->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (link->fd < 0 || connect(link->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		die("connect");
@@ -350,11 +367,13 @@ all_ready(const struct run *run)
 	return true;
 }
 
-/* One message published comes back once for each subscriber. */
+/* One message published comes back once for each subscriber, or as its acknowledgement. */
 static int64_t
 on_their_way(const struct run *run)
 {
-	return run->published - run->received / run->options->subscribers;
+	int subscribers = run->options->subscribers;
+
+	return run->published - run->received / (subscribers > 0 ? subscribers : 1);
 }
 
 /* How many may be published now. */
@@ -428,7 +447,8 @@ connect_all(struct run *run)
 static void
 drive(struct run *run)
 {
-	int64_t expected = run->options->count * run->options->subscribers;
+	int subscribers = run->options->subscribers;
+	int64_t expected = run->options->count * (subscribers > 0 ? subscribers : 1);
 
 	run->started_ns = run->last_ns = run->measured_from_ns = now_ns();
 	while (run->received < expected ||
@@ -511,7 +531,8 @@ parse_options(struct options *o, int argc, char **argv)
 		else
 			o->json = true;
 	}
-	if (o->devices < 1 || o->publishers < 1 || o->subscribers < 1 || o->warmup >= o->count) {
+	if (o->devices < 1 || o->publishers < 1 || o->subscribers < (o->qos_in > 0 ? 0 : 1) ||
+	    o->warmup >= o->count) {
 		(void)fputs(usage, stderr);
 		exit(2);
 	}
@@ -560,5 +581,7 @@ main(int argc, char **argv)
 	connect_all(&run);
 	drive(&run);
 	report(&run);
+	if (options.subscribers == 0)
+		return run.received < options.count ? 1 : 0;
 	return run.received < options.count * options.subscribers ? 1 : 0;
 }
