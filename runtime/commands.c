@@ -64,6 +64,11 @@ static const struct command_switch replay_switches[] = {
 	{ NULL, NULL, NULL, 0 },
 };
 
+static const struct command_switch backup_switches[] = {
+	{ "force", NULL, "replace the file where it is there", 0 },
+	{ NULL, NULL, NULL, 0 },
+};
+
 static int
 cmd_completion(struct command_call *call)
 {
@@ -109,6 +114,13 @@ const struct command command_table[] = {
 	  .help = "list the events that were given up" },
 	{ .name = "replay", .arguments = "[ID]", .run = cmd_replay, .arguments_max = 1, .switches = replay_switches,
 	  .help = "run a failed event again" },
+	{ .name = "backup", .arguments = "FILE", .run = cmd_backup, .arguments_min = 1, .arguments_max = 1,
+	  .switches = backup_switches, .help = "copy the database, also while the host runs",
+	  .more = "To restore: stop the host, put the copy in the data folder as moonlet.db, and remove\n"
+		  "moonlet.db-wal and moonlet.db-shm there.\n" },
+	{ .name = "verify", .arguments = "[FILE]", .run = cmd_verify, .arguments_max = 1,
+	  .help = "check the database, or a backup of it",
+	  .more = "Changes nothing. Exits 1 where it found something.\n" },
 	{ .name = "init", .arguments = "[DIR]", .run = cmd_init, .arguments_max = 1,
 	  .help = "make a starter folder: one function, its test event, a configuration" },
 	{ .name = "completion", .arguments = "", .run = cmd_completion, .hidden = true,

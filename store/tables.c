@@ -84,6 +84,46 @@ table_row_key(const struct table *table, struct bytes key, struct buf *out)
 	buf_append_bytes(out, key);
 }
 
+bool
+table_index_row(const struct table_def *def, const struct table_index *index, struct bytes key,
+    struct bytes item, struct buf *out)
+{
+	size_t before = out->len;
+
+	buf_append_string(out, def->name);
+	buf_append_u8(out, 0);
+	buf_append_string(out, index->name);
+	buf_append_u8(out, 0);
+	if (!table_index_key(index, item, out)) {
+		out->len = before;
+		return false;
+	}
+	buf_append_bytes(out, key);
+	return true;
+}
+
+bool
+table_expiry_row(const struct table_def *def, struct bytes key, struct bytes item, struct buf *out)
+{
+	struct bytes value = def->ttl != NULL ? json_text_member(item, bytes_of_string(def->ttl))
+					      : bytes_of(NULL, 0);
+	char text[64];
+	double due_s;
+
+	if (value.len == 0 || json_text_kind(value) != JSON_TEXT_NUMBER ||
+	    value.len >= sizeof(text))
+		return false;
+	memcpy(text, value.data, value.len);
+	text[value.len] = '\0';
+	due_s = strtod(text, NULL);
+	if (!isfinite(due_s) || due_s < 0 || due_s > 1e15)
+		return false;
+	buf_printf(out, "%016llx%s", (unsigned long long)due_s, def->name);
+	buf_append_u8(out, 0);
+	buf_append_bytes(out, key);
+	return true;
+}
+
 /* --- inside a job --- */
 
 /* One operation while it is applied. */
@@ -96,22 +136,6 @@ struct change {
 	uint64_t sequence;
 	int64_t time_ms;
 };
-
-/* What an item has in an index; false: nothing. */
-static bool
-index_row(const struct change *change, const struct table_index *index, struct bytes item,
-    struct buf *row)
-{
-	buf_reset(row);
-	buf_append_string(row, change->op->table->def.name);
-	buf_append_u8(row, 0);
-	buf_append_string(row, index->name);
-	buf_append_u8(row, 0);
-	if (!table_index_key(index, item, row))
-		return false;
-	buf_append_bytes(row, change->op->key);
-	return true;
-}
 
 static int
 change_row(struct change *change, enum space space, const struct buf *before,
@@ -130,9 +154,12 @@ change_row(struct change *change, enum space space, const struct buf *before,
 static int
 change_index(struct change *change, const struct table_index *index, struct err *err)
 {
+	const struct table_op *op = change->op;
+	const struct table_def *def = &op->table->def;
 	struct buf before = { 0 }, after = { 0 };
-	bool was = change->was_there && index_row(change, index, buf_bytes(&change->old), &before);
-	bool is = !change->op->is_delete && index_row(change, index, change->op->item, &after);
+	bool was = change->was_there &&
+		   table_index_row(def, index, op->key, buf_bytes(&change->old), &before);
+	bool is = !op->is_delete && table_index_row(def, index, op->key, op->item, &after);
 	int result =
 	    change_row(change, SPACE_ITEM_INDEX, was ? &before : NULL, is ? &after : NULL, err);
 
@@ -141,34 +168,15 @@ change_index(struct change *change, const struct table_index *index, struct err 
 	return result;
 }
 
-/* False: the item has no end. */
-static bool
-expiry_row(const struct change *change, struct bytes item, struct buf *row)
-{
-	struct bytes value = json_text_member(item, bytes_of_string(change->op->table->def.ttl));
-	char text[64];
-	double due_s;
-
-	if (value.len == 0 || json_text_kind(value) != JSON_TEXT_NUMBER ||
-	    value.len >= sizeof(text))
-		return false;
-	memcpy(text, value.data, value.len);
-	text[value.len] = '\0';
-	due_s = strtod(text, NULL);
-	if (!isfinite(due_s) || due_s < 0 || due_s > 1e15)
-		return false;
-	buf_reset(row);
-	buf_printf(row, "%016llx", (unsigned long long)due_s);
-	buf_append_bytes(row, buf_bytes(&change->row_key));
-	return true;
-}
-
 static int
 change_expiry(struct change *change, struct err *err)
 {
+	const struct table_op *op = change->op;
+	const struct table_def *def = &op->table->def;
 	struct buf before = { 0 }, after = { 0 };
-	bool was = change->was_there && expiry_row(change, buf_bytes(&change->old), &before);
-	bool is = !change->op->is_delete && expiry_row(change, change->op->item, &after);
+	bool was =
+	    change->was_there && table_expiry_row(def, op->key, buf_bytes(&change->old), &before);
+	bool is = !op->is_delete && table_expiry_row(def, op->key, op->item, &after);
 	int result =
 	    change_row(change, SPACE_ITEM_EXPIRY, was ? &before : NULL, is ? &after : NULL, err);
 

@@ -55,6 +55,11 @@ void table_ops_clear(struct table_ops *ops); /* on the loop thread */
 
 /* The key of an item's row. */
 void table_row_key(const struct table *table, struct bytes key, struct buf *out);
+/* The key of an item's row in an index, or in item_expiry. False: it has none there. */
+bool table_index_row(const struct table_def *def, const struct table_index *index, struct bytes key,
+    struct bytes item, struct buf *out);
+bool table_expiry_row(
+    const struct table_def *def, struct bytes key, struct bytes item, struct buf *out);
 
 /* --- inside a job --- */
 
