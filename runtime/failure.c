@@ -169,6 +169,7 @@ try_again(struct invocation *invocation, const struct outcome *outcome)
 	say(invocation, outcome, pause_us);
 	invocation->function->metrics.retries++;
 	invocation->attempt++;
+	invocation->conflicts = 0;
 	/* What has a source stands there. */
 	if (invocation->event->source != NULL ||
 	    (!occurrence_is_kept(invocation->event) && !invocation->stored)) {
