@@ -53,8 +53,14 @@ sip_word(struct sip *s, uint64_t word)
 uint64_t
 hash_bytes(struct bytes bytes)
 {
-	struct sip s = { seed[0] ^ 0x736f6d6570736575u, seed[1] ^ 0x646f72616e646f6du,
-		seed[0] ^ 0x6c7967656e657261u, seed[1] ^ 0x7465646279746573u };
+	return hash_keyed(seed, bytes);
+}
+
+uint64_t
+hash_keyed(const uint64_t key[2], struct bytes bytes)
+{
+	struct sip s = { key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du,
+		key[0] ^ 0x6c7967656e657261u, key[1] ^ 0x7465646279746573u };
 	size_t i = 0;
 	uint64_t word;
 

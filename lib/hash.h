@@ -13,6 +13,8 @@
 /* The key of all hashes in this process; set once before the first map is used. */
 void hash_seed(const uint8_t key[16]);
 uint64_t hash_bytes(struct bytes bytes);
+/* The same under a key of the caller's: who sees results learns nothing of the key. */
+uint64_t hash_keyed(const uint64_t key[2], struct bytes bytes);
 
 struct hash_node {
 	struct hash_node *next;

@@ -13,8 +13,8 @@
 enum { PROTOCOL_VERSION = 1, EVENT_ID_BYTES = 16, DB_GETS_MAX = 100 };
 
 enum host_frame {
-	/* First, once: u32 protocol version; u64 secret, u64 secret (seeds random numbers);
-	 * u64 image_bytes_max (all images and waiting invocations together). */
+	/* First, once: u32 protocol version; u64 seed, u64 seed (of strings' hashes, and of random
+	 * numbers while a file is loaded: images depend on them); u64 image_bytes_max (all images and waiting invocations together). */
 	HOST_SETUP = 1,
 	/* Make an image: u32 function; u8 enum load_kind; bytes name; u32 memory_bytes_max;
 	 * u32 load_timeout_ms; u16 files; files times: bytes path, bytes source.
@@ -25,12 +25,14 @@ enum host_frame {
 	HOST_DROP = 3,
 	/* Run: u64 invocation; u32 function; u32 lane (0: in no order); u32 lane_epoch;
 	 * u32 timeout_ms; u16 attempt (1 is the first); u8 enum payload_kind; u8 qos; u8 retain;
-	 * i64 time_ms; EVENT_ID_BYTES raw bytes: event id; bytes trigger ("topic", "http", ...);
+	 * i64 time_ms; EVENT_ID_BYTES raw bytes: event id; u64 seed, u64 seed (of its random
+	 * numbers); bytes trigger ("topic", "http", ...);
 	 * bytes subject (the topic; for http "POST /path"); bytes client_id;
 	 * bytes extra (empty, or a JSON object whose members become members of `context`);
 	 * bytes payload. */
 	HOST_INVOKE = 4,
-	/* Answers WORKER_CALL: u64 invocation; u32 call; u8 ok; then, where ok is 0: bytes message;
+	/* Answers WORKER_CALL: u64 invocation; u32 call; u64 elapsed_us (what the handler's clock
+	 * shows from now on: the call's own and the time that the answer took); u8 ok; then, where ok is 0: bytes message;
 	 * where it is 1 what stands with the enum call_kind. */
 	HOST_REPLY = 5,
 	/* Give up a waiting or queued invocation: u64 invocation. Answered by WORKER_FAILED with
@@ -60,7 +62,7 @@ enum worker_frame {
 	/* u32 function; bytes message ("overspeed.lua:12: unexpected symbol near '='"). */
 	WORKER_REFUSED = 3,
 	/* Something that waits: u64 invocation; u32 call (counts up from 1 in each invocation);
-	 * u8 enum call_kind; fields of the kind. */
+	 * u64 elapsed_us (since its run began); u8 enum call_kind; fields of the kind. */
 	WORKER_CALL = 4,
 	/* A line: u64 invocation (0 while loading); u8 enum log_level; bytes text. */
 	WORKER_LOG = 5,

@@ -84,6 +84,8 @@ function_get(struct functions *functions, const char *name)
 	function = xcalloc(1, sizeof(*function));
 	function->host = functions->host;
 	function->refs = 1;
+	function->seed[0] = hash_keyed(functions->host->secret, bytes_of_string(name));
+	function->seed[1] = hash_keyed(function->seed, bytes_of_string(name));
 	function->home = functions->next_home++;
 	strncpy(function->name, name, sizeof(function->name) - 1);
 	hash_insert(&functions->map, &function->link, bytes_of_string(function->name));

@@ -42,7 +42,8 @@ struct function {
 	struct version *current; /* NULL: none could be loaded yet */
 	struct version *coming;	 /* being loaded */
 	void *bindings[MANIFEST_TRIGGERS_MAX];
-	uint32_t home; /* which worker it prefers */
+	uint64_t seed[2]; /* what its events' random numbers are made of, with their ids */
+	uint32_t home;	  /* which worker it prefers */
 	uint32_t refs; /* the table's own, events' and invocations' */
 	bool removed;
 	char *problem;	  /* why its newest file does not serve; NULL: it does */

@@ -53,6 +53,7 @@ struct host {
 	uint64_t run_id;
 	uint64_t event_count;
 	uint64_t secret[2]; /* seeds handlers' random numbers; the same over restarts */
+	uint64_t seed[2];   /* made of it; of what workers have that depends on no event */
 	bool draining;
 };
 

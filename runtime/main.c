@@ -108,6 +108,8 @@ load_secret(struct host *host, struct err *err)
 	if (store_run(host->store, &job.job, err) < 0)
 		return err_prefix(err, "read the host's secret");
 	memcpy(host->secret, job.secret, sizeof(host->secret));
+	host->seed[0] = hash_keyed(host->secret, bytes_of_string("worker 0"));
+	host->seed[1] = hash_keyed(host->secret, bytes_of_string("worker 1"));
 	return 0;
 }
 

@@ -51,8 +51,8 @@ send_setup(struct worker *worker)
 	size_t begun = frame_begin(out, HOST_SETUP);
 
 	frame_u32(out, PROTOCOL_VERSION);
-	frame_u64(out, host->secret[0]);
-	frame_u64(out, host->secret[1]);
+	frame_u64(out, host->seed[0]);
+	frame_u64(out, host->seed[1]);
 	frame_u64(out, (uint64_t)options_number(host->options, OPTION_IMAGES_BYTES_MAX));
 	frame_finish(out, begun);
 	if (host->tables != NULL)

@@ -26,6 +26,8 @@ struct sending {
 	struct invocation *invocation; /* NULL: revoked, or free */
 	uint64_t number;
 	int64_t deadline_us; /* of a waiting one */
+	int64_t called_us;   /* when its last call came */
+	int64_t elapsed_us;  /* what its clock showed then, by the worker */
 	uint32_t timeout_ms;
 	bool waits;
 	bool cancelled;

@@ -17,6 +17,9 @@
 
 enum { LOG_TEXT_BYTES = 4096 };
 
+/* More than any run lasts. */
+#define ELAPSED_US_MAX ((int64_t)86400 * 1000000)
+
 int
 fcntl_blocking(int fd)
 {
@@ -145,6 +148,16 @@ pool_image_bytes(const struct pool *pool)
 	return bytes;
 }
 
+/* One random sequence for each function and event: the same again when it is run again. */
+static void
+write_seed(struct buf *out, const struct function *function, const struct occurrence *event)
+{
+	const uint64_t turned[2] = { function->seed[1], function->seed[0] };
+
+	frame_u64(out, hash_keyed(function->seed, bytes_of(event->id, sizeof(event->id))));
+	frame_u64(out, hash_keyed(turned, bytes_of(event->id, sizeof(event->id))));
+}
+
 static void
 write_invoke(struct buf *out, const struct sending *sending, const struct invocation *invocation)
 {
@@ -164,6 +177,7 @@ write_invoke(struct buf *out, const struct sending *sending, const struct invoca
 	frame_u8(out, event->retain);
 	frame_i64(out, event->time_ms);
 	buf_append(out, event->id, sizeof(event->id));
+	write_seed(out, invocation->function, event);
 	frame_string(out, event->trigger);
 	frame_bytes(out, event->subject);
 	frame_bytes(out, event->client_id);
@@ -202,10 +216,12 @@ worker_reply(
     struct worker *worker, struct sending *sending, uint32_t call, bool ok, struct bytes fields)
 {
 	struct buf *out = conn_out(worker->conn);
+	int64_t took_us = loop_now_us(worker->pool->host->loop) - sending->called_us;
 	size_t begun = frame_begin(out, HOST_REPLY);
 
 	frame_u64(out, sending->number);
 	frame_u32(out, call);
+	frame_i64(out, sending->elapsed_us + took_us);
 	frame_u8(out, ok);
 	buf_append_bytes(out, fields);
 	frame_finish(out, begun);
@@ -365,10 +381,13 @@ on_call(struct worker *worker, struct cursor *cursor)
 {
 	struct sending *sending = sending_find(worker, cursor_u64(cursor));
 	uint32_t call = cursor_u32(cursor);
+	int64_t elapsed_us = cursor_i64(cursor);
 	uint8_t kind = cursor_u8(cursor);
 
-	if (sending == NULL || cursor->bad)
+	if (sending == NULL || cursor->bad || elapsed_us < 0 || elapsed_us > ELAPSED_US_MAX)
 		return false;
+	sending->called_us = loop_now_us(worker->pool->host->loop);
+	sending->elapsed_us = elapsed_us;
 	progress(worker);
 	if (sending->parked)
 		return false;

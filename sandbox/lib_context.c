@@ -75,7 +75,7 @@ remaining_ms(lua_State *lua)
 {
 	const struct run *run = world_run(lua, "context.remaining_ms");
 
-	lua_pushinteger(lua, (run->deadline_us - run->resumed_us) / 1000);
+	lua_pushinteger(lua, (lua_Integer)run->timeout_ms - run->clock_us / 1000);
 	return 1;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The clock. It stands still while a handler computes and moves when it waits, so that a run again
- * gives the same: it is the event's time plus the time for which the invocation has waited.
+ * The clock. It stands still while a handler computes and moves when it waits, to what the host
+ * says: so a run again that is given the same answers sees the same times.
  */
 #include <lauxlib.h>
 #include <math.h>
@@ -15,7 +15,7 @@ clock_now_ms(lua_State *lua)
 {
 	const struct run *run = worker_of(lua)->run;
 
-	return run != NULL ? run->time_ms + (run->resumed_us - run->started_us) / 1000 : 0;
+	return run != NULL ? run->time_ms + run->clock_us / 1000 : 0;
 }
 
 static int

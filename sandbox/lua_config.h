@@ -14,6 +14,15 @@
 unsigned int sandbox_seed(void);
 #define luai_makeseed(state) sandbox_seed()
 
+/* Where Lua hashes addresses, of functions of this program or of constants in it (ltable.c,
+ * lstring.c), it takes what is the same in every process: llimits.h casts to uintptr_t there, and
+ * what looks like a cast becomes a call. */
+#ifdef SANDBOX_PLACES
+#include <stdint.h>
+uintptr_t sandbox_place(const void *at);
+#define uintptr_t sandbox_place
+#endif
+
 /* printf may use libc's heap: not while the deadline can jump. */
 int sandbox_snprintf(char *out, size_t size, const char *format, ...);
 #define snprintf sandbox_snprintf

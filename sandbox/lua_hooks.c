@@ -11,6 +11,10 @@
 #include "sandbox/stage.h"
 
 static unsigned int seed = 0x9e3779b9u;
+static int64_t run_time;
+
+/* Where the linker has put this program. */
+extern const char __executable_start, _end;
 
 unsigned int
 sandbox_seed(void)
@@ -22,6 +26,29 @@ void
 sandbox_set_seed(unsigned int value)
 {
 	seed = value;
+}
+
+long
+sandbox_time(long *out)
+{
+	(void)out;
+	return (long)run_time;
+}
+
+void
+sandbox_set_time(int64_t time)
+{
+	run_time = time;
+}
+
+uintptr_t
+sandbox_place(const void *at)
+{
+	uintptr_t place = (uintptr_t)at, begin = (uintptr_t)&__executable_start;
+
+	if (place - (uintptr_t)STAGE_BASE < STAGE_BYTES_MAX)
+		return place;
+	return place - begin < (uintptr_t)&_end - begin ? place - begin : 0;
 }
 
 int

@@ -218,6 +218,8 @@ read_invoke(struct bytes fields, struct run *run)
 	run->retain = cursor_u8(&cursor);
 	run->time_ms = cursor_i64(&cursor);
 	cursor_copy(&cursor, run->event_id, sizeof(run->event_id));
+	run->seed[0] = cursor_u64(&cursor);
+	run->seed[1] = cursor_u64(&cursor);
 	run->trigger = cursor_bytes(&cursor);
 	run->subject = cursor_bytes(&cursor);
 	run->client_id = cursor_bytes(&cursor);
@@ -280,13 +282,13 @@ on_setup(struct worker *worker, struct bytes fields)
 	struct cursor cursor = cursor_of(fields);
 	uint32_t version = cursor_u32(&cursor);
 
-	worker->secret[0] = cursor_u64(&cursor);
-	worker->secret[1] = cursor_u64(&cursor);
+	worker->seed[0] = cursor_u64(&cursor);
+	worker->seed[1] = cursor_u64(&cursor);
 	worker->image_bytes_max = cursor_u64(&cursor);
 	if (!cursor_end(&cursor) || version != PROTOCOL_VERSION)
 		abort();
-	sandbox_set_seed((unsigned)(worker->secret[0] ^ worker->secret[1] >> 32));
-	hash_seed((const uint8_t *)worker->secret);
+	sandbox_set_seed((unsigned)(worker->seed[0] ^ worker->seed[1] >> 32));
+	hash_seed((const uint8_t *)worker->seed);
 }
 
 static void
@@ -311,11 +313,13 @@ on_reply(struct worker *worker, struct bytes fields)
 	struct cursor cursor = cursor_of(fields);
 	struct waiting *waiting = waiting_find(worker, cursor_u64(&cursor));
 	uint32_t call = cursor_u32(&cursor);
+	int64_t elapsed_us = cursor_i64(&cursor);
 	bool ok = cursor_u8(&cursor) != 0;
 
 	/* It may have been cancelled meanwhile. */
 	if (cursor.bad || waiting == NULL || waiting->run.calls != call)
 		return;
+	waiting->run.clock_us = elapsed_us;
 	run_resume(worker, waiting, ok, bytes_of(cursor.at, (size_t)(cursor.end - cursor.at)));
 }
 

@@ -39,6 +39,7 @@ struct run {
 	uint8_t retain;
 	int64_t time_ms;
 	uint8_t event_id[EVENT_ID_BYTES];
+	uint64_t seed[2];
 	struct bytes trigger;
 	struct bytes subject;
 	struct bytes client_id;
@@ -46,7 +47,8 @@ struct run {
 	struct bytes payload;
 
 	int64_t started_us; /* when it first came onto the stage */
-	int64_t resumed_us; /* when it came back last: time stands still from there */
+	int64_t resumed_us; /* when it came back last */
+	int64_t clock_us;   /* what its clock shows, from its start: moves only when it waits */
 	int64_t deadline_us;
 	int64_t busy_us;
 	uint32_t calls;
@@ -99,7 +101,7 @@ struct worker {
 	struct hash_map lanes;
 	TAILQ_HEAD(, lane) broken;
 	size_t broken_count;
-	uint64_t secret[2];
+	uint64_t seed[2]; /* of what depends on no event */
 	uint64_t image_bytes_max;
 	uint64_t image_bytes;
 	struct table_def *tables;

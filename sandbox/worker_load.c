@@ -112,6 +112,7 @@ load_function(lua_State *lua)
 	lua_pushlstring(lua, (const char *)load->name.data, load->name.len);
 	lua_setfield(lua, -2, "function_name");
 	lua_settop(lua, 1);
+	world_seed_random(lua, worker_of(lua)->seed);
 	run_file(lua, load);
 	lua_call(lua, 0, 1);
 	(void)sandbox_snprintf(file, sizeof(file), "%.*s", (int)load->path.len, load->path.data);

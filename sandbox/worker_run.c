@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sandbox/deadline.h"
+#include "sandbox/lua_hooks.h"
 #include "sandbox/stage.h"
 #include "sandbox/world.h"
 
@@ -127,6 +128,7 @@ write_call(struct worker *worker, const struct run *run)
 
 	frame_u64(out, run->invocation);
 	frame_u32(out, run->calls);
+	frame_i64(out, deadline_now_us() - run->started_us);
 	frame_u8(out, worker->call.kind);
 	buf_append(out, worker->call.fields.data, worker->call.fields.len);
 	frame_finish(out, begun);
@@ -273,6 +275,7 @@ run_resume(struct worker *worker, struct waiting *waiting, bool ok, struct bytes
 	back_on_stage(worker, waiting);
 	waiting->run.resumed_us = deadline_now_us();
 	worker->run = &waiting->run;
+	sandbox_set_time((int64_t)waiting->run.seed[0]);
 	worker->reply = (struct reply){ ok, fields };
 	settle(worker, &waiting->run, waiting);
 }

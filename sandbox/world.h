@@ -35,6 +35,8 @@ void world_take_function(lua_State *lua, const char *file, struct sink *manifest
 /* The body of the coroutine in which handlers run: event and context to the handler, its result
  * to worker->result. */
 int world_run_handler(lua_State *lua);
+/* Random numbers go on from here. */
+void world_seed_random(lua_State *lua, const uint64_t seed[2]);
 
 /* For bindings. */
 

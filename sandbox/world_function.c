@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "sandbox/lua_hooks.h"
 #include "sandbox/stage.h"
 #include "sandbox/world.h"
 
@@ -112,16 +113,13 @@ take_result(lua_State *lua, int status, lua_KContext context)
 	return 0;
 }
 
-/* One random sequence for each event: the same again when it is run again. */
-static void
-seed_random(lua_State *lua, const struct worker *worker)
+void
+world_seed_random(lua_State *lua, const uint64_t seed[2])
 {
-	lua_Integer seeds[2];
-
-	memcpy(seeds, worker->run->event_id, sizeof(seeds));
+	sandbox_set_time((int64_t)seed[0]);
 	lua_getfield(lua, LUA_REGISTRYINDEX, "randomseed");
-	lua_pushinteger(lua, seeds[0] ^ (lua_Integer)worker->secret[0]);
-	lua_pushinteger(lua, seeds[1] ^ (lua_Integer)worker->secret[1]);
+	lua_pushinteger(lua, (lua_Integer)seed[0]);
+	lua_pushinteger(lua, (lua_Integer)seed[1]);
 	lua_call(lua, 2, 0);
 }
 
@@ -131,7 +129,7 @@ world_run_handler(lua_State *lua)
 	struct worker *worker = worker_of(lua);
 
 	lua_settop(lua, 0);
-	seed_random(lua, worker);
+	world_seed_random(lua, worker->run->seed);
 	lua_getfield(lua, LUA_REGISTRYINDEX, "handler");
 	push_event(lua, worker->run);
 	lua_getfield(lua, LUA_REGISTRYINDEX, "context");

@@ -139,6 +139,8 @@ take_invoke(struct fake *fake, struct cursor *cursor)
 	(void)cursor_u8(cursor);
 	(void)cursor_i64(cursor);
 	cursor_copy(cursor, id, sizeof(id));
+	(void)cursor_u64(cursor);
+	(void)cursor_u64(cursor);
 	for (int i = 0; i < 4; i++)
 		(void)cursor_bytes(cursor);
 	payload = cursor_bytes(cursor);
@@ -496,6 +498,7 @@ fake_call(struct fake *fake, const struct run *run, uint32_t call, enum call_kin
 
 	frame_u64(&fake->out, run->invocation);
 	frame_u32(&fake->out, call);
+	frame_i64(&fake->out, 100);
 	frame_u8(&fake->out, (uint8_t)kind);
 	buf_append_bytes(&fake->out, fields);
 	frame_finish(&fake->out, begun);

@@ -117,6 +117,7 @@ on_call(struct driver *driver, struct cursor *cursor)
 {
 	const cJSON *replies = cJSON_GetObjectItem(driver->manifest, "replies");
 	uint32_t number = cursor_u32(cursor);
+	int64_t elapsed_us = cursor_i64(cursor);
 	enum call_kind kind = (enum call_kind)cursor_u8(cursor);
 	cJSON *call = cJSON_CreateObject(), *made = NULL;
 	struct buf key = { 0 }, *out = &driver->peer.out;
@@ -133,6 +134,7 @@ on_call(struct driver *driver, struct cursor *cursor)
 	begun = frame_begin(out, HOST_REPLY);
 	frame_u64(out, driver->invocation);
 	frame_u32(out, number);
+	frame_i64(out, elapsed_us + 1000);
 	frame_u8(out, reply != NULL);
 	if (reply != NULL)
 		put_reply(out, kind, reply);

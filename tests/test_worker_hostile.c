@@ -119,6 +119,7 @@ static void
 put_call(struct storm *storm, struct buf *out)
 {
 	frame_u32(out, (uint32_t)draw(storm, 3));
+	frame_u64(out, draw(storm, 10) == 0 ? UINT64_MAX / 3 : draw(storm, 1000));
 	frame_u8(out, (uint8_t)draw(storm, CALL_SECRET + 2));
 	for (uint64_t i = draw(storm, 5); i > 0; i--)
 		put_bytes(storm, out);

@@ -186,6 +186,8 @@ worker_peer_invoke(struct worker_peer *peer, const struct peer_invoke *invoke)
 	frame_u8(&peer->out, 0);
 	frame_i64(&peer->out, 1795435200250); /* 2026-11-23T12:00:00.250Z */
 	buf_append(&peer->out, event_id, sizeof(event_id));
+	frame_u64(&peer->out, 3);
+	frame_u64(&peer->out, 4);
 	frame_string(&peer->out, "topic");
 	frame_string(&peer->out, invoke->topic);
 	frame_string(&peer->out, "client7");

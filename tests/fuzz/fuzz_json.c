@@ -33,6 +33,12 @@ sandbox_snprintf(char *out, size_t size, const char *format, ...)
 	return len;
 }
 
+uintptr_t
+sandbox_place(const void *at)
+{
+	return (uintptr_t)at;
+}
+
 const void *
 sandbox_ordinal(lua_State *lua, int index)
 {
