@@ -46,6 +46,12 @@ log_open(int fd, enum log_format format, enum log_level least)
 }
 
 void
+log_set_level(enum log_level least)
+{
+	sink.least = least;
+}
+
+void
 log_tap(void (*tap)(void *arg, const struct log_line *line), void *arg)
 {
 	sink.tap = tap;

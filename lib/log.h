@@ -24,6 +24,7 @@ struct log_line {
 
 /* Where to write, how, and from which level on. Colours only where `fd` is a terminal. */
 void log_open(int fd, enum log_format format, enum log_level least);
+void log_set_level(enum log_level least);
 
 /* A second reader of every line (`moonlet logs`); NULL ends it. Called on the writing thread. */
 void log_tap(void (*tap)(void *arg, const struct log_line *line), void *arg);

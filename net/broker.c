@@ -392,6 +392,17 @@ cut_clients(struct broker *broker)
 }
 
 void
+broker_configure(struct broker *broker, const struct broker_config *config)
+{
+	uint16_t receive_maximum = broker->config.receive_maximum;
+	uint16_t topic_alias_maximum = broker->config.topic_alias_maximum;
+
+	broker->config = *config;
+	broker->config.receive_maximum = receive_maximum;
+	broker->config.topic_alias_maximum = topic_alias_maximum;
+}
+
+void
 broker_free(struct broker *broker)
 {
 	struct hash_node *node;

@@ -100,6 +100,8 @@ struct broker_metrics {
  * is allowed. */
 struct broker *broker_new(
     struct loop *loop, const struct broker_config *config, const struct broker_hooks *hooks);
+/* Other limits from now on; receive and topic alias maximum stay: clients have been told them. */
+void broker_configure(struct broker *broker, const struct broker_config *config);
 /* Ends what is left at once. Sessions are not removed from the store. */
 void broker_free(struct broker *broker); /* takes NULL */
 

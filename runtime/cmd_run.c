@@ -34,7 +34,7 @@ cmd_run(struct command_call *call)
 #endif
 	if (command_value(call, "demo") != NULL && (call->options.ready_fd = demo_start(&err)) < 0)
 		return command_fail(call, &err);
-	if (call->program->serve(&call->options, &err) < 0)
+	if (call->program->serve(&call->options, call->config_path, &err) < 0)
 		return command_fail(call, &err);
 	return EXIT_OK;
 }

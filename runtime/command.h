@@ -40,8 +40,9 @@ extern const struct command command_table[]; /* ends with a NULL name */
 
 /* What main hands to the command line. */
 struct program {
-	/* Runs the host until it ends. 0, or -1 with why it could not. */
-	int (*serve)(const struct options *options, struct err *err);
+	/* Runs the host until it ends; SIGHUP reads `config_path` (NULL: none) again. 0, or -1 with
+	 * why it could not. */
+	int (*serve)(struct options *options, const char *config_path, struct err *err);
 	const struct trigger *const *triggers;
 	size_t trigger_count;
 };

@@ -124,6 +124,14 @@ allow_descriptors(uint32_t clients_max)
 }
 
 void
+gateway_configure(struct host *host)
+{
+	const struct broker_config config = config_of(host->options);
+
+	broker_configure(host->broker, &config);
+}
+
+void
 gateway_open(struct host *host)
 {
 	const struct broker_hooks hooks = {

@@ -9,5 +9,7 @@
 
 /* Makes host->broker. */
 void gateway_open(struct host *host);
+/* The options have changed. */
+void gateway_configure(struct host *host);
 
 #endif

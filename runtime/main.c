@@ -19,6 +19,7 @@
 #include "runtime/http_call.h"
 #include "runtime/log_ring.h"
 #include "runtime/pool.h"
+#include "runtime/reload.h"
 #include "runtime/restore.h"
 #include "runtime/records.h"
 #include "runtime/shadow_follow.h"
@@ -37,6 +38,7 @@ struct service {
 	struct web *web;
 	struct api *api;
 	struct log_ring *log_ring;
+	struct reload *reload;
 	struct watch store_watch;
 	struct timer drain_timer;
 	struct timer ready_timer;
@@ -443,8 +445,17 @@ close_all(struct service *service)
 	conn_group_free(host->group);
 }
 
+static void
+reload_now(void *arg)
+{
+	const struct service *service = arg;
+
+	if (service->ready)
+		reload_begin(service->reload);
+}
+
 static int
-serve(const struct options *options, struct err *err)
+serve(struct options *options, const char *config_path, struct err *err)
 {
 	struct service service = { .host = { .options = options } };
 	struct host *host = &service.host;
@@ -462,10 +473,14 @@ serve(const struct options *options, struct err *err)
 	host->triggers = trigger_table;
 	host->trigger_count = trigger_table_count;
 	timer_init(&service.drain_timer, host->loop, check_drained, &service);
-	if (loop_signal(host->loop, SIGTERM, stop, &service, err) == 0 &&
+	service.reload = reload_new(host, options, config_path, err);
+	if (service.reload != NULL &&
+	    loop_signal(host->loop, SIGHUP, reload_now, &service, err) == 0 &&
+	    loop_signal(host->loop, SIGTERM, stop, &service, err) == 0 &&
 	    loop_signal(host->loop, SIGINT, stop, &service, err) == 0 &&
 	    open_all(&service, err) == 0)
 		result = loop_run(host->loop, err);
+	reload_free(service.reload);
 	close_all(&service);
 	loop_free(host->loop);
 	return result;

@@ -241,6 +241,43 @@ options_clear(struct options *options)
 	*options = (struct options){ 0 };
 }
 
+void
+options_copy_flags(struct options *options, const struct options *from)
+{
+	struct err err;
+
+	for (enum option_id id = 0; id < OPTION_COUNT; id++) {
+		if (from->values[id].source == SOURCE_FLAG &&
+		    options_set(options, id, from->values[id].text, SOURCE_FLAG, &err) < 0)
+			abort();
+	}
+	for (size_t i = 0; from->broker_source == SOURCE_FLAG && i < from->broker_count; i++) {
+		if (options_add_broker(options, &from->brokers[i], SOURCE_FLAG, &err) < 0)
+			abort();
+	}
+}
+
+void
+options_take(struct options *options, struct options *fresh)
+{
+	struct options old = *options;
+
+	*options = *fresh;
+	*fresh = old;
+	options->ready_fd = old.ready_fd;
+	for (enum option_id id = 0; id < OPTION_COUNT; id++) {
+		if (!option_table[id].at_start)
+			continue;
+		fresh->values[id] = options->values[id];
+		options->values[id] = old.values[id];
+	}
+	memcpy(fresh->brokers, options->brokers, sizeof(old.brokers));
+	memcpy(options->brokers, old.brokers, sizeof(old.brokers));
+	fresh->broker_count = options->broker_count;
+	options->broker_count = old.broker_count;
+	options->broker_source = old.broker_source;
+}
+
 static char *
 copy_or_null(const char *text)
 {

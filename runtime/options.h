@@ -67,7 +67,8 @@ struct option {
 	const char *choices; /* of OPTION_CHOICE: "human json" */
 	int64_t min, max;    /* of numbers, inclusive */
 	enum option_type type;
-	bool limit; /* stands in the file's table `limits` */
+	bool limit;    /* stands in the file's table `limits` */
+	bool at_start; /* read when the host starts; a change holds from the next start */
 };
 
 extern const struct option option_table[OPTION_COUNT];
@@ -131,6 +132,10 @@ struct options {
 
 void options_init(struct options *options); /* the defaults */
 void options_clear(struct options *options);
+/* Sets what flags have set in `from`. */
+void options_copy_flags(struct options *options, const struct options *from);
+/* Takes over what `fresh` has: all but options that are read at start and brokers. */
+void options_take(struct options *options, struct options *fresh);
 
 /* Sets from text. A source below the one that has set it already changes nothing, but the text is
  * checked all the same. -1: what is wrong with the text ("must be a number from 1 to 256"). */
