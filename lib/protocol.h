@@ -12,9 +12,15 @@
 
 enum { PROTOCOL_VERSION = 1, EVENT_ID_BYTES = 16, DB_GETS_MAX = 100 };
 
+/* Of state and timers. */
+enum { KEYED_NAME_BYTES_MAX = 128, KEYED_VALUE_BYTES_MAX = 65536 };
+/* About ten years. */
+#define TIMER_DELAY_MS_MAX ((int64_t)3660 * 86400 * 1000)
+
 enum host_frame {
 	/* First, once: u32 protocol version; u64 seed, u64 seed (of strings' hashes, and of random
-	 * numbers while a file is loaded: images depend on them); u64 image_bytes_max (all images and waiting invocations together). */
+	 * numbers while a file is loaded: images depend on them); u64 image_bytes_max (all images
+	 * and waiting invocations together). */
 	HOST_SETUP = 1,
 	/* Make an image: u32 function; u8 enum load_kind; bytes name; u32 memory_bytes_max;
 	 * u32 load_timeout_ms; u16 files; files times: bytes path, bytes source.
@@ -102,6 +108,8 @@ enum call_kind {
 	/* u16 gets, 1 to DB_GETS_MAX; gets times: bytes table; bytes key (lib/item_key.h).
 	 * Reply, for each: u64 version (0: no such item); bytes item (JSON). */
 	CALL_DB_GET,
+	/* bytes name. Reply: u64 version (0: there is none); bytes value (JSON). */
+	CALL_STATE_GET,
 };
 
 enum effect_kind {
@@ -119,11 +127,17 @@ enum effect_kind {
 	/* bytes table; bytes key. */
 	EFFECT_DB_DELETE,
 	/* What the handler has read, and relies on: u8 enum read_kind; bytes table; bytes key;
-	 * u64 version (0: there was none). */
+	 * u64 version (0: there was none). Of a state: its name, nothing, version. */
 	EFFECT_READ,
+	/* bytes name; bytes value (JSON; empty: it is deleted). */
+	EFFECT_STATE,
+	/* u8 enum timer_operation; bytes name; bytes payload (JSON, or empty); i64 delay_ms. */
+	EFFECT_TIMER,
 };
 
-enum read_kind { READ_ITEM };
+enum read_kind { READ_ITEM, READ_STATE };
+
+enum timer_operation { TIMER_SET, TIMER_CANCEL };
 
 enum shadow_operation { SHADOW_UPDATE, SHADOW_DELETE };
 

@@ -209,7 +209,20 @@ effect_object(const struct effect *effect)
 		break;
 	case EFFECT_READ:
 		api_add_bytes(json, "read", effect->first);
-		add_key(json, effect->second);
+		if (effect->operation == READ_ITEM)
+			add_key(json, effect->second);
+		break;
+	case EFFECT_STATE:
+		api_add_bytes(json, "state", effect->first);
+		if (effect->second.len > 0)
+			api_add_bytes(json, "value", effect->second);
+		break;
+	case EFFECT_TIMER:
+		api_add_bytes(json, "timer", effect->first);
+		if (effect->operation == TIMER_SET)
+			api_add_number(json, "delay_ms", (double)effect->value);
+		if (effect->second.len > 0)
+			api_add_bytes(json, "payload", effect->second);
 		break;
 	}
 	return json;

@@ -13,7 +13,9 @@
 #include "runtime/effect.h"
 #include "runtime/function.h"
 #include "runtime/shadow_service.h"
+#include "runtime/state.h"
 #include "runtime/tables.h"
+#include "runtime/timers.h"
 
 enum { ROUTES_FEW = 4 };
 
@@ -31,6 +33,9 @@ struct commit {
 	struct followers followers;
 	struct shadow_batch *shadows;
 	struct table_ops tables;
+	struct timer_ops timers; /* its prefix is that of states too */
+	size_t timers_max;
+	size_t states_max; /* 0: no state is set */
 	enum result_kind result_kind;
 	struct buf result; /* copies, where somebody waits for them */
 	struct buf effects;
@@ -201,9 +206,31 @@ take_table(struct commit *commit, const struct effect *effect, struct err *err)
 	return tables_take_effect(tables, effect, &commit->tables, err);
 }
 
+/* What belongs to the function and its ordering key. */
+static int
+take_keyed(struct commit *commit, const struct effect *effect, struct err *err)
+{
+	const struct options *options = commit->host->options;
+	struct buf *prefix = &commit->timers.prefix;
+
+	if (prefix->len == 0)
+		keyed_prefix(prefix, bytes_of_string(commit->invocation->function->name),
+		    state_key(commit->version, commit->invocation));
+	if (effect->kind == EFFECT_TIMER) {
+		commit->timers_max = (size_t)options_number(options, OPTION_TIMERS_MAX);
+		return timers_take_effect(
+		    commit->host->timers, commit->invocation, effect, &commit->timers, err);
+	}
+	if (effect->kind == EFFECT_STATE && effect->second.len > 0)
+		commit->states_max = (size_t)options_number(options, OPTION_STATES_MAX);
+	return state_take_effect(effect, buf_bytes(prefix), &commit->writes, err);
+}
+
 static int
 take_effect(struct commit *commit, const struct effect *effect, struct err *err)
 {
+	if (effect->kind == EFFECT_READ && effect->operation == READ_STATE)
+		return take_keyed(commit, effect, err);
 	switch (effect->kind) {
 	case EFFECT_PUBLISH:
 		return take_publish(commit, effect, err);
@@ -215,6 +242,9 @@ take_effect(struct commit *commit, const struct effect *effect, struct err *err)
 	case EFFECT_DB_DELETE:
 	case EFFECT_READ:
 		return take_table(commit, effect, err);
+	case EFFECT_STATE:
+	case EFFECT_TIMER:
+		return take_keyed(commit, effect, err);
 	case EFFECT_METRIC:
 		return 0;
 	}
@@ -257,6 +287,7 @@ commit_clear(struct commit *commit)
 	followers_drop(&commit->followers);
 	shadow_batch_free(commit->shadows);
 	table_ops_clear(&commit->tables);
+	timer_ops_clear(&commit->timers);
 	writes_clear(&commit->writes);
 	buf_clear(&commit->result);
 	buf_clear(&commit->effects);
@@ -277,6 +308,8 @@ forget_effects(struct commit *commit)
 	shadow_batch_free(commit->shadows);
 	commit->shadows = NULL;
 	table_ops_clear(&commit->tables);
+	timer_ops_clear(&commit->timers);
+	commit->states_max = 0;
 	writes_clear(&commit->writes);
 }
 
@@ -303,11 +336,25 @@ refuse(struct commit *commit, const char *text)
 }
 
 static int
+apply_keyed(struct commit *commit, struct txn *txn, struct err *err)
+{
+	const struct keyed_bound states = { SPACE_STATE, "states (states_max)",
+		commit->states_max };
+
+	if (commit->timers.count > 0 &&
+	    timer_ops_apply(&commit->timers, commit->timers_max, txn, err) < 0)
+		return -1;
+	return commit->states_max == 0
+		   ? 0
+		   : keyed_check_bound(&states, buf_bytes(&commit->timers.prefix), txn, err);
+}
+
+static int
 apply_all(struct commit *commit, struct txn *txn, struct err *err)
 {
 	/* What the handler relied on comes first. */
 	if (store_apply_writes(txn, &commit->writes, err) < 0 ||
-	    table_ops_apply(&commit->tables, txn, err) < 0)
+	    table_ops_apply(&commit->tables, txn, err) < 0 || apply_keyed(commit, txn, err) < 0)
 		return -1;
 	return commit->shadows != NULL ? shadow_batch_run(commit->shadows, txn, err) : 0;
 }
@@ -338,8 +385,12 @@ commit_done(struct store_job *job)
 	outcome.result = buf_bytes(&commit->result);
 	outcome.effects = buf_bytes(&commit->effects);
 	outcome.effect_count = commit->effect_count;
-	if (job->status < 0)
+	if (job->status < 0) {
 		tables_failed(commit->host->tables, &commit->tables, job->version);
+		state_failed(commit->host->records, &commit->writes, job->version);
+	} else if (commit->timers.count > 0) {
+		timers_committed(commit->host->timers, &commit->timers, job->version);
+	}
 	if (job->conflict && !commit->behind)
 		records_forget_expected(commit->host->records, &commit->writes);
 	if (job->status == 0) {
@@ -364,7 +415,8 @@ needs_transaction(const struct commit *commit)
 		    occurrence_is_kept(invocation->event) || invocation->event->ended != NULL;
 
 	return commit->writes.count > (acts ? 0 : commit->writes.expectations) ||
-	       commit->shadows != NULL || commit->tables.count > 0 || invocation->stored ||
+	       commit->shadows != NULL || commit->tables.count > 0 || commit->timers.count > 0 ||
+	       invocation->stored ||
 	       (invocation->lane != NULL && invocation->lane->committing > 1);
 }
 
@@ -391,9 +443,11 @@ submit_commit(struct commit *commit, const struct commit_input *input)
 	whole->job.done = commit_done;
 	whole->job.bytes = kept->writes.encoded.len +
 			   (kept->shadows != NULL ? shadow_batch_bytes(kept->shadows) : 0) +
-			   kept->tables.bytes + sizeof(*whole);
+			   kept->tables.bytes + kept->timers.list.len + sizeof(*whole);
 	store_submit(kept->host->store, &whole->job);
 	tables_submitted(kept->host->tables, &kept->tables, whole->job.version);
+	if (kept->timers.prefix.len > 0)
+		state_submitted(kept->host->records, &kept->writes, whole->job.version);
 }
 
 void

@@ -40,7 +40,17 @@ effect_read(struct cursor *cursor, struct effect *effect)
 		effect->first = cursor_bytes(cursor);
 		effect->second = cursor_bytes(cursor);
 		effect->value = (int64_t)cursor_u64(cursor);
-		return !cursor->bad && effect->operation <= READ_ITEM;
+		return !cursor->bad && effect->operation <= READ_STATE;
+	case EFFECT_STATE:
+		effect->first = cursor_bytes(cursor);
+		effect->second = cursor_bytes(cursor);
+		return !cursor->bad;
+	case EFFECT_TIMER:
+		effect->operation = cursor_u8(cursor);
+		effect->first = cursor_bytes(cursor);
+		effect->second = cursor_bytes(cursor);
+		effect->value = cursor_i64(cursor);
+		return !cursor->bad && effect->operation <= TIMER_CANCEL;
 	}
 	return false;
 }

@@ -21,6 +21,7 @@ struct external;
 struct shadow_service;
 struct records;
 struct tables;
+struct timers;
 struct shadow_watches;
 struct gateway;
 
@@ -39,6 +40,7 @@ struct host {
 	struct shadow_service *shadow_service;
 	struct records *records; /* rows that handlers read */
 	struct tables *tables;
+	struct timers *timers; /* of handlers */
 	/* Tells who follows the tables' changes that there are new ones; NULL: nobody does. */
 	void (*tables_changed)(struct host *host);
 	struct shadow_watches *shadow_watches; /* NULL: not yet */

@@ -25,6 +25,7 @@
 #include "runtime/shadow_follow.h"
 #include "runtime/shadow_service.h"
 #include "runtime/tables.h"
+#include "runtime/timers.h"
 #include "runtime/web.h"
 #include "triggers/external.h"
 #include "triggers/triggers.h"
@@ -144,6 +145,7 @@ open_gateway(struct service *service, struct err *err)
 	host->records = records_new(
 	    host->store, (size_t)options_number(host->options, OPTION_RECORDS_BYTES_MAX));
 	host->tables = tables_new(host);
+	host->timers = timers_new(host);
 	if (tables_restore(host->tables, err) < 0)
 		return -1;
 	host->shadow_watches = shadow_watches_new(host);
@@ -308,6 +310,7 @@ go(void *arg)
 	if (http_server_address(host->http_server) != NULL)
 		log_info("http", "HTTP on %s", http_server_address(host->http_server));
 	external_start(host->external);
+	timers_start(host->timers);
 	log_info("moonlet", "ready");
 	if (host->options->ready_fd > 0 && host->mqtt != NULL)
 		dprintf(host->options->ready_fd, "%s\n", listener_address(host->mqtt));
@@ -417,6 +420,7 @@ close_all(struct service *service)
 	if (host->broker != NULL)
 		broker_shut(host->broker);
 	one_turn(host->loop);
+	timers_stop(host->timers);
 	dispatch_stop(host->dispatch);
 	dispatch_free(host->dispatch);
 	host->dispatch = NULL;
@@ -433,6 +437,7 @@ close_all(struct service *service)
 	broker_free(host->broker);
 	shadow_service_free(host->shadow_service);
 	tables_free(host->tables);
+	timers_free(host->timers);
 	records_free(host->records);
 	shadow_watches_free(host->shadow_watches);
 	one_turn(host->loop);

@@ -136,5 +136,5 @@ host_trigger_name(const struct host *host, struct bytes name)
 		if (bytes_equal_string(name, host->triggers[i]->name))
 			return host->triggers[i]->name;
 	}
-	return "invoke";
+	return bytes_equal_string(name, "timer") ? "timer" : "invoke";
 }

@@ -11,6 +11,7 @@
 #include "runtime/http_call.h"
 #include "runtime/pool.h"
 #include "runtime/shadow_service.h"
+#include "runtime/state.h"
 #include "runtime/tables.h"
 
 /* Who waits for an answer. The sending may be gone when it comes. */
@@ -284,6 +285,37 @@ call_db_get(struct caller *caller, struct sending *sending, struct bytes fields)
 	return false;
 }
 
+static void
+state_done(void *arg, const struct record *record, const struct err *err)
+{
+	struct buf fields = { 0 };
+
+	if (record == NULL) {
+		answer_error(arg, err->text);
+		return;
+	}
+	frame_u64(&fields, record->version);
+	frame_bytes(&fields, record->value);
+	answer(arg, true, buf_bytes(&fields));
+	buf_clear(&fields);
+}
+
+static bool
+call_state_get(struct caller *caller, struct sending *sending, struct bytes fields)
+{
+	struct cursor cursor = cursor_of(fields);
+	struct bytes name = cursor_bytes(&cursor);
+
+	if (!cursor_end(&cursor) || name.len == 0 || name.len > KEYED_NAME_BYTES_MAX ||
+	    memchr(name.data, 0, name.len) != NULL) {
+		free(caller);
+		return false;
+	}
+	state_get(
+	    caller->dispatch->host->records, sending->invocation, name, state_done, caller);
+	return true;
+}
+
 static bool (*const calls[])(
     struct caller *caller, struct sending *sending, struct bytes fields) = {
 	[CALL_HTTP] = call_http,
@@ -291,6 +323,7 @@ static bool (*const calls[])(
 	[CALL_INVOKE] = call_invoke,
 	[CALL_SECRET] = call_secret,
 	[CALL_DB_GET] = call_db_get,
+	[CALL_STATE_GET] = call_state_get,
 };
 
 bool

@@ -35,6 +35,8 @@ const struct library world_libraries[] = {
 	{ "http", lib_http, "sends HTTP requests" },
 	{ "shadow", lib_shadow, "reads and changes device shadows" },
 	{ "db", lib_db, "reads and changes items of tables" },
+	{ "state", lib_state, "keeps small values for each ordering key" },
+	{ "timer", lib_timer, "runs the handler again later, for each ordering key" },
 	{ "invoke", lib_invoke, "runs other functions" },
 	{ "log", lib_log, "writes lines to the log" },
 	{ "json", lib_json, "encodes and decodes JSON" },

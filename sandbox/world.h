@@ -90,7 +90,9 @@ int lib_os(lua_State *lua);
 int lib_require(lua_State *lua);
 int lib_secrets(lua_State *lua);
 int lib_shadow(lua_State *lua);
+int lib_state(lua_State *lua);
 int lib_time(lua_State *lua);
+int lib_timer(lua_State *lua);
 int lib_uuid(lua_State *lua);
 
 #endif

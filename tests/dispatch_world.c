@@ -9,6 +9,7 @@
 #include "runtime/records.h"
 #include "runtime/tables.h"
 #include "runtime/zygote.h"
+#include "runtime/timers.h"
 #include "triggers/triggers.h"
 
 /* The zygote of this program: its workers are fakes of the world that was made last. */
@@ -292,6 +293,7 @@ world_init(struct world *world, unsigned workers)
 	gateway_open(host);
 	host->records = records_new(host->store, 1 << 20);
 	host->tables = tables_new(host);
+	host->timers = timers_new(host);
 	host->dispatch = dispatch_new(host);
 	host->functions = functions_new(host);
 	host->pool = pool_new(host, workers, &err);
@@ -316,6 +318,7 @@ world_clear(struct world *world)
 	watch_clear(&world->watch);
 	store_close(host->store);
 	tables_free(host->tables);
+	timers_free(host->timers);
 	records_free(host->records);
 	broker_free(host->broker);
 	assert_int_equal(loop_turn(host->loop, false, &err), 0);

@@ -100,6 +100,8 @@ add_key(cJSON *object, struct bytes key)
 void
 read_effect(struct cursor *cursor, cJSON *effect)
 {
+	const char *what;
+
 	switch (cursor_u8(cursor)) {
 	case EFFECT_PUBLISH:
 		read_publish(cursor, effect);
@@ -127,9 +129,19 @@ read_effect(struct cursor *cursor, cJSON *effect)
 		add_text(effect, "delete", cursor_bytes(cursor));
 		add_key(effect, cursor_bytes(cursor));
 		break;
-	case EFFECT_READ:
+	case EFFECT_STATE:
+		add_text(effect, "state", cursor_bytes(cursor));
+		add_json(effect, "value", cursor_bytes(cursor));
+		break;
+	case EFFECT_TIMER:
 		(void)cursor_u8(cursor);
-		add_text(effect, "read", cursor_bytes(cursor));
+		add_text(effect, "timer", cursor_bytes(cursor));
+		add_json(effect, "payload", cursor_bytes(cursor));
+		add_number(effect, "delay_ms", (double)cursor_i64(cursor));
+		break;
+	case EFFECT_READ:
+		what = cursor_u8(cursor) == READ_STATE ? "read_state" : "read";
+		add_text(effect, what, cursor_bytes(cursor));
 		add_key(effect, cursor_bytes(cursor));
 		add_number(effect, "version", (double)cursor_i64(cursor));
 		break;
@@ -183,10 +195,12 @@ read_call(enum call_kind kind, struct cursor *cursor, cJSON *call, struct buf *k
 		return;
 	}
 	subject = cursor_bytes(cursor);
-	detail = kind == CALL_SECRET ? bytes_of(NULL, 0) : cursor_bytes(cursor);
-	buf_append_string(key, kind == CALL_SHADOW_GET ? "shadow "
-			       : kind == CALL_INVOKE   ? "invoke "
-						       : "secret ");
+	detail = kind == CALL_SECRET || kind == CALL_STATE_GET ? bytes_of(NULL, 0)
+							       : cursor_bytes(cursor);
+	buf_append_string(key, kind == CALL_SHADOW_GET	? "shadow "
+			       : kind == CALL_INVOKE	? "invoke "
+			       : kind == CALL_STATE_GET ? "state "
+							: "secret ");
 	buf_append_bytes(key, subject);
 	if (kind == CALL_SHADOW_GET && detail.len > 0) {
 		buf_append_string(key, "/");
@@ -242,6 +256,7 @@ default_reply(enum call_kind kind)
 	case CALL_SECRET:
 		return cJSON_CreateString("s3cret");
 	case CALL_DB_GET:
+	case CALL_STATE_GET:
 		return cJSON_CreateFalse();
 	}
 	return NULL;
@@ -252,7 +267,7 @@ put_reply(struct buf *out, enum call_kind kind, const cJSON *reply)
 {
 	if (kind == CALL_HTTP) {
 		put_http_reply(out, reply);
-	} else if (kind == CALL_DB_GET) {
+	} else if (kind == CALL_DB_GET || kind == CALL_STATE_GET) {
 		frame_u64(out, cJSON_IsFalse(reply) ? 0 : 7);
 		if (cJSON_IsFalse(reply))
 			frame_string(out, NULL);
