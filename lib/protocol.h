@@ -106,10 +106,16 @@ enum call_kind {
 	/* bytes name. Reply: bytes secret. */
 	CALL_SECRET,
 	/* u16 gets, 1 to DB_GETS_MAX; gets times: bytes table; bytes key (lib/item_key.h).
-	 * Reply, for each: u64 version (0: no such item); bytes item (JSON). */
+	 * Reply, for each: u64 version (0: no such row); bytes item (JSON; empty: there is none,
+	 * or it has expired). */
 	CALL_DB_GET,
 	/* bytes name. Reply: u64 version (0: there is none); bytes value (JSON). */
 	CALL_STATE_GET,
+	/* A query's fields (lib/table_query.h); u16 pending, up to QUERY_PENDING_MAX; pending
+	 * times, what the run has written to the table: bytes key; bytes item (empty: deleted).
+	 * Reply: u32 rows; u64 digest; bytes lower; bytes upper; bytes next; u32 items; items times:
+	 * bytes item (JSON). */
+	CALL_DB_QUERY,
 };
 
 enum effect_kind {
@@ -133,6 +139,9 @@ enum effect_kind {
 	EFFECT_STATE,
 	/* u8 enum timer_operation; bytes name; bytes payload (JSON, or empty); i64 delay_ms. */
 	EFFECT_TIMER,
+	/* The rows that a query has looked at: u8 reverse; bytes table; bytes index; bytes lower;
+	 * bytes upper; u32 rows; u64 digest. */
+	EFFECT_READ_ROWS,
 };
 
 enum read_kind { READ_ITEM, READ_STATE };

@@ -3,6 +3,7 @@
  */
 #include "lib/table_def.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "lib/item_key.h"
@@ -391,6 +392,36 @@ table_key_write(const struct table_def *def, struct bytes key, struct buf *json)
 		(void)item_key_next(&key, json);
 	}
 	buf_append_u8(json, '}');
+}
+
+bool
+table_item_ends(const struct table_def *def, struct bytes item, int64_t *end_s)
+{
+	struct bytes value;
+	char text[64];
+	double number;
+
+	if (def->ttl == NULL || item.len == 0)
+		return false;
+	value = json_text_member(item, bytes_of_string(def->ttl));
+	if (value.len == 0 || json_text_kind(value) != JSON_TEXT_NUMBER ||
+	    value.len >= sizeof(text))
+		return false;
+	memcpy(text, value.data, value.len);
+	text[value.len] = '\0';
+	number = strtod(text, NULL);
+	if (!isfinite(number) || number < 0 || number > 1e15)
+		return false;
+	*end_s = (int64_t)number;
+	return true;
+}
+
+bool
+table_item_is_expired(const struct table_def *def, struct bytes item, int64_t now_ms)
+{
+	int64_t end_s;
+
+	return table_item_ends(def, item, &end_s) && end_s <= now_ms / 1000;
 }
 
 bool

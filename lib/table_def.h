@@ -73,6 +73,10 @@ void item_defect_text(const struct table_def *def, enum item_defect defect, stru
 bool table_key_is_valid(const struct table_def *def, struct bytes key);
 /* {"id":"audi22","ts":5} */
 void table_key_write(const struct table_def *def, struct bytes key, struct buf *json);
+/* When an item given as JSON ends, in seconds since 1970. False: it does not, or the table has no
+ * time to live. */
+bool table_item_ends(const struct table_def *def, struct bytes item, int64_t *end_s);
+bool table_item_is_expired(const struct table_def *def, struct bytes item, int64_t now_ms);
 /* Appends the encoded key of an index for an item; false: the item is not in the index. */
 bool table_index_key(const struct table_index *index, struct bytes item, struct buf *key);
 

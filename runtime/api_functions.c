@@ -224,6 +224,10 @@ effect_object(const struct effect *effect)
 		if (effect->second.len > 0)
 			api_add_bytes(json, "payload", effect->second);
 		break;
+	case EFFECT_READ_ROWS:
+		api_add_bytes(json, "query", effect->first);
+		api_add_number(json, "rows", effect->rows);
+		break;
 	}
 	return json;
 }

@@ -203,6 +203,8 @@ take_table(struct commit *commit, const struct effect *effect, struct err *err)
 		return -1;
 	if (effect->kind == EFFECT_READ)
 		return tables_take_read(tables, effect, &commit->writes, err);
+	if (effect->kind == EFFECT_READ_ROWS)
+		return tables_take_rows(tables, effect, &commit->tables, err);
 	return tables_take_effect(tables, effect, &commit->tables, err);
 }
 
@@ -241,6 +243,7 @@ take_effect(struct commit *commit, const struct effect *effect, struct err *err)
 	case EFFECT_DB_PUT:
 	case EFFECT_DB_DELETE:
 	case EFFECT_READ:
+	case EFFECT_READ_ROWS:
 		return take_table(commit, effect, err);
 	case EFFECT_STATE:
 	case EFFECT_TIMER:
@@ -416,7 +419,7 @@ needs_transaction(const struct commit *commit)
 
 	return commit->writes.count > (acts ? 0 : commit->writes.expectations) ||
 	       commit->shadows != NULL || commit->tables.count > 0 || commit->timers.count > 0 ||
-	       invocation->stored ||
+	       (acts && !SLIST_EMPTY(&commit->tables.seen)) || invocation->stored ||
 	       (invocation->lane != NULL && invocation->lane->committing > 1);
 }
 

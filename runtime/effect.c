@@ -51,6 +51,15 @@ effect_read(struct cursor *cursor, struct effect *effect)
 		effect->second = cursor_bytes(cursor);
 		effect->value = cursor_i64(cursor);
 		return !cursor->bad && effect->operation <= TIMER_CANCEL;
+	case EFFECT_READ_ROWS:
+		effect->operation = cursor_u8(cursor);
+		effect->first = cursor_bytes(cursor);
+		effect->second = cursor_bytes(cursor);
+		effect->third = cursor_bytes(cursor);
+		effect->fourth = cursor_bytes(cursor);
+		effect->rows = cursor_u32(cursor);
+		effect->value = (int64_t)cursor_u64(cursor);
+		return !cursor->bad && effect->operation <= 1;
 	}
 	return false;
 }

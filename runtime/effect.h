@@ -11,12 +11,14 @@ struct effect {
 	enum effect_kind kind;
 	uint8_t qos;
 	uint8_t retain;
-	uint8_t operation; /* enum shadow_operation, enum read_kind */
+	uint8_t operation; /* enum shadow_operation, enum read_kind, reverse */
 	uint32_t expiry_s;
-	int64_t value;	     /* of a metric; the version of what was read */
+	uint32_t rows;
+	int64_t value;	     /* of a metric; the version or digest of what was read */
 	struct bytes first;  /* topic, thing, function name, metric name, table */
-	struct bytes second; /* payload, shadow name, item, key */
-	struct bytes third;  /* properties, document */
+	struct bytes second; /* payload, shadow name, item, key, index */
+	struct bytes third;  /* properties, document, lower bound */
+	struct bytes fourth; /* upper bound */
 };
 
 /* Reads the next one; its views are borrowed. False: it does not decode. */

@@ -316,6 +316,25 @@ call_state_get(struct caller *caller, struct sending *sending, struct bytes fiel
 	return true;
 }
 
+static bool
+call_db_query(struct caller *caller, struct sending *sending, struct bytes fields)
+{
+	struct cursor cursor = cursor_of(fields);
+	struct bytes table = cursor_bytes(&cursor);
+
+	if (!manifest_allows(sending->invocation->version->manifest,
+		caller->dispatch->host->options, ALLOW_DB, table)) {
+		answer_error(caller,
+		    "db.query: the table is not allowed by the function's allow or by the "
+		    "operator");
+		return true;
+	}
+	if (tables_query(caller->dispatch->host->tables, fields, db_done, caller))
+		return true;
+	free(caller);
+	return false;
+}
+
 static bool (*const calls[])(
     struct caller *caller, struct sending *sending, struct bytes fields) = {
 	[CALL_HTTP] = call_http,
@@ -324,6 +343,7 @@ static bool (*const calls[])(
 	[CALL_SECRET] = call_secret,
 	[CALL_DB_GET] = call_db_get,
 	[CALL_STATE_GET] = call_state_get,
+	[CALL_DB_QUERY] = call_db_query,
 };
 
 bool

@@ -8,6 +8,7 @@
 
 #include "lib/frame.h"
 #include "lib/log.h"
+#include "lib/table_query.h"
 #include "runtime/host.h"
 #include "runtime/pool.h"
 
@@ -34,6 +35,12 @@ tables_free(struct tables *tables)
 	for (size_t i = 0; i < tables->count; i++)
 		table_drop(tables->list[i]);
 	free(tables);
+}
+
+struct host *
+tables_host(const struct tables *tables)
+{
+	return tables->host;
 }
 
 /* Where it stands, or would stand. */
@@ -217,8 +224,8 @@ tables_write(const struct tables *tables, struct buf *out)
 
 /* --- effects --- */
 
-static struct table *
-find(const struct tables *tables, struct bytes name, struct err *err)
+struct table *
+tables_need(const struct tables *tables, struct bytes name, struct err *err)
 {
 	struct table *table = tables_find(tables, name);
 
@@ -232,7 +239,7 @@ int
 tables_take_effect(
     struct tables *tables, const struct effect *effect, struct table_ops *ops, struct err *err)
 {
-	struct table *table = find(tables, effect->first, err);
+	struct table *table = tables_need(tables, effect->first, err);
 	struct buf key = { 0 };
 	enum item_defect defect;
 
@@ -259,7 +266,7 @@ int
 tables_take_read(
     struct tables *tables, const struct effect *effect, struct writes *writes, struct err *err)
 {
-	struct table *table = find(tables, effect->first, err);
+	struct table *table = tables_need(tables, effect->first, err);
 	struct buf key = { 0 };
 
 	if (table == NULL)
@@ -267,6 +274,31 @@ tables_take_read(
 	table_row_key(table, effect->second, &key);
 	writes_expect(writes, SPACE_ITEM, buf_bytes(&key), (uint64_t)effect->value);
 	buf_clear(&key);
+	return 0;
+}
+
+int
+tables_take_rows(
+    struct tables *tables, const struct effect *effect, struct table_ops *ops, struct err *err)
+{
+	struct table *table = tables_need(tables, effect->first, err);
+	struct table_seen seen = { .table = table,
+		.lower = effect->third,
+		.upper = effect->fourth,
+		.reverse = effect->operation != 0,
+		.rows = effect->rows,
+		.digest = (uint64_t)effect->value };
+
+	if (table == NULL)
+		return -1;
+	if (effect->second.len > 0) {
+		seen.index = table_def_index(&table->def, effect->second);
+		if (seen.index == NULL)
+			return err_set(err, "db.query: %s has no such index", table->def.name);
+	}
+	if (seen.rows > QUERY_ROWS_MAX || seen.lower.len + seen.upper.len > TXN_KEY_BYTES_MAX / 2)
+		return err_set(err, "db.query: what was read is too much to be checked");
+	table_ops_expect(ops, &seen);
 	return 0;
 }
 
@@ -317,11 +349,13 @@ tables_committed(struct tables *tables, const struct table_ops *ops)
 
 struct slot {
 	struct getting *getting;
+	struct table *table; /* held; NULL: it is not asked for */
 	uint64_t version;
 	struct buf item;
 };
 
 struct getting {
+	struct tables *tables;
 	tables_done_fn *done;
 	void *arg;
 	bool failed;
@@ -342,6 +376,7 @@ getting_end(struct getting *getting)
 		frame_u64(&fields, getting->slots[i].version);
 		frame_bytes(&fields, buf_bytes(&getting->slots[i].item));
 		buf_clear(&getting->slots[i].item);
+		table_drop(getting->slots[i].table);
 	}
 	if (getting->failed) {
 		buf_reset(&fields);
@@ -362,7 +397,10 @@ slot_read(void *arg, const struct record *record, const struct err *err)
 		slot->getting->err = *err;
 	} else {
 		slot->version = record->version;
-		buf_append_bytes(&slot->item, record->value);
+		/* An expired one is not there; its row is, and the reader relies on that. */
+		if (!table_item_is_expired(&slot->table->def, record->value,
+			loop_wall_ms(slot->getting->tables->host->loop)))
+			buf_append_bytes(&slot->item, record->value);
 	}
 	getting_end(slot->getting);
 }
@@ -372,7 +410,7 @@ get_one(struct tables *tables, struct getting *getting, struct cursor *cursor)
 {
 	struct slot *slot = &getting->slots[getting->count++];
 	struct bytes name = cursor_bytes(cursor), key = cursor_bytes(cursor);
-	struct table *table = find(tables, name, &getting->err);
+	struct table *table = tables_need(tables, name, &getting->err);
 	struct buf row = { 0 };
 
 	slot->getting = getting;
@@ -385,6 +423,7 @@ get_one(struct tables *tables, struct getting *getting, struct cursor *cursor)
 		(void)err_set(&getting->err, "db.get: not a key of %s", table->def.name);
 		return;
 	}
+	slot->table = table_hold(table);
 	table_row_key(table, key, &row);
 	getting->waits++;
 	records_read(tables->host->records, SPACE_ITEM, buf_bytes(&row), slot_read, slot);
@@ -413,6 +452,7 @@ tables_get(struct tables *tables, struct bytes fields, tables_done_fn *done, voi
 	if (!check_gets(fields))
 		return false;
 	getting = xcalloc(1, sizeof(*getting));
+	getting->tables = tables;
 	getting->done = done;
 	getting->arg = arg;
 	getting->waits = 1;

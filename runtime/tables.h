@@ -18,6 +18,7 @@ void tables_free(struct tables *tables); /* takes NULL */
 /* Reads the definitions that are in the store; at start. */
 int tables_restore(struct tables *tables, struct err *err) __attribute__((warn_unused_result));
 
+struct host *tables_host(const struct tables *tables);
 struct table *tables_find(const struct tables *tables, struct bytes name); /* NULL: none */
 /* In order of their names: `at` from 0; NULL: no more. */
 struct table *tables_at(const struct tables *tables, size_t at);
@@ -37,6 +38,10 @@ int tables_take_effect(struct tables *tables, const struct effect *effect, struc
 int tables_take_read(struct tables *tables, const struct effect *effect, struct writes *writes,
     struct err *err) __attribute__((warn_unused_result));
 
+/* An EFFECT_READ_ROWS: they must still be the same at the commit. */
+int tables_take_rows(struct tables *tables, const struct effect *effect, struct table_ops *ops,
+    struct err *err) __attribute__((warn_unused_result));
+
 /* The job with these operations was submitted, has failed, is durable. */
 void tables_submitted(struct tables *tables, const struct table_ops *ops, uint64_t version);
 void tables_failed(struct tables *tables, const struct table_ops *ops, uint64_t version);
@@ -46,5 +51,10 @@ void tables_committed(struct tables *tables, const struct table_ops *ops);
  * (not ok) a message. False: the fields do not decode; `done` is not called. */
 typedef void tables_done_fn(void *arg, bool ok, struct bytes fields);
 bool tables_get(struct tables *tables, struct bytes fields, tables_done_fn *done, void *arg);
+/* Likewise for CALL_DB_QUERY. */
+bool tables_query(struct tables *tables, struct bytes fields, tables_done_fn *done, void *arg);
+
+/* The table, or NULL with an error that names it. */
+struct table *tables_need(const struct tables *tables, struct bytes name, struct err *err);
 
 #endif

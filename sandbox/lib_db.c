@@ -3,20 +3,17 @@
  * the run, so that a handler sees its own writes and reads an item once; what it read goes to the
  * host among the effects, which must still be so when it commits.
  */
-#include <lauxlib.h>
 #include <math.h>
 #include <string.h>
 
-#include "lib/item_key.h"
-#include "lib/table_def.h"
-#include "sandbox/world.h"
+#include "sandbox/db.h"
 
-/* What stands for an item that is not there. */
-static const char absent;
+const char db_absent;
 static const char seen_key;
+static const char written_key;
 
-static const struct table_def *
-find_table(lua_State *lua, const char *what)
+const struct table_def *
+db_table(lua_State *lua, const char *what)
 {
 	struct worker *worker = worker_of(lua);
 	struct bytes name = world_string(lua, 1);
@@ -32,32 +29,34 @@ find_table(lua_State *lua, const char *what)
 	return NULL;
 }
 
-/* An encoded key (lib/item_key.h). */
-struct key {
-	uint8_t bytes[ITEM_KEY_BYTES_MAX];
-	size_t len;
-};
-
-static int
-bad_value(lua_State *lua, const struct table_def *def, const char *attribute, const char *what)
+struct db_attribute
+db_hash(const struct table_def *def)
 {
-	return luaL_error(lua,
-	    "%s: %s: \"%s\" must be a number or a string of 1 to %d bytes, not %s", what, def->name,
-	    attribute,
-	    strcmp(attribute, def->hash) == 0 ? ITEM_KEY_STRING_BYTES_MAX
-					      : ITEM_SORT_STRING_BYTES_MAX,
-	    luaL_typename(lua, -1));
+	return (struct db_attribute){ def->name, def->hash, "the table's key",
+		ITEM_KEY_STRING_BYTES_MAX };
+}
+
+struct db_attribute
+db_sort(const struct table_def *def)
+{
+	return (struct db_attribute){ def->name, def->sort, "the table's sort key",
+		ITEM_SORT_STRING_BYTES_MAX };
 }
 
 static void
-put_string(struct key *key, const char *text, size_t len)
+put_string(lua_State *lua, const struct db_attribute *attribute, struct db_key *key)
 {
+	struct bytes text = world_string(lua, -1);
 	uint8_t *at = key->bytes + key->len;
 
+	if (text.len == 0 || text.len > attribute->bytes_max)
+		(void)luaL_error(lua,
+		    "db: %s: \"%s\" must be a number or a string of 1 to %d bytes",
+		    attribute->owner, attribute->name, (int)attribute->bytes_max);
 	*at++ = 's';
-	for (size_t i = 0; i < len; i++) {
-		*at++ = (uint8_t)text[i];
-		if (text[i] == 0)
+	for (size_t i = 0; i < text.len; i++) {
+		*at++ = text.data[i];
+		if (text.data[i] == 0)
 			*at++ = 0xff;
 	}
 	*at++ = 0;
@@ -65,82 +64,112 @@ put_string(struct key *key, const char *text, size_t len)
 	key->len = (size_t)(at - key->bytes);
 }
 
-/* Takes the value at the top of the stack. */
 static void
-take_value(lua_State *lua, const struct table_def *def, const char *attribute, struct key *key)
+put_number(lua_State *lua, const struct db_attribute *attribute, struct db_key *key)
 {
-	size_t max =
-	    attribute == def->hash ? ITEM_KEY_STRING_BYTES_MAX : ITEM_SORT_STRING_BYTES_MAX;
 	struct item_key_number number;
-	size_t len;
 
-	switch (lua_type(lua, -1)) {
-	case LUA_TSTRING: {
-		const char *text = lua_tolstring(lua, -1, &len);
+	if (lua_isinteger(lua, -1)) {
+		number = item_key_of_integer(lua_tointeger(lua, -1));
+	} else {
+		if (!isfinite(lua_tonumber(lua, -1)))
+			(void)luaL_error(lua, "db: %s: \"%s\" is not a finite number",
+			    attribute->owner, attribute->name);
+		number = item_key_of_double(lua_tonumber(lua, -1));
+	}
+	memcpy(key->bytes + key->len, number.bytes, sizeof(number.bytes));
+	key->len += sizeof(number.bytes);
+}
 
-		if (len == 0 || len > max)
-			(void)bad_value(lua, def, attribute, "db");
-		put_string(key, text, len);
-		break;
-	}
-	case LUA_TNUMBER:
-		if (lua_isinteger(lua, -1))
-			number = item_key_of_integer(lua_tointeger(lua, -1));
-		else if (isfinite(lua_tonumber(lua, -1)))
-			number = item_key_of_double(lua_tonumber(lua, -1));
-		else
-			number = (luaL_error(lua, "db: %s: \"%s\" is not a finite number",
-				      def->name, attribute),
-			    item_key_of_double(0));
-		memcpy(key->bytes + key->len, number.bytes, sizeof(number.bytes));
-		key->len += sizeof(number.bytes);
-		break;
-	case LUA_TNIL:
-		(void)luaL_error(lua, "db: %s: \"%s\" is missing, which is the table's %s",
-		    def->name, attribute, attribute == def->hash ? "key" : "sort key");
-		break;
-	default:
-		(void)bad_value(lua, def, attribute, "db");
-	}
+void
+db_take_value(lua_State *lua, const struct db_attribute *attribute, struct db_key *key)
+{
+	int type = lua_type(lua, -1);
+
+	if (type == LUA_TSTRING)
+		put_string(lua, attribute, key);
+	else if (type == LUA_TNUMBER)
+		put_number(lua, attribute, key);
+	else if (type == LUA_TNIL)
+		(void)luaL_error(lua, "db: %s: \"%s\" is missing, which is %s", attribute->owner,
+		    attribute->name, attribute->role);
+	else
+		(void)luaL_error(lua,
+		    "db: %s: \"%s\" must be a number or a string of 1 to %d bytes, not %s",
+		    attribute->owner, attribute->name, (int)attribute->bytes_max,
+		    luaL_typename(lua, -1));
 	lua_pop(lua, 1);
 }
 
-/* The key's attributes of the table at `index`, or the key itself where it is one value. */
 static void
-take_key(lua_State *lua, const struct table_def *def, int index, struct key *key)
+take_member(lua_State *lua, int index, const struct db_attribute *attribute, struct db_key *key)
 {
+	lua_pushstring(lua, attribute->name);
+	lua_rawget(lua, index);
+	db_take_value(lua, attribute, key);
+}
+
+void
+db_take_key(lua_State *lua, const struct table_def *def, int index, struct db_key *key)
+{
+	struct db_attribute hash = db_hash(def), sort = db_sort(def);
+
 	key->len = 0;
 	if (!lua_istable(lua, index) && def->sort == NULL) {
 		lua_pushvalue(lua, index);
-		take_value(lua, def, def->hash, key);
+		db_take_value(lua, &hash, key);
 		return;
 	}
 	if (!lua_istable(lua, index))
 		(void)luaL_error(lua, "db: %s: a key is a table: { %s = ..., %s = ... }", def->name,
 		    def->hash, def->sort);
-	lua_pushstring(lua, def->hash);
-	lua_rawget(lua, index);
-	take_value(lua, def, def->hash, key);
-	if (def->sort == NULL)
+	take_member(lua, index, &hash, key);
+	if (def->sort != NULL)
+		take_member(lua, index, &sort, key);
+}
+
+static void
+push_kept(lua_State *lua, const char *which)
+{
+	if (lua_rawgetp(lua, LUA_REGISTRYINDEX, which) == LUA_TTABLE)
 		return;
-	lua_pushstring(lua, def->sort);
-	lua_rawget(lua, index);
-	take_value(lua, def, def->sort, key);
+	lua_pop(lua, 1);
+	lua_newtable(lua);
+	lua_pushvalue(lua, -1);
+	lua_rawsetp(lua, LUA_REGISTRYINDEX, which);
+}
+
+void
+db_push_seen(lua_State *lua)
+{
+	push_kept(lua, &seen_key);
+}
+
+void
+db_push_written(lua_State *lua)
+{
+	push_kept(lua, &written_key);
 }
 
 /* Pushes the table of what was seen, and the name of an item in it. */
 static void
-push_seen(lua_State *lua, const struct table_def *def, const struct key *key)
+push_seen(lua_State *lua, const struct table_def *def, const struct db_key *key)
 {
-	if (lua_rawgetp(lua, LUA_REGISTRYINDEX, &seen_key) != LUA_TTABLE) {
-		lua_pop(lua, 1);
-		lua_newtable(lua);
-		lua_pushvalue(lua, -1);
-		lua_rawsetp(lua, LUA_REGISTRYINDEX, &seen_key);
-	}
+	db_push_seen(lua);
 	lua_pushfstring(lua, "%s/", def->name);
 	lua_pushlstring(lua, (const char *)key->bytes, key->len);
 	lua_concat(lua, 2);
+}
+
+/* The run itself has written the item whose seen name stands at `index`. */
+static void
+note_written(lua_State *lua, int index)
+{
+	db_push_written(lua);
+	lua_pushvalue(lua, index);
+	lua_pushboolean(lua, 1);
+	lua_rawset(lua, -3);
+	lua_pop(lua, 1);
 }
 
 /* Notes the text at the top of the stack (nil: there is no item) under the seen name below it, and
@@ -150,14 +179,14 @@ note_seen(lua_State *lua)
 {
 	if (lua_isnil(lua, -1)) {
 		lua_pop(lua, 1);
-		lua_pushlightuserdata(lua, (void *)(uintptr_t)&absent);
+		lua_pushlightuserdata(lua, (void *)(uintptr_t)&db_absent);
 	}
 	lua_rawset(lua, -3);
 	lua_pop(lua, 1);
 }
 
-static int
-push_item(lua_State *lua, struct bytes item)
+int
+db_push_item(lua_State *lua, struct bytes item)
 {
 	const char *error;
 	size_t at;
@@ -188,31 +217,31 @@ get_answered(lua_State *lua, struct cursor *reply)
 	sink_i64(lua, out, version);
 	world_effect_end(lua);
 	lua_settop(lua, 4);
-	if (version == 0)
+	if (item.len == 0)
 		lua_pushnil(lua);
 	else
 		lua_pushlstring(lua, (const char *)item.data, item.len);
 	note_seen(lua);
-	return push_item(lua, item);
+	return db_push_item(lua, item);
 }
 
 /* db.get(table, key) -> item or nil */
 static int
 db_get(lua_State *lua)
 {
-	const struct table_def *def = find_table(lua, "db.get");
+	const struct table_def *def = db_table(lua, "db.get");
 	struct sink *out;
-	struct key key;
+	struct db_key key;
 	size_t len;
 
 	lua_settop(lua, 2);
-	take_key(lua, def, 2, &key);
+	db_take_key(lua, def, 2, &key);
 	push_seen(lua, def, &key);
 	lua_pushvalue(lua, 4);
 	if (lua_rawget(lua, 3) != LUA_TNIL) {
 		const char *text = lua_tolstring(lua, -1, &len);
 
-		return push_item(lua, text != NULL ? bytes_of(text, len) : bytes_of(NULL, 0));
+		return db_push_item(lua, text != NULL ? bytes_of(text, len) : bytes_of(NULL, 0));
 	}
 	lua_settop(lua, 4);
 	out = world_call(lua, CALL_DB_GET, "db.get");
@@ -226,14 +255,14 @@ db_get(lua_State *lua)
 static int
 db_put(lua_State *lua)
 {
-	const struct table_def *def = find_table(lua, "db.put");
+	const struct table_def *def = db_table(lua, "db.put");
 	struct sink *out;
-	struct key key;
+	struct db_key key;
 	size_t begun;
 
 	lua_settop(lua, 2);
 	luaL_checktype(lua, 2, LUA_TTABLE);
-	take_key(lua, def, 2, &key);
+	db_take_key(lua, def, 2, &key);
 	push_seen(lua, def, &key);
 	out = world_effect(lua, EFFECT_DB_PUT);
 	sink_bytes(lua, out, bytes_of_string(def->name));
@@ -246,6 +275,7 @@ db_put(lua_State *lua)
 		return luaL_error(
 		    lua, "db.put: %s: an item is a table with names as keys", def->name);
 	world_effect_end(lua);
+	note_written(lua, 4);
 	lua_pushlstring(lua, (const char *)out->data + begun, out->len - begun);
 	note_seen(lua);
 	return 0;
@@ -255,17 +285,18 @@ db_put(lua_State *lua)
 static int
 db_delete(lua_State *lua)
 {
-	const struct table_def *def = find_table(lua, "db.delete");
+	const struct table_def *def = db_table(lua, "db.delete");
 	struct sink *out;
-	struct key key;
+	struct db_key key;
 
 	lua_settop(lua, 2);
-	take_key(lua, def, 2, &key);
+	db_take_key(lua, def, 2, &key);
 	push_seen(lua, def, &key);
 	out = world_effect(lua, EFFECT_DB_DELETE);
 	sink_bytes(lua, out, bytes_of_string(def->name));
 	sink_bytes(lua, out, bytes_of(key.bytes, key.len));
 	world_effect_end(lua);
+	note_written(lua, 4);
 	lua_pushnil(lua);
 	note_seen(lua);
 	return 0;
@@ -275,7 +306,7 @@ db_delete(lua_State *lua)
 static int
 db_fresh(lua_State *lua)
 {
-	const struct table_def *def = find_table(lua, "db.update");
+	const struct table_def *def = db_table(lua, "db.update");
 
 	lua_createtable(lua, 0, 4);
 	lua_pushvalue(lua, 2);
@@ -331,7 +362,8 @@ int
 lib_db(lua_State *lua)
 {
 	static const luaL_Reg functions[] = { { "get", db_get }, { "put", db_put },
-		{ "delete", db_delete }, { NULL, NULL } };
+		{ "delete", db_delete }, { "query", db_query }, { "scan", db_scan },
+		{ NULL, NULL } };
 
 	luaL_newlib(lua, functions);
 	push_update(lua);

@@ -4,11 +4,10 @@
 #include "store/tables.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lib/json_text.h"
+#include "store/table_query.h"
 
 struct table *
 table_hold(struct table *table)
@@ -64,10 +63,32 @@ table_ops_delete(struct table_ops *ops, struct table *table, struct bytes key)
 }
 
 void
+table_ops_expect(struct table_ops *ops, const struct table_seen *seen)
+{
+	struct table_seen *kept = xmalloc(sizeof(*kept) + seen->lower.len + seen->upper.len);
+
+	*kept = *seen;
+	kept->table = table_hold(seen->table);
+	memcpy(kept->data, seen->lower.data, seen->lower.len);
+	kept->lower = bytes_of(kept->data, seen->lower.len);
+	if (seen->upper.len > 0)
+		memcpy(kept->data + seen->lower.len, seen->upper.data, seen->upper.len);
+	kept->upper = bytes_of(kept->data + seen->lower.len, seen->upper.len);
+	SLIST_INSERT_HEAD(&ops->seen, kept, link);
+	ops->bytes += sizeof(*kept) + seen->lower.len + seen->upper.len;
+}
+
+void
 table_ops_clear(struct table_ops *ops)
 {
+	struct table_seen *seen;
 	struct table_op *op;
 
+	while ((seen = SLIST_FIRST(&ops->seen)) != NULL) {
+		SLIST_REMOVE_HEAD(&ops->seen, link);
+		table_drop(seen->table);
+		free(seen);
+	}
 	while ((op = STAILQ_FIRST(&ops->list)) != NULL) {
 		STAILQ_REMOVE_HEAD(&ops->list, link);
 		table_drop(op->table);
@@ -105,20 +126,11 @@ table_index_row(const struct table_def *def, const struct table_index *index, st
 bool
 table_expiry_row(const struct table_def *def, struct bytes key, struct bytes item, struct buf *out)
 {
-	struct bytes value = def->ttl != NULL ? json_text_member(item, bytes_of_string(def->ttl))
-					      : bytes_of(NULL, 0);
-	char text[64];
-	double due_s;
+	int64_t end_s;
 
-	if (value.len == 0 || json_text_kind(value) != JSON_TEXT_NUMBER ||
-	    value.len >= sizeof(text))
+	if (!table_item_ends(def, item, &end_s))
 		return false;
-	memcpy(text, value.data, value.len);
-	text[value.len] = '\0';
-	due_s = strtod(text, NULL);
-	if (!isfinite(due_s) || due_s < 0 || due_s > 1e15)
-		return false;
-	buf_printf(out, "%016llx%s", (unsigned long long)due_s, def->name);
+	buf_printf(out, "%016llx%s", (unsigned long long)end_s, def->name);
 	buf_append_u8(out, 0);
 	buf_append_bytes(out, key);
 	return true;
@@ -270,6 +282,18 @@ check_table(const struct table *table, struct txn *txn, struct err *err)
 	return err_set(err, "conflict: table %s has been defined anew", table->def.name);
 }
 
+static int
+check_seen(const struct table_ops *ops, struct txn *txn, struct err *err)
+{
+	const struct table_seen *seen;
+
+	SLIST_FOREACH (seen, &ops->seen, link) {
+		if (check_table(seen->table, txn, err) < 0 || table_expect_seen(txn, seen, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int
 table_ops_apply(const struct table_ops *ops, struct txn *txn, struct err *err)
 {
@@ -278,6 +302,8 @@ table_ops_apply(const struct table_ops *ops, struct txn *txn, struct err *err)
 	int result = 0;
 
 	assert(ops->count < TABLE_CHANGES_MAX);
+	if (check_seen(ops, txn, err) < 0)
+		return -1;
 	change.sequence = txn_version(txn) * TABLE_CHANGES_MAX;
 	STAILQ_FOREACH (change.op, &ops->list, link) {
 		buf_reset(&change.row_key);

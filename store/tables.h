@@ -37,9 +37,23 @@ struct table_op {
 	uint8_t data[];
 };
 
+/* Rows that were looked at (store/table_query.h): they must be the same still. */
+struct table_seen {
+	SLIST_ENTRY(table_seen) link;
+	struct table *table;
+	const struct table_index *index; /* NULL: the table's own rows */
+	struct bytes lower;
+	struct bytes upper; /* empty: to the end */
+	bool reverse;
+	size_t rows;
+	uint64_t digest;
+	uint8_t data[];
+};
+
 /* What a transaction does to tables, in order. */
 struct table_ops {
 	STAILQ_HEAD(table_op_list, table_op) list;
+	SLIST_HEAD(, table_seen) seen;
 	size_t count;
 	size_t bytes;
 	int64_t time_ms; /* of the changes */
@@ -51,6 +65,8 @@ void table_drop(struct table *table); /* takes NULL */
 void table_ops_init(struct table_ops *ops, int64_t time_ms);
 void table_ops_put(struct table_ops *ops, struct table *table, struct bytes key, struct bytes item);
 void table_ops_delete(struct table_ops *ops, struct table *table, struct bytes key);
+/* Copies the views and holds the table. */
+void table_ops_expect(struct table_ops *ops, const struct table_seen *seen);
 void table_ops_clear(struct table_ops *ops); /* on the loop thread */
 
 /* The key of an item's row. */

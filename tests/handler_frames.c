@@ -8,6 +8,7 @@
 
 #include "lib/item_key.h"
 #include "lib/table_def.h"
+#include "lib/table_query.h"
 
 enum { DEFAULT_REDIRECTS = 5 };
 
@@ -88,13 +89,19 @@ append_key(struct buf *out, struct bytes key)
 }
 
 static void
-add_key(cJSON *object, struct bytes key)
+add_named_key(cJSON *object, const char *name, struct bytes key)
 {
 	struct buf text = { 0 };
 
 	append_key(&text, key);
-	add_text(object, "key", buf_bytes(&text));
+	add_text(object, name, buf_bytes(&text));
 	buf_clear(&text);
+}
+
+static void
+add_key(cJSON *object, struct bytes key)
+{
+	add_named_key(object, "key", key);
 }
 
 void
@@ -145,8 +152,56 @@ read_effect(struct cursor *cursor, cJSON *effect)
 		add_key(effect, cursor_bytes(cursor));
 		add_number(effect, "version", (double)cursor_i64(cursor));
 		break;
+	case EFFECT_READ_ROWS:
+		(void)cursor_u8(cursor);
+		add_text(effect, "query", cursor_bytes(cursor));
+		add_text(effect, "index", cursor_bytes(cursor));
+		(void)cursor_bytes(cursor);
+		(void)cursor_bytes(cursor);
+		add_number(effect, "rows", cursor_u32(cursor));
+		(void)cursor_u64(cursor);
+		break;
 	default:
 		cursor->bad = true;
+	}
+}
+
+/* "query TABLE/KEY", or "scan TABLE"; the options that are not as they are without. */
+static void
+read_query(struct cursor *cursor, cJSON *call, struct buf *key)
+{
+	struct table_query query;
+	cJSON *pending;
+	uint16_t count;
+
+	table_query_decode(cursor, &query);
+	buf_append_string(key, query.hash.len > 0 ? "query " : "scan ");
+	buf_append_bytes(key, query.table);
+	if (query.hash.len > 0) {
+		buf_append_u8(key, '/');
+		append_key(key, query.hash);
+	}
+	add_text(call, "call", buf_bytes(key));
+	add_text(call, "index", query.index);
+	if (query.from.len > 0)
+		add_named_key(call, "from", query.from);
+	if (query.to.len > 0)
+		add_named_key(call, "to", query.to);
+	add_text(call, "prefix", query.prefix);
+	if (query.reverse)
+		(void)cJSON_AddTrueToObject(call, "reverse");
+	if (query.limit != QUERY_LIMIT_MAX)
+		add_number(call, "limit", query.limit);
+	if (query.after.len > 0)
+		add_number(call, "after_bytes", (double)query.after.len);
+	count = cursor_u16(cursor);
+	pending = count > 0 ? cJSON_AddArrayToObject(call, "pending") : NULL;
+	for (uint16_t i = 0; i < count && !cursor->bad; i++) {
+		cJSON *one = cJSON_CreateObject();
+
+		add_key(one, cursor_bytes(cursor));
+		add_json(one, "item", cursor_bytes(cursor));
+		(void)cJSON_AddItemToArray(pending, one);
 	}
 }
 
@@ -185,12 +240,19 @@ read_call(enum call_kind kind, struct cursor *cursor, cJSON *call, struct buf *k
 		read_http(cursor, call, key);
 		return;
 	}
+	if (kind == CALL_DB_QUERY) {
+		read_query(cursor, call, key);
+		return;
+	}
 	if (kind == CALL_DB_GET) {
-		(void)cursor_u16(cursor);
-		buf_append_string(key, "db ");
-		buf_append_bytes(key, cursor_bytes(cursor));
-		buf_append_u8(key, '/');
-		append_key(key, cursor_bytes(cursor));
+		uint16_t count = cursor_u16(cursor);
+
+		for (uint16_t i = 0; i < count && !cursor->bad; i++) {
+			buf_append_string(key, i > 0 ? " " : "db ");
+			buf_append_bytes(key, cursor_bytes(cursor));
+			buf_append_u8(key, '/');
+			append_key(key, cursor_bytes(cursor));
+		}
 		add_text(call, "call", buf_bytes(key));
 		return;
 	}
@@ -258,8 +320,54 @@ default_reply(enum call_kind kind)
 	case CALL_DB_GET:
 	case CALL_STATE_GET:
 		return cJSON_CreateFalse();
+	case CALL_DB_QUERY:
+		return cJSON_Parse("[{\"id\":\"audi22\",\"ts\":1,\"place\":\"north\","
+				   "\"readings\":41}]");
 	}
 	return NULL;
+}
+
+static void
+put_item(struct buf *out, const cJSON *item)
+{
+	frame_u64(out, cJSON_IsFalse(item) ? 0 : 7);
+	if (cJSON_IsFalse(item))
+		frame_string(out, NULL);
+	else
+		put_json(out, item);
+}
+
+/* One, or a list for a call that asks for many. */
+static void
+put_items(struct buf *out, const cJSON *reply)
+{
+	const cJSON *item;
+
+	if (!cJSON_IsArray(reply))
+		put_item(out, reply);
+	cJSON_ArrayForEach(item, reply)
+	{
+		put_item(out, item);
+	}
+}
+
+/* A list of items, or { items =, next = "text" }. */
+static void
+put_query_reply(struct buf *out, const cJSON *reply)
+{
+	const cJSON *items = cJSON_IsArray(reply) ? reply : cJSON_GetObjectItem(reply, "items");
+	const cJSON *item;
+
+	frame_u32(out, (uint32_t)cJSON_GetArraySize(items));
+	frame_u64(out, 99);
+	frame_string(out, "low");
+	frame_string(out, "up");
+	frame_string(out, cJSON_GetStringValue(cJSON_GetObjectItem(reply, "next")));
+	frame_u32(out, (uint32_t)cJSON_GetArraySize(items));
+	cJSON_ArrayForEach(item, items)
+	{
+		put_json(out, item);
+	}
 }
 
 void
@@ -267,12 +375,16 @@ put_reply(struct buf *out, enum call_kind kind, const cJSON *reply)
 {
 	if (kind == CALL_HTTP) {
 		put_http_reply(out, reply);
-	} else if (kind == CALL_DB_GET || kind == CALL_STATE_GET) {
+	} else if (kind == CALL_STATE_GET) {
 		frame_u64(out, cJSON_IsFalse(reply) ? 0 : 7);
 		if (cJSON_IsFalse(reply))
 			frame_string(out, NULL);
 		else
 			put_json(out, reply);
+	} else if (kind == CALL_DB_GET) {
+		put_items(out, reply);
+	} else if (kind == CALL_DB_QUERY) {
+		put_query_reply(out, reply);
 	} else if (kind == CALL_SECRET) {
 		frame_string(out, cJSON_GetStringValue(reply));
 	} else if (kind == CALL_INVOKE) {

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ * Inside of the library db: what its files share.
+ */
+#ifndef SANDBOX_DB_H
+#define SANDBOX_DB_H
+
+#include <lauxlib.h>
+
+#include "lib/item_key.h"
+#include "lib/table_def.h"
+#include "sandbox/world.h"
+
+/* An encoded key (lib/item_key.h). */
+struct db_key {
+	uint8_t bytes[ITEM_KEY_BYTES_MAX];
+	size_t len;
+};
+
+/* An attribute that is part of a key. */
+struct db_attribute {
+	const char *owner; /* the table, or the table's index, as errors name it */
+	const char *name;
+	const char *role; /* "the table's key" */
+	size_t bytes_max;
+};
+
+/* The table that the first argument names; raises unless the function may use it now. */
+const struct table_def *db_table(lua_State *lua, const char *what);
+struct db_attribute db_hash(const struct table_def *def);
+struct db_attribute db_sort(const struct table_def *def);
+/* Appends the value at the top of the stack, and pops it. */
+void db_take_value(lua_State *lua, const struct db_attribute *attribute, struct db_key *key);
+/* The key's attributes of the table at `index`, or the key itself where it is one value. */
+void db_take_key(lua_State *lua, const struct table_def *def, int index, struct db_key *key);
+
+/* What the run has seen: "table/key" -> the item's JSON, or db_absent for none. Pushes the table of
+ * that. */
+void db_push_seen(lua_State *lua);
+extern const char db_absent;
+/* The names of those that the run itself has written -> true. Pushes the table. */
+void db_push_written(lua_State *lua);
+/* Decodes and pushes an item; nil for an empty one. */
+int db_push_item(lua_State *lua, struct bytes item);
+
+int db_query(lua_State *lua);
+int db_scan(lua_State *lua);
+
+#endif
