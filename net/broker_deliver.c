@@ -307,24 +307,61 @@ on_pubcomp(struct client *client, const struct mqtt_ack *ack)
 	return true;
 }
 
+static void
+received_forget(struct session *session, uint16_t packet_id)
+{
+	session_set_bit(&session->received, packet_id, false);
+	session_set_bit(&session->processed, packet_id, false);
+}
+
+/* A PUBCOMP that waits for the store: once it has left, the client may use the packet id for
+ * another message, which a mark that came back in a restart would swallow. */
+static void
+send_complete(void *arg, int status)
+{
+	struct release *release = arg;
+	struct session *session = release->session;
+	struct client *client = session->dead ? NULL : session_client(session);
+
+	if (status == 0)
+		received_forget(session, release->packet_id);
+	if (client != NULL && session->connection == release->connection) {
+		if (status == 0)
+			answer(client, MQTT_PUBCOMP, release->packet_id, MQTT_SUCCESS);
+		else
+			broker_client_end(client, MQTT_QUOTA_EXCEEDED, "it could not be stored");
+	}
+	session_unref(session);
+	free(release);
+}
+
+static void
+complete_when_durable(struct session *session, uint16_t packet_id)
+{
+	struct release *release = xmalloc(sizeof(*release));
+	struct writes writes = { 0 };
+
+	*release = (struct release){ session_ref(session), session->connection, packet_id };
+	persist_received(&writes, session, packet_id, false);
+	broker_persist(session->broker, &writes, send_complete, release);
+	writes_clear(&writes);
+}
+
 /* The client releases a QoS 2 message of its own (MQTT 5.0 §4.3.3). */
 static bool
 on_pubrel(struct client *client, const struct mqtt_ack *ack)
 {
 	struct session *session = client->session;
 	bool known = session_bit(&session->received, ack->packet_id);
-	struct writes writes = { 0 };
 
-	if (known) {
-		session_set_bit(&session->received, ack->packet_id, false);
-		session_set_bit(&session->processed, ack->packet_id, false);
+	if (known)
 		client_free_quota(client);
-		if (session->durable) {
-			persist_received(&writes, session, ack->packet_id, false);
-			broker_persist(client->broker, &writes, NULL, NULL);
-			writes_clear(&writes);
-		}
+	if (known && session->durable) {
+		complete_when_durable(session, ack->packet_id);
+		return true;
 	}
+	if (known)
+		received_forget(session, ack->packet_id);
 	answer(
 	    client, MQTT_PUBCOMP, ack->packet_id, known ? MQTT_SUCCESS : MQTT_PACKET_ID_NOT_FOUND);
 	return true;

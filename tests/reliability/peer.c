@@ -154,15 +154,30 @@ peer_subscribe(struct peer *peer, const char *filter)
 }
 
 void
+peer_send(struct peer *peer, const struct peer_message *message)
+{
+	struct mqtt_outgoing publish = { .qos = message->qos, .version = MQTT_VERSION_5 };
+
+	publish.dup = message->again;
+	publish.packet_id = message->packet_id;
+	publish.topic = bytes_of_string(message->topic);
+	publish.payload_len = message->payload.len;
+	(void)mqtt_publish_encode(&peer->out, &publish);
+	buf_append_bytes(&peer->out, message->payload);
+}
+
+void
 peer_publish(struct peer *peer, const char *topic, struct bytes payload, uint16_t packet_id)
 {
-	struct mqtt_outgoing publish = { .qos = 1, .version = MQTT_VERSION_5 };
+	peer_send(peer, &(struct peer_message){ topic, payload, packet_id, .qos = 1 });
+}
 
-	publish.packet_id = packet_id;
-	publish.topic = bytes_of_string(topic);
-	publish.payload_len = payload.len;
-	(void)mqtt_publish_encode(&peer->out, &publish);
-	buf_append_bytes(&peer->out, payload);
+void
+peer_release(struct peer *peer, uint16_t packet_id)
+{
+	const struct mqtt_ack ack = { .packet_id = packet_id };
+
+	mqtt_ack_encode(&peer->out, MQTT_PUBREL, MQTT_VERSION_5, &ack);
 }
 
 static void
@@ -172,10 +187,16 @@ take_packet(struct peer *peer, const struct mqtt_header *header, struct bytes re
 	struct mqtt_defect defect;
 	struct mqtt_ack ack;
 
-	if (header->type == MQTT_PUBACK &&
+	if ((header->type == MQTT_PUBACK || header->type == MQTT_PUBCOMP) &&
 	    mqtt_ack_decode(rest, header, MQTT_VERSION_5, &ack, &defect)) {
 		if (peer->acked != NULL)
 			peer->acked(peer->arg, ack.packet_id, ack.reason);
+	} else if (header->type == MQTT_PUBREC &&
+		   mqtt_ack_decode(rest, header, MQTT_VERSION_5, &ack, &defect)) {
+		if (peer->received != NULL)
+			peer->received(peer->arg, ack.packet_id, ack.reason);
+		if (ack.reason < 0x80)
+			peer_release(peer, ack.packet_id);
 	} else if (header->type == MQTT_PUBLISH &&
 		   mqtt_publish_decode(rest, header, MQTT_VERSION_5, &publish, &defect)) {
 		if (peer->message != NULL)
