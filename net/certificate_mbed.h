@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ * Between net/certificate and the other files that see mbedtls.
+ */
+#ifndef NET_CERTIFICATE_MBED_H
+#define NET_CERTIFICATE_MBED_H
+
+#include <mbedtls/x509_crt.h>
+
+#include "net/certificate.h"
+
+struct certificate *certificate_of_mbed(const mbedtls_x509_crt *parsed);
+/* Adds to `chain`. PEM (several) or DER. */
+int certificate_chain_parse(mbedtls_x509_crt *chain, struct bytes text, struct err *err)
+    __attribute__((warn_unused_result));
+/* What mbedtls' verification found, in words. -1. */
+int certificate_flags_err(uint32_t flags, struct err *err);
+
+/* Of the version: net/mbed_2.c, net/mbed_3.c. */
+bool mbed_is_authority(const mbedtls_x509_crt *certificate);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ * mbedtls 2.28.
+ */
+#include <mbedtls/bignum.h>
+
+#include "net/certificate_mbed.h"
+#include "net/mbed.h"
+
+void
+mbed_start(void)
+{
+}
+
+int
+mbed_key_parse(mbedtls_pk_context *key, struct bytes pem)
+{
+	return mbedtls_pk_parse_key(key, pem.data, pem.len, NULL, 0);
+}
+
+int
+mbed_key_fits(const mbedtls_pk_context *public_key, const mbedtls_pk_context *key)
+{
+	return mbedtls_pk_check_pair(public_key, key);
+}
+
+int
+mbed_serial_set(mbedtls_x509write_cert *certificate, const uint8_t *serial, size_t len)
+{
+	mbedtls_mpi number;
+	int code;
+
+	mbedtls_mpi_init(&number);
+	code = mbedtls_mpi_read_binary(&number, serial, len);
+	if (code == 0)
+		code = mbedtls_x509write_crt_set_serial(certificate, &number);
+	mbedtls_mpi_free(&number);
+	return code;
+}
+
+int
+mbed_sign(mbedtls_x509write_cert *certificate, unsigned char *out, size_t size)
+{
+	return mbedtls_x509write_crt_pem(certificate, out, size, mbed_random, NULL);
+}
+
+void
+mbed_versions(mbedtls_ssl_config *config)
+{
+	mbedtls_ssl_conf_min_version(
+	    config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+	mbedtls_ssl_conf_renegotiation(config, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+}
+
+bool
+mbed_is_notice(int code)
+{
+	return code == MBEDTLS_ERR_SSL_WANT_READ || code == MBEDTLS_ERR_SSL_WANT_WRITE;
+}
+
+bool
+mbed_is_authority(const mbedtls_x509_crt *certificate)
+{
+	return certificate->ca_istrue != 0;
+}
+
+mbedtls_md_type_t
+mbed_request_md(const mbedtls_x509_csr *request)
+{
+	return request->sig_md;
+}
+
+int
+mbed_request_verify(mbedtls_x509_csr *request, const uint8_t *digest, size_t len)
+{
+	return mbedtls_pk_verify_ext(request->sig_pk, request->sig_opts, &request->pk,
+	    request->sig_md, digest, len, request->sig.p, request->sig.len);
+}

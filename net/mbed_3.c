@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ * mbedtls 3.6, which has TLS 1.3 and does its arithmetic by PSA.
+ */
+#include <mbedtls/build_info.h>
+#include <psa/crypto.h>
+#include <stdlib.h>
+
+#include "net/certificate_mbed.h"
+#include "net/mbed.h"
+
+void
+mbed_start(void)
+{
+	if (psa_crypto_init() != PSA_SUCCESS)
+		abort();
+}
+
+int
+mbed_key_parse(mbedtls_pk_context *key, struct bytes pem)
+{
+	return mbedtls_pk_parse_key(key, pem.data, pem.len, NULL, 0, mbed_random, NULL);
+}
+
+int
+mbed_key_fits(const mbedtls_pk_context *public_key, const mbedtls_pk_context *key)
+{
+	return mbedtls_pk_check_pair(public_key, key, mbed_random, NULL);
+}
+
+int
+mbed_serial_set(mbedtls_x509write_cert *certificate, const uint8_t *serial, size_t len)
+{
+	return mbedtls_x509write_crt_set_serial_raw(
+	    certificate, (unsigned char *)(uintptr_t)serial, len);
+}
+
+int
+mbed_sign(mbedtls_x509write_cert *certificate, unsigned char *out, size_t size)
+{
+	return mbedtls_x509write_crt_pem(certificate, out, size, mbed_random, NULL);
+}
+
+void
+mbed_versions(mbedtls_ssl_config *config)
+{
+	mbedtls_ssl_conf_min_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
+}
+
+/* A ticket comes behind the handshake in TLS 1.3. */
+bool
+mbed_is_notice(int code)
+{
+	return code == MBEDTLS_ERR_SSL_WANT_READ || code == MBEDTLS_ERR_SSL_WANT_WRITE ||
+	       code == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET;
+}
+
+bool
+mbed_is_authority(const mbedtls_x509_crt *certificate)
+{
+	return mbedtls_x509_crt_get_ca_istrue(certificate) > 0;
+}
+
+mbedtls_md_type_t
+mbed_request_md(const mbedtls_x509_csr *request)
+{
+	return request->MBEDTLS_PRIVATE(sig_md);
+}
+
+int
+mbed_request_verify(mbedtls_x509_csr *request, const uint8_t *digest, size_t len)
+{
+	return mbedtls_pk_verify_ext(request->MBEDTLS_PRIVATE(sig_pk),
+	    request->MBEDTLS_PRIVATE(sig_opts), &request->pk, request->MBEDTLS_PRIVATE(sig_md),
+	    digest, len, request->MBEDTLS_PRIVATE(sig).p, request->MBEDTLS_PRIVATE(sig).len);
+}
