@@ -42,6 +42,7 @@ const struct space_row space_rows[SPACE_COUNT] = {
 	[SPACE_ATTACHMENT] = { "attachment", "which policies, things and groups belong together" },
 	[SPACE_CREDENTIAL] = { "credential", "users and tokens" },
 	[SPACE_AUTHORITY] = { "authority", "certificates of registered authorities" },
+	[SPACE_PRESENCE] = { "presence", "clients that are connected and followed" },
 };
 
 static void

@@ -44,6 +44,7 @@ enum space {
 	SPACE_ATTACHMENT,      /* kind, from \0 to -> nothing: who has which policy, thing, group */
 	SPACE_CREDENTIAL,      /* user or token -> salted hash, JSON */
 	SPACE_AUTHORITY,       /* fingerprint -> CA certificate, JSON */
+	SPACE_PRESENCE,	       /* client id -> its connection, JSON, where somebody follows it */
 	SPACE_COUNT
 };
 

@@ -106,6 +106,7 @@ broker_client_end(struct client *client, uint8_t reason, const char *text)
 	log_debug("gateway", "client %s (%s): %s",
 	    client->session != NULL ? client->session->id : "?", client->peer, text);
 	client->state = CLIENT_ENDING;
+	client->end_reason = reason;
 	conn_end(client->conn, true, text);
 }
 
@@ -186,8 +187,7 @@ leave_session(struct client *client, const char *reason)
 
 	if (session == NULL)
 		return;
-	if (broker->hooks.presence != NULL)
-		broker->hooks.presence(broker->hooks.arg, session->link.key, false, reason);
+	presence_end(client, reason);
 	if (!client->keep_will && !broker->shutting)
 		will_clear(session);
 	session_detach(session);
@@ -215,6 +215,7 @@ client_ended(void *arg, const char *reason)
 	TAILQ_REMOVE(&broker->clients, client, link);
 	broker->metrics.clients--;
 	alias_clear(client);
+	free(client->user);
 	loop_free_later(broker->loop, client);
 }
 

@@ -44,6 +44,20 @@ enum broker_flow {
 
 enum broker_action { BROKER_ACTION_CONNECT, BROKER_ACTION_PUBLISH, BROKER_ACTION_SUBSCRIBE };
 
+/* What is known of a session's connection. Borrowed for the call. */
+struct presence {
+	struct bytes client_id;
+	struct bytes user;  /* the name that it gave; empty: none */
+	const char *peer;   /* "192.0.2.7:49152" */
+	int64_t connection; /* its number: the same at its end, and greater than any before, also
+			       over restarts where the clock does not go back */
+	bool connected;
+	/* Of an end. */
+	bool by_client;	  /* it said DISCONNECT */
+	uint8_t reason;	  /* enum mqtt_reason; MQTT_SUCCESS: the connection was lost */
+	const char *text; /* the same for the log */
+};
+
 struct broker_hooks {
 	void *arg;
 	/* A new message, from a client or by broker_route, before subscribers get it. `ack` may be
@@ -54,8 +68,12 @@ struct broker_hooks {
 	 * order counts. `status` 0, or -1 where it failed. */
 	void (*persist)(void *arg, const struct writes *writes,
 	    void (*done)(void *done_arg, int status), void *done_arg);
-	/* A session got or lost its connection. */
-	void (*presence)(void *arg, struct bytes client_id, bool connected, const char *reason);
+	/* A session got or lost its connection. Must not call the broker, but in a task. */
+	void (*presence)(void *arg, const struct presence *presence);
+	/* A connected client has subscribed or unsubscribed: `filters` are frames (lib/frame.h) of
+	 * bytes each, those that were granted. Must not call the broker, but in a task. */
+	void (*subscribed)(
+	    void *arg, const struct presence *presence, bool subscribed, struct bytes filters);
 	/* MQTT_SUCCESS or the reason to refuse. */
 	uint8_t (*authenticate)(void *arg, const struct mqtt_connect *connect, const char *peer);
 	bool (*authorize)(

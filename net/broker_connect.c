@@ -109,12 +109,10 @@ check(struct client *client, const struct mqtt_connect *connect, const char **te
 static void
 take_over(struct session *session)
 {
-	struct broker *broker = session->broker;
 	struct client *old = session->client;
 
 	broker_client_end(old, MQTT_SESSION_TAKEN_OVER, "another connection took the session over");
-	if (broker->hooks.presence != NULL)
-		broker->hooks.presence(broker->hooks.arg, session->link.key, false, "taken over");
+	presence_end(old, "taken over");
 	if (!old->keep_will)
 		will_clear(session);
 	old->session = NULL;
@@ -230,6 +228,8 @@ forget(struct client *client, struct session *session)
 {
 	struct writes writes = { 0 };
 
+	client->end_reason = MQTT_SERVER_UNAVAILABLE;
+	presence_end(client, "the session could not be stored");
 	client->session = NULL;
 	will_clear(session);
 	session_detach(session);
@@ -284,17 +284,6 @@ greeting_new(struct client *client, const struct mqtt_connect *connect, bool ass
 }
 
 static void
-announce(struct client *client)
-{
-	struct broker *broker = client->broker;
-
-	log_debug("gateway", "client %s connected from %s", client->session->id, client->peer);
-	if (broker->hooks.presence != NULL)
-		broker->hooks.presence(
-		    broker->hooks.arg, client->session->link.key, true, client->peer);
-}
-
-static void
 admit(struct client *client, const struct mqtt_connect *connect)
 {
 	struct broker *broker = client->broker;
@@ -319,7 +308,7 @@ admit(struct client *client, const struct mqtt_connect *connect)
 	}
 	greeting = greeting_new(client, connect, connect->client_id.len == 0);
 	greeting->session_present = present;
-	announce(client);
+	presence_begin(client, connect);
 	client_update_reading(client);
 	if (writes.count > 0)
 		broker_persist(broker, &writes, greet, greeting);
@@ -373,6 +362,7 @@ broker_on_disconnect(struct client *client, const struct mqtt_header *header, st
 			session->expiry_s = client->broker->config.session_expiry_s_max;
 	}
 	client->keep_will = disconnect.reason == MQTT_DISCONNECT_WITH_WILL;
+	client->left = true;
 	client->state = CLIENT_ENDING;
 	conn_end(client->conn, false, "disconnected");
 	return false;

@@ -136,6 +136,10 @@ struct client {
 	bool window_closed; /* too many unacknowledged from this client: not read */
 	bool problem_info;
 	bool keep_will; /* the connection ends without a proper DISCONNECT */
+	bool left;	/* said DISCONNECT */
+	uint8_t end_reason; /* why it is being ended */
+	int64_t number;	    /* of the connection: struct presence */
+	char *user;	    /* the name that it gave; NULL: none */
 	uint16_t keep_alive_s;
 	uint16_t receive_maximum; /* what it takes of ours at a time */
 	uint32_t packet_bytes_max;
@@ -202,6 +206,7 @@ struct broker {
 	struct timer sweep;
 	uint64_t match_serial;
 	uint64_t unique; /* for assigned client ids */
+	int64_t last_connection;
 	bool shutting;
 	bool held;
 	struct buf scratch;
@@ -240,6 +245,12 @@ bool broker_authorized(struct client *client, enum broker_action action, struct 
 void broker_persist(struct broker *broker, const struct writes *writes,
     void (*done)(void *done_arg, int status), void *done_arg);
 void client_update_reading(struct client *client);
+
+/* broker_presence.c */
+void presence_begin(struct client *client, const struct mqtt_connect *connect);
+void presence_end(struct client *client, const char *text);
+/* `filters` as in struct broker_hooks; nothing happens where there are none. */
+void presence_subscribed(struct client *client, bool subscribed, struct bytes filters);
 
 /* Packet handlers: false where the connection was ended. */
 bool broker_on_connect(struct client *client, const struct mqtt_header *header, struct bytes rest);

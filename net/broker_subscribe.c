@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/frame.h"
 #include "lib/topic.h"
 #include "net/broker_private.h"
 
@@ -131,6 +132,7 @@ broker_on_subscribe(struct client *client, const struct mqtt_header *header, str
 	struct mqtt_subscribe subscribe;
 	struct mqtt_defect defect;
 	struct writes writes = { 0 };
+	struct buf granted = { 0 };
 	struct mqtt_filter filter;
 	struct answer *answer;
 	size_t at = 0;
@@ -152,9 +154,13 @@ broker_on_subscribe(struct client *client, const struct mqtt_header *header, str
 
 		buf_append_u8(&answer->codes, code);
 		buf_append_u8(&answer->are_new, is_new);
+		if (code < MQTT_UNSPECIFIED)
+			frame_bytes(&granted, filter.filter);
 	}
 	buf_append_bytes(&answer->filters, subscribe.filters);
 	answer_after(client->broker, answer, &writes);
+	presence_subscribed(client, true, buf_bytes(&granted));
+	buf_clear(&granted);
 	return true;
 }
 
@@ -176,6 +182,7 @@ broker_on_unsubscribe(struct client *client, const struct mqtt_header *header, s
 	struct mqtt_subscribe unsubscribe;
 	struct mqtt_defect defect;
 	struct writes writes = { 0 };
+	struct buf gone = { 0 };
 	struct mqtt_filter filter;
 	struct answer *answer;
 	size_t at = 0;
@@ -185,8 +192,15 @@ broker_on_unsubscribe(struct client *client, const struct mqtt_header *header, s
 		return false;
 	}
 	answer = answer_new(client, MQTT_UNSUBACK, unsubscribe.packet_id);
-	while (mqtt_filter_next(unsubscribe.filters, false, &at, &filter))
-		buf_append_u8(&answer->codes, unsubscribe_one(client, filter.filter, &writes));
+	while (mqtt_filter_next(unsubscribe.filters, false, &at, &filter)) {
+		uint8_t code = unsubscribe_one(client, filter.filter, &writes);
+
+		buf_append_u8(&answer->codes, code);
+		if (code == MQTT_SUCCESS)
+			frame_bytes(&gone, filter.filter);
+	}
 	answer_after(client->broker, answer, &writes);
+	presence_subscribed(client, false, buf_bytes(&gone));
+	buf_clear(&gone);
 	return true;
 }

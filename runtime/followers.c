@@ -102,6 +102,17 @@ followers_of_message(
 	occurrence_drop(matching.event);
 }
 
+/* It grows, so that rows of one millisecond are found in their order. */
+static void
+number_row(struct host *host, uint8_t id[QUEUE_ID_BYTES])
+{
+	uint64_t count = ++host->event_count;
+
+	loop_sys(host->loop)->random(id, QUEUE_ID_BYTES);
+	for (int i = 0; i < 8; i++)
+		id[i] = (uint8_t)(count >> (56 - 8 * i));
+}
+
 void
 followers_store(struct followers *followers, struct host *host, struct writes *writes)
 {
@@ -117,7 +128,7 @@ followers_store(struct followers *followers, struct host *host, struct writes *w
 		buf_reset(&encoded);
 		occurrence_encode(follower->event, &encoded);
 		row.event = buf_bytes(&encoded);
-		loop_sys(host->loop)->random(row.id, sizeof(row.id));
+		number_row(host, row.id);
 		queue_put(writes, &row);
 		follower->stored = true;
 		follower->row_due_ms = row.due_ms;

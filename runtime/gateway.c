@@ -8,6 +8,7 @@
 
 #include "lib/log.h"
 #include "runtime/commit.h"
+#include "runtime/presence.h"
 #include "runtime/shadow_service.h"
 
 enum { DESCRIPTORS_BESIDE = 512 }; /* workers, HTTP, the store */
@@ -82,6 +83,18 @@ persist(void *arg, const struct writes *writes, void (*done)(void *done_arg, int
 	store_write(host->store, &copy, done, done_arg);
 }
 
+static void
+presence_changed(void *arg, const struct presence *presence)
+{
+	presences_changed(((struct host *)arg)->presences, presence);
+}
+
+static void
+subscribed(void *arg, const struct presence *presence, bool is, struct bytes filters)
+{
+	presences_subscribed(((struct host *)arg)->presences, presence, is, filters);
+}
+
 static struct broker_config
 config_of(const struct options *options)
 {
@@ -134,9 +147,11 @@ gateway_configure(struct host *host)
 void
 gateway_open(struct host *host)
 {
-	const struct broker_hooks hooks = {
-		.arg = host, .published = published, .persist = persist
-	};
+	const struct broker_hooks hooks = { .arg = host,
+		.published = published,
+		.persist = persist,
+		.presence = presence_changed,
+		.subscribed = subscribed };
 	struct broker_config config = config_of(host->options);
 
 	allow_descriptors(config.clients_max);

@@ -23,6 +23,7 @@ struct records;
 struct tables;
 struct timers;
 struct shadow_watches;
+struct presences;
 struct gateway;
 
 struct host {
@@ -44,6 +45,7 @@ struct host {
 	/* Tells who follows the tables' changes that there are new ones; NULL: nobody does. */
 	void (*tables_changed)(struct host *host);
 	struct shadow_watches *shadow_watches; /* NULL: not yet */
+	struct presences *presences;	       /* NULL: nobody follows clients */
 	struct functions *functions;
 	struct pool *pool;
 	struct dispatch *dispatch;

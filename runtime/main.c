@@ -21,6 +21,7 @@
 #include "runtime/pool.h"
 #include "runtime/reload.h"
 #include "runtime/restore.h"
+#include "runtime/presence.h"
 #include "runtime/records.h"
 #include "runtime/shadow_follow.h"
 #include "runtime/shadow_service.h"
@@ -149,6 +150,7 @@ open_gateway(struct service *service, struct err *err)
 	if (tables_restore(host->tables, err) < 0)
 		return -1;
 	host->shadow_watches = shadow_watches_new(host);
+	host->presences = presences_new(host);
 	parts.broker = host->broker;
 	parts.watches = host->shadow_watches;
 	host->shadow_service = shadow_service_new(&parts);
@@ -301,7 +303,9 @@ go(void *arg)
 		return;
 	service->ready = true;
 	timer_cancel(&service->ready_timer);
-	if (failure_restore(host, &err) < 0 || shadow_service_drain(host->shadow_service, &err) < 0)
+	if (failure_restore(host, &err) < 0 ||
+	    shadow_service_drain(host->shadow_service, &err) < 0 ||
+	    presences_restore(host->presences, &err) < 0)
 		log_error("moonlet", "%s", err.text);
 	if (host->mqtt != NULL) {
 		listener_pause(host->mqtt, false);
@@ -429,6 +433,7 @@ close_all(struct service *service)
 	functions_free(host->functions);
 	http_client_free(host->http_client);
 	web_close(service->web);
+	presences_stop(host->presences);
 	if (host->shadow_service != NULL)
 		shadow_service_stop(host->shadow_service);
 	watch_clear(&service->store_watch);
@@ -440,6 +445,7 @@ close_all(struct service *service)
 	timers_free(host->timers);
 	records_free(host->records);
 	shadow_watches_free(host->shadow_watches);
+	presences_free(host->presences);
 	one_turn(host->loop);
 	timer_clear(&service->drain_timer);
 	timer_clear(&service->ready_timer);

@@ -5,6 +5,7 @@
 
 const struct trigger *const trigger_table[] = {
 	&trigger_http,
+	&trigger_presence,
 	&trigger_shadow,
 	&trigger_topic,
 };

@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: MIT
+ * Events of presence wait for the end of the turn, for the broker is in the midst of things when
+ * it tells them; then each goes its way, all in their order.
+ */
+#include "runtime/presence.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/frame.h"
+#include "lib/glob.h"
+#include "lib/json_text.h"
+#include "lib/log.h"
+#include "lib/topic.h"
+#include "lib/utf8.h"
+#include "runtime/function.h"
+#include "runtime/shadow_service.h"
+
+enum { OUTBOX_KEY_BYTES = 32 };
+
+enum notice_kind { NOTICE_CONNECTED, NOTICE_DISCONNECTED, NOTICE_SUBSCRIBED, NOTICE_UNSUBSCRIBED };
+
+static const struct {
+	const char *event;
+	const char *topic; /* the client's identifier follows */
+	unsigned change;
+} kinds[] = {
+	[NOTICE_CONNECTED] = { "connected", "$aws/events/presence/connected/", PRESENCE_CONNECTED },
+	[NOTICE_DISCONNECTED] = { "disconnected", "$aws/events/presence/disconnected/",
+	    PRESENCE_DISCONNECTED },
+	[NOTICE_SUBSCRIBED] = { "subscribed", "$aws/events/subscriptions/subscribed/", 0 },
+	[NOTICE_UNSUBSCRIBED] = { "unsubscribed", "$aws/events/subscriptions/unsubscribed/", 0 },
+};
+
+/* One event that is to be told. */
+struct notice {
+	struct store_job job;
+	STAILQ_ENTRY(notice) link;
+	struct presences *presences;
+	enum notice_kind kind;
+	struct buf client_id;
+	struct buf topic; /* empty: the identifier cannot stand in one */
+	struct buf payload;
+	struct writes writes;
+	struct followers followers;
+	bool must_keep; /* the message goes by way of the outbox */
+};
+
+/* A client whose connection stands in the store. */
+struct present {
+	struct hash_node link;
+	uint8_t id[];
+};
+
+struct presences {
+	struct host *host;
+	STAILQ_HEAD(notices, notice) notices;
+	TAILQ_HEAD(, presence_watch) watches;
+	struct hash_map present;
+	struct task tell;
+	bool stopped;
+};
+
+static void tell_all(void *arg);
+
+struct presences *
+presences_new(struct host *host)
+{
+	struct presences *presences = xcalloc(1, sizeof(*presences));
+
+	presences->host = host;
+	STAILQ_INIT(&presences->notices);
+	TAILQ_INIT(&presences->watches);
+	task_init(&presences->tell, tell_all, presences);
+	return presences;
+}
+
+static void
+notice_free(struct notice *notice)
+{
+	followers_drop(&notice->followers);
+	free(notice->followers.list);
+	writes_clear(&notice->writes);
+	buf_clear(&notice->client_id);
+	buf_clear(&notice->topic);
+	buf_clear(&notice->payload);
+	free(notice);
+}
+
+void
+presences_stop(struct presences *presences)
+{
+	struct notice *notice;
+
+	if (presences == NULL)
+		return;
+	presences->stopped = true;
+	task_cancel(&presences->tell);
+	while ((notice = STAILQ_FIRST(&presences->notices)) != NULL) {
+		STAILQ_REMOVE_HEAD(&presences->notices, link);
+		notice_free(notice);
+	}
+}
+
+static void
+present_free(struct presences *presences, struct present *present)
+{
+	hash_remove(&presences->present, &present->link);
+	free(present);
+}
+
+void
+presences_free(struct presences *presences)
+{
+	struct hash_node *node;
+
+	if (presences == NULL)
+		return;
+	presences_stop(presences);
+	while ((node = hash_next(&presences->present, NULL)) != NULL)
+		present_free(presences, HASH_OWNER(node, struct present, link));
+	hash_clear(&presences->present);
+	free(presences);
+}
+
+void
+presences_watch(struct presences *presences, struct presence_watch *watch)
+{
+	TAILQ_INSERT_TAIL(&presences->watches, watch, link);
+}
+
+void
+presences_unwatch(struct presences *presences, struct presence_watch *watch)
+{
+	TAILQ_REMOVE(&presences->watches, watch, link);
+}
+
+/* --- what is told --- */
+
+static void
+put_text(struct buf *out, const char *name, struct bytes value)
+{
+	buf_printf(out, ",\"%s\":", name);
+	json_text_quote(utf8_is_valid(value) ? value : bytes_of(NULL, 0), out);
+}
+
+/* Of the address without its port. */
+static void
+put_address(struct buf *out, const char *peer)
+{
+	const char *end = strrchr(peer, ':');
+	struct bytes address = bytes_of(peer, end != NULL ? (size_t)(end - peer) : strlen(peer));
+
+	if (address.len >= 2 && address.data[0] == '[')
+		address = bytes_of(address.data + 1, address.len - 2);
+	put_text(out, "ipAddress", address);
+}
+
+/* The same for one connection, and never again. */
+static void
+put_session(struct buf *out, const struct host *host, const struct presence *presence)
+{
+	const uint64_t first[2] = { (uint64_t)presence->connection, host->run_id };
+	struct buf seed = { 0 };
+
+	buf_append(&seed, first, sizeof(first));
+	buf_append_bytes(&seed, presence->client_id);
+	buf_printf(out, ",\"sessionIdentifier\":\"%016llx",
+	    (unsigned long long)hash_bytes(buf_bytes(&seed)));
+	buf_append_u8(&seed, 0);
+	buf_printf(out, "%016llx\"", (unsigned long long)hash_bytes(buf_bytes(&seed)));
+	buf_clear(&seed);
+}
+
+static void
+begin_payload(struct notice *notice, int64_t now_ms)
+{
+	struct buf *out = &notice->payload;
+
+	buf_append_string(out, "{\"clientId\":");
+	json_text_quote(buf_bytes(&notice->client_id), out);
+	buf_printf(out, ",\"timestamp\":%lld,\"eventType\":\"%s\"", (long long)now_ms,
+	    kinds[notice->kind].event);
+}
+
+static const char *
+reason_text(const struct presence *presence)
+{
+	static const struct {
+		uint8_t reason;
+		const char *text;
+	} reasons[] = {
+		{ MQTT_SUCCESS, "CONNECTION_LOST" },
+		{ MQTT_MALFORMED, "CLIENT_ERROR" },
+		{ MQTT_PROTOCOL_ERROR, "CLIENT_ERROR" },
+		{ MQTT_TOPIC_INVALID, "CLIENT_ERROR" },
+		{ MQTT_FILTER_INVALID, "CLIENT_ERROR" },
+		{ MQTT_TOPIC_ALIAS_INVALID, "CLIENT_ERROR" },
+		{ MQTT_PACKET_TOO_LARGE, "CLIENT_ERROR" },
+		{ MQTT_RECEIVE_MAXIMUM_EXCEEDED, "CLIENT_ERROR" },
+		{ MQTT_KEEP_ALIVE_TIMEOUT, "MQTT_KEEP_ALIVE_TIMEOUT" },
+		{ MQTT_SESSION_TAKEN_OVER, "DUPLICATE_CLIENTID" },
+		{ MQTT_NOT_AUTHORIZED, "FORBIDDEN_ACCESS" },
+		{ MQTT_BAD_CREDENTIALS, "AUTH_ERROR" },
+		{ MQTT_MESSAGE_RATE_TOO_HIGH, "THROTTLED" },
+		{ MQTT_QUOTA_EXCEEDED, "THROTTLED" },
+		{ MQTT_SERVER_UNAVAILABLE, "SERVER_ERROR" },
+	};
+
+	if (presence->by_client)
+		return "CLIENT_INITIATED_DISCONNECT";
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++) {
+		if (reasons[i].reason == presence->reason)
+			return reasons[i].text;
+	}
+	return "SERVER_INITIATED_DISCONNECT";
+}
+
+static struct notice *
+notice_new(struct presences *presences, enum notice_kind kind, struct bytes client_id)
+{
+	struct notice *notice = xcalloc(1, sizeof(*notice));
+
+	notice->presences = presences;
+	notice->kind = kind;
+	buf_append_bytes(&notice->client_id, client_id);
+	buf_append_string(&notice->topic, kinds[kind].topic);
+	buf_append_bytes(&notice->topic, client_id);
+	if (topic_name_check(buf_bytes(&notice->topic)) != TOPIC_OK)
+		buf_reset(&notice->topic);
+	begin_payload(notice, loop_wall_ms(presences->host->loop));
+	STAILQ_INSERT_TAIL(&presences->notices, notice, link);
+	task_schedule(&presences->tell, presences->host->loop);
+	return notice;
+}
+
+void
+presences_changed(struct presences *presences, const struct presence *presence)
+{
+	enum notice_kind kind = presence->connected ? NOTICE_CONNECTED : NOTICE_DISCONNECTED;
+	struct buf *out;
+
+	if (presences == NULL || presences->stopped)
+		return;
+	out = &notice_new(presences, kind, presence->client_id)->payload;
+	put_session(out, presences->host, presence);
+	put_text(out, "principalIdentifier", presence->user);
+	put_address(out, presence->peer);
+	buf_printf(out, ",\"versionNumber\":%lld", (long long)presence->connection);
+	if (!presence->connected)
+		buf_printf(out, ",\"clientInitiatedDisconnect\":%s,\"disconnectReason\":\"%s\"",
+		    presence->by_client ? "true" : "false", reason_text(presence));
+	buf_append_u8(out, '}');
+}
+
+void
+presences_subscribed(struct presences *presences, const struct presence *presence, bool subscribed,
+    struct bytes filters)
+{
+	enum notice_kind kind = subscribed ? NOTICE_SUBSCRIBED : NOTICE_UNSUBSCRIBED;
+	struct cursor cursor = cursor_of(filters);
+	const char *comma = "";
+	struct buf *out;
+
+	if (presences == NULL || presences->stopped)
+		return;
+	out = &notice_new(presences, kind, presence->client_id)->payload;
+	put_session(out, presences->host, presence);
+	put_text(out, "principalIdentifier", presence->user);
+	buf_append_string(out, ",\"topics\":[");
+	while (cursor.at < cursor.end && !cursor.bad) {
+		buf_append_string(out, comma);
+		json_text_quote(cursor_bytes(&cursor), out);
+		comma = ",";
+	}
+	buf_append_string(out, "]}");
+}
+
+/* --- telling --- */
+
+static void
+find_followers(struct notice *notice)
+{
+	struct host *host = notice->presences->host;
+	struct happening happening = { .trigger = "presence",
+		.subject = buf_bytes(&notice->topic),
+		.key = buf_bytes(&notice->client_id),
+		.client_id = buf_bytes(&notice->client_id),
+		.payload = buf_bytes(&notice->payload),
+		.qos = 1 };
+	struct occurrence *event = NULL;
+	struct presence_watch *watch;
+
+	TAILQ_FOREACH (watch, &notice->presences->watches, link) {
+		if ((watch->changes & kinds[notice->kind].change) == 0 ||
+		    watch->function->current == NULL ||
+		    !glob_match(bytes_of_string(watch->client), buf_bytes(&notice->client_id)))
+			continue;
+		if (event == NULL)
+			event = occurrence_new(host, &happening);
+		followers_add(&notice->followers, watch->function, event);
+	}
+	occurrence_drop(event);
+}
+
+/* Whether anybody would be told by a run after this one that the client is gone. */
+static bool
+is_followed(const struct notice *notice)
+{
+	struct presences *presences = notice->presences;
+	struct buf topic = { 0 };
+	struct presence_watch *watch;
+	bool found = notice->followers.count > 0 || notice->must_keep;
+
+	TAILQ_FOREACH (watch, &presences->watches, link) {
+		if (!found && (watch->changes & PRESENCE_DISCONNECTED) != 0)
+			found = glob_match(
+			    bytes_of_string(watch->client), buf_bytes(&notice->client_id));
+	}
+	if (!found && notice->topic.len > 0) {
+		buf_append_string(&topic, kinds[NOTICE_DISCONNECTED].topic);
+		buf_append_bytes(&topic, buf_bytes(&notice->client_id));
+		found =
+		    shadow_service_must_keep(presences->host->shadow_service, buf_bytes(&topic));
+	}
+	buf_clear(&topic);
+	return found;
+}
+
+static struct present *
+present_find(const struct presences *presences, struct bytes client_id)
+{
+	struct hash_node *node = hash_find(&presences->present, client_id);
+
+	return node != NULL ? HASH_OWNER(node, struct present, link) : NULL;
+}
+
+static void
+present_add(struct presences *presences, struct bytes client_id)
+{
+	struct present *present;
+
+	if (present_find(presences, client_id) != NULL)
+		return;
+	present = xmalloc(sizeof(*present) + client_id.len + 1);
+	memcpy(present->id, client_id.data, client_id.len);
+	hash_insert(&presences->present, &present->link, bytes_of(present->id, client_id.len));
+}
+
+/* The row of the connection follows. */
+static void
+note_connection(struct notice *notice)
+{
+	struct presences *presences = notice->presences;
+	struct bytes client_id = buf_bytes(&notice->client_id);
+	struct present *present = present_find(presences, client_id);
+
+	if (notice->kind == NOTICE_CONNECTED && is_followed(notice)) {
+		present_add(presences, client_id);
+		writes_put(&notice->writes, SPACE_PRESENCE, client_id, buf_bytes(&notice->payload));
+	} else if (notice->kind == NOTICE_DISCONNECTED && present != NULL) {
+		present_free(presences, present);
+		writes_delete(&notice->writes, SPACE_PRESENCE, client_id);
+	}
+}
+
+static void
+publish(struct notice *notice, struct bytes outbox_key)
+{
+	const struct message message = {
+		.topic = buf_bytes(&notice->topic), .payload = buf_bytes(&notice->payload), .qos = 1
+	};
+
+	if (notice->topic.len > 0)
+		shadow_service_publish(
+		    notice->presences->host->shadow_service, &message, outbox_key, NULL);
+}
+
+static struct bytes
+outbox_key(uint64_t version, char key[OUTBOX_KEY_BYTES])
+{
+	int len = snprintf(key, OUTBOX_KEY_BYTES, "%016llx-presence", (unsigned long long)version);
+
+	return bytes_of(key, (size_t)len);
+}
+
+static int
+notice_run(struct txn *txn, struct store_job *job, struct err *err)
+{
+	struct notice *notice = (struct notice *)(void *)job;
+	struct buf value = { 0 };
+	char key[OUTBOX_KEY_BYTES];
+	int result = store_apply_writes(txn, &notice->writes, err);
+
+	if (result == 0 && notice->must_keep) {
+		frame_u8(&value, 0);
+		frame_bytes(&value, buf_bytes(&notice->topic));
+		frame_bytes(&value, buf_bytes(&notice->payload));
+		result = txn_put(
+		    txn, SPACE_OUTBOX, outbox_key(txn_version(txn), key), buf_bytes(&value), err);
+	}
+	buf_clear(&value);
+	return result;
+}
+
+/* What could not be stored is told all the same: once, unless the host dies. */
+static void
+notice_done(struct store_job *job)
+{
+	struct notice *notice = (struct notice *)(void *)job;
+	char key[OUTBOX_KEY_BYTES];
+
+	if (job->status < 0)
+		log_error("presence", "%.900s", job->err.text);
+	for (size_t i = 0; job->status < 0 && i < notice->followers.count; i++)
+		notice->followers.list[i].stored = false;
+	if (!notice->presences->stopped) {
+		publish(notice, job->status == 0 && notice->must_keep
+				    ? outbox_key(job->version, key)
+				    : bytes_of(NULL, 0));
+		(void)followers_submit(&notice->followers);
+	}
+	notice_free(notice);
+}
+
+static void
+tell(struct notice *notice)
+{
+	struct host *host = notice->presences->host;
+
+	find_followers(notice);
+	notice->must_keep =
+	    kinds[notice->kind].change != 0 && notice->topic.len > 0 &&
+	    shadow_service_must_keep(host->shadow_service, buf_bytes(&notice->topic));
+	note_connection(notice);
+	followers_store(&notice->followers, host, &notice->writes);
+	if (notice->writes.count == 0 && !notice->must_keep) {
+		publish(notice, bytes_of(NULL, 0));
+		notice_free(notice);
+		return;
+	}
+	notice->job.run = notice_run;
+	notice->job.done = notice_done;
+	notice->job.bytes = sizeof(*notice) + notice->writes.encoded.len + notice->payload.len;
+	store_submit(host->store, &notice->job);
+}
+
+static void
+tell_all(void *arg)
+{
+	struct presences *presences = arg;
+	struct notice *notice;
+
+	while ((notice = STAILQ_FIRST(&presences->notices)) != NULL) {
+		STAILQ_REMOVE_HEAD(&presences->notices, link);
+		tell(notice);
+	}
+}
+
+/* --- after a restart --- */
+
+struct restoring {
+	struct store_job job;
+	struct buf rows; /* frames: client id, payload */
+};
+
+static bool
+note_row(void *arg, const struct txn_row *row)
+{
+	struct buf *rows = arg;
+
+	frame_bytes(rows, row->key);
+	frame_bytes(rows, row->value);
+	return true;
+}
+
+static int
+restore_run(struct txn *txn, struct store_job *job, struct err *err)
+{
+	struct restoring *restoring = (struct restoring *)(void *)job;
+
+	return txn_scan(
+	    txn, &(struct txn_range){ .space = SPACE_PRESENCE }, note_row, &restoring->rows, err);
+}
+
+static void
+restore_done(struct store_job *job)
+{
+	(void)job;
+}
+
+static void
+copy_member(struct buf *out, const char *name, struct bytes object)
+{
+	struct bytes value = json_text_member(object, bytes_of_string(name));
+
+	if (value.len > 0) {
+		buf_printf(out, ",\"%s\":", name);
+		buf_append_bytes(out, value);
+	}
+}
+
+static void
+tell_cut_off(struct presences *presences, struct bytes client_id, struct bytes connected)
+{
+	static const char *const members[] = { "sessionIdentifier", "principalIdentifier",
+		"ipAddress", "versionNumber" };
+	struct buf *out = &notice_new(presences, NOTICE_DISCONNECTED, client_id)->payload;
+	size_t at;
+
+	present_add(presences, client_id);
+	for (size_t i = 0; json_text_is_valid(connected, &at) && i < 4; i++)
+		copy_member(out, members[i], connected);
+	buf_append_string(
+	    out, ",\"clientInitiatedDisconnect\":false,\"disconnectReason\":\"SERVER_ERROR\"}");
+}
+
+int
+presences_restore(struct presences *presences, struct err *err)
+{
+	struct restoring restoring = { .job = { .run = restore_run, .done = restore_done } };
+	int result = store_run(presences->host->store, &restoring.job, err);
+	struct cursor cursor = cursor_of(buf_bytes(&restoring.rows));
+
+	while (result == 0 && cursor.at < cursor.end && !cursor.bad) {
+		struct bytes client_id = cursor_bytes(&cursor);
+
+		tell_cut_off(presences, client_id, cursor_bytes(&cursor));
+	}
+	tell_all(presences);
+	buf_clear(&restoring.rows);
+	return result;
+}
