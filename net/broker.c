@@ -104,7 +104,7 @@ broker_client_end(struct client *client, uint8_t reason, const char *text)
 		conn_wrote(client->conn);
 	}
 	log_debug("gateway", "client %s (%s): %s",
-	    client->session != NULL ? client->session->id : "?", client->peer, text);
+	    client->session != NULL ? client->session->id : "?", client->peer->address, text);
 	client->state = CLIENT_ENDING;
 	client->end_reason = reason;
 	conn_end(client->conn, true, text);
@@ -208,7 +208,7 @@ client_ended(void *arg, const char *reason)
 	struct broker *broker = client->broker;
 
 	log_debug("gateway", "client %s (%s) is gone: %s",
-	    client->session != NULL ? client->session->id : "?", client->peer, reason);
+	    client->session != NULL ? client->session->id : "?", client->peer->address, reason);
 	leave_session(client, reason);
 	if (client->paused)
 		TAILQ_REMOVE(&broker->paused, client, pause_link);
@@ -216,6 +216,7 @@ client_ended(void *arg, const char *reason)
 	broker->metrics.clients--;
 	alias_clear(client);
 	free(client->user);
+	peer_unref(client->peer);
 	loop_free_later(broker->loop, client);
 }
 
@@ -233,25 +234,33 @@ static const struct conn_events client_events = {
 };
 
 void
-broker_accept(struct broker *broker, int fd, const char *peer)
+broker_accept_stream(struct broker *broker, struct stream *stream)
 {
 	struct client *client;
 
 	if (broker->metrics.clients >= broker->config.clients_max || broker->shutting) {
 		if (broker->metrics.refused_connections++ % 1000 == 0)
 			log_warn("gateway", "no more than %u clients: %s is refused",
-			    broker->config.clients_max, peer);
-		(void)loop_sys(broker->loop)->close(fd);
+			    broker->config.clients_max, stream->peer->address);
+		stream_close(stream, loop_sys(broker->loop));
 		return;
 	}
 	client = xcalloc(1, sizeof(*client));
 	client->broker = broker;
 	client->accepted_us = client->last_input_us = loop_now_us(broker->loop);
-	(void)snprintf(client->peer, sizeof(client->peer), "%s", peer);
-	client->conn = conn_new(broker->group, fd, &client_events, client);
+	client->peer = stream->peer;
+	client->conn = conn_open(broker->group, stream, &client_events, client);
 	TAILQ_INSERT_TAIL(&broker->clients, client, link);
 	broker->metrics.clients++;
 	broker->metrics.connections_total++;
+}
+
+void
+broker_accept(struct broker *broker, int fd, const char *peer)
+{
+	struct stream stream = stream_plain(fd, peer);
+
+	broker_accept_stream(broker, &stream);
 }
 
 /* Silence that is too long: one and a half keep-alives (MQTT 5.0 §3.1.2.10), or the time that a

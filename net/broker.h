@@ -75,7 +75,8 @@ struct broker_hooks {
 	void (*subscribed)(
 	    void *arg, const struct presence *presence, bool subscribed, struct bytes filters);
 	/* MQTT_SUCCESS or the reason to refuse. */
-	uint8_t (*authenticate)(void *arg, const struct mqtt_connect *connect, const char *peer);
+	uint8_t (*authenticate)(
+	    void *arg, const struct mqtt_connect *connect, const struct peer *peer);
 	bool (*authorize)(
 	    void *arg, struct bytes client_id, enum broker_action action, struct bytes topic);
 };
@@ -123,8 +124,10 @@ void broker_configure(struct broker *broker, const struct broker_config *config)
 /* Ends what is left at once. Sessions are not removed from the store. */
 void broker_free(struct broker *broker); /* takes NULL */
 
-/* A new connection. Takes over `fd`. */
+/* A new connection, over TCP (`peer` is its address as text) or over anything. Takes over `fd`, or
+ * the stream. */
 void broker_accept(struct broker *broker, int fd, const char *peer);
+void broker_accept_stream(struct broker *broker, struct stream *stream);
 /* Begins to end: clients are told (0x8b) and cut. `broker_client_count` is 0 when all have gone. */
 void broker_shut(struct broker *broker);
 /* Reads nothing more, from anybody: what is on its way finishes. */

@@ -11,7 +11,7 @@ presence_of(const struct client *client)
 {
 	return (struct presence){ .client_id = client->session->link.key,
 		.user = bytes_of_string(client->user),
-		.peer = client->peer,
+		.peer = client->peer->address,
 		.connection = client->number };
 }
 
@@ -32,7 +32,8 @@ presence_begin(struct client *client, const struct mqtt_connect *connect)
 	struct broker *broker = client->broker;
 	struct presence presence;
 
-	log_debug("gateway", "client %s connected from %s", client->session->id, client->peer);
+	log_debug("gateway", "client %s connected from %s", client->session->id,
+	    client->peer->address);
 	client->number = next_connection(broker);
 	if (connect->has_user)
 		client->user = bytes_to_string(connect->user);

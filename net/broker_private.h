@@ -151,7 +151,7 @@ struct client {
 	struct bytes *aliases;	 /* the client's, by number; heap copies */
 	struct hash_map aliased; /* topics that have an alias of ours */
 	uint16_t alias_maximum;	 /* of ours that it takes */
-	char peer[64];
+	struct peer *peer;
 };
 
 /* Where a message goes. */

@@ -66,28 +66,6 @@ struct conn {
 	char *reason; /* NULL: it goes on */
 };
 
-static ssize_t
-plain_recv(void *state, const struct sys *sys, int fd, void *out, size_t len)
-{
-	(void)state;
-	return sys->recv(fd, out, len);
-}
-
-static ssize_t
-plain_writev(void *state, const struct sys *sys, int fd, const struct iovec *parts, int count)
-{
-	(void)state;
-	return sys->writev(fd, parts, count);
-}
-
-static void
-plain_finish(void *state)
-{
-	(void)state;
-}
-
-const struct transport transport_plain = { "plain", plain_recv, plain_writev, plain_finish };
-
 struct conn_group *
 conn_group_new(struct loop *loop)
 {
@@ -142,22 +120,51 @@ drop_pieces(struct conn *conn)
 	conn->piece_count = conn->piece_cap = 0;
 }
 
+size_t
+conn_pending(const struct conn *conn)
+{
+	return conn->out.len - conn->own_gone + conn->blob_bytes - conn->sent;
+}
+
+/* All but the descriptor and its transport. */
 static void
-release(struct conn *conn)
+release_own(struct conn *conn)
 {
 	watch_clear(&conn->watch);
 	if (conn->end_timer != NULL)
 		timer_clear(conn->end_timer);
 	free(conn->end_timer);
 	task_cancel(&conn->flush_task);
-	conn->transport->finish(conn->transport_state);
-	(void)loop_sys(conn->group->loop)->close(conn->watch.fd);
+	task_cancel(&conn->input_task);
 	drop_pieces(conn);
 	buf_clear(&conn->rest);
 	return_buffer(conn);
 	free(conn->reason);
 	conn->reason = NULL;
 	loop_free_later(conn->group->loop, conn);
+}
+
+static void
+release(struct conn *conn)
+{
+	int fd = conn->watch.fd;
+
+	conn->transport->finish(conn->transport_state);
+	release_own(conn);
+	(void)loop_sys(conn->group->loop)->close(fd);
+}
+
+void
+conn_take(struct conn *conn, struct stream *stream)
+{
+	assert(conn->state == CONN_OPEN && !conn->in_input && conn_pending(conn) == 0);
+	stream->fd = conn->watch.fd;
+	stream->transport = conn->transport;
+	stream->state = conn->transport_state;
+	stream->ahead = conn->rest;
+	conn->rest = (struct buf){ 0 };
+	conn->state = CONN_ENDED;
+	release_own(conn);
 }
 
 static void
@@ -201,7 +208,8 @@ start_linger(void *arg)
 	task_cancel(&conn->flush_task);
 	conn->state = CONN_LINGERING;
 	TAILQ_INSERT_TAIL(&group->lingering, conn, link);
-	if (loop_sys(group->loop)->shutdown(conn->watch.fd, SHUT_WR) < 0) {
+	if (conn->transport->shut(conn->transport_state, loop_sys(group->loop), conn->watch.fd) <
+	    0) {
 		end_linger(conn);
 		return;
 	}
@@ -253,12 +261,6 @@ static void
 flush_timed_out(void *arg)
 {
 	end_now(arg, "the peer does not read");
-}
-
-size_t
-conn_pending(const struct conn *conn)
-{
-	return conn->out.len - conn->own_gone + conn->blob_bytes - conn->sent;
 }
 
 void
@@ -524,19 +526,40 @@ conn_fd(const struct conn *conn)
 	return conn->watch.fd;
 }
 
+void
+conn_shut(struct conn *conn)
+{
+	(void)conn->transport->shut(
+	    conn->transport_state, loop_sys(conn->group->loop), conn->watch.fd);
+}
+
 struct conn *
-conn_new(struct conn_group *group, int fd, const struct conn_events *events, void *arg)
+conn_open(
+    struct conn_group *group, struct stream *stream, const struct conn_events *events, void *arg)
 {
 	struct conn *conn = xcalloc(1, sizeof(*conn));
 
 	conn->group = group;
 	conn->events = events;
 	conn->arg = arg;
-	conn->transport = &transport_plain;
+	conn->transport = stream->transport;
+	conn->transport_state = stream->state;
+	conn->rest = stream->ahead;
+	stream->ahead = (struct buf){ 0 };
 	conn->reading = true;
-	watch_init(&conn->watch, group->loop, fd, conn_ready, conn);
+	watch_init(&conn->watch, group->loop, stream->fd, conn_ready, conn);
 	task_init(&conn->flush_task, flush_conn, conn);
 	task_init(&conn->input_task, offer_rest, conn);
 	watch_want(&conn->watch, true, false);
+	if (conn->rest.len > 0)
+		task_schedule(&conn->input_task, group->loop);
 	return conn;
+}
+
+struct conn *
+conn_new(struct conn_group *group, int fd, const struct conn_events *events, void *arg)
+{
+	struct stream stream = { .fd = fd, .transport = &transport_plain };
+
+	return conn_open(group, &stream, events, arg);
 }

@@ -13,24 +13,11 @@
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
-#include <sys/uio.h>
-
 #include "lib/bytes.h"
 #include "net/loop.h"
+#include "net/stream.h"
 
 struct conn;
-
-/* What carries the bytes: plain TCP, a Unix socket, TLS. recv and writev behave as the system
- * calls do, EAGAIN included; `finish` frees `state`. */
-struct transport {
-	const char *name;
-	ssize_t (*recv)(void *state, const struct sys *sys, int fd, void *out, size_t len);
-	ssize_t (*writev)(
-	    void *state, const struct sys *sys, int fd, const struct iovec *parts, int count);
-	void (*finish)(void *state);
-};
-
-extern const struct transport transport_plain;
 
 struct conn_events {
 	/* Returns how many of the bytes it consumed. The rest comes again in front of what arrives
@@ -51,6 +38,13 @@ void conn_group_free(struct conn_group *group); /* after the last of its connect
 struct conn *conn_new(
     struct conn_group *group, int fd, const struct conn_events *events, void *arg);
 
+/* The same over any transport. Takes over all of `stream` but its peer. */
+struct conn *conn_open(
+    struct conn_group *group, struct stream *stream, const struct conn_events *events, void *arg);
+/* Gives the connection away to another owner, all but the peer: it is gone without `ended`. Not
+ * from `input`, and only while nothing is pending. */
+void conn_take(struct conn *conn, struct stream *stream);
+
 /* Copies to the output. */
 void conn_write(struct conn *conn, struct bytes bytes);
 /* The output's tail, to encode into; call conn_wrote afterwards. */
@@ -66,6 +60,8 @@ bool conn_is_reading(const struct conn *conn);
 /* `reason` is copied. With `flush`, what is queued leaves first, for at most five seconds. */
 void conn_end(struct conn *conn, bool flush, const char *reason);
 bool conn_is_ending(const struct conn *conn);
+/* Tells the peer that nothing more comes; it is still read. Only while nothing is pending. */
+void conn_shut(struct conn *conn);
 
 int conn_fd(const struct conn *conn);
 

@@ -27,7 +27,7 @@ struct http_conn {
 	bool in_input;	       /* the server is walking through its input */
 	bool choked;	       /* not read until its output has left */
 	size_t pending_before; /* output, when the timer was set last */
-	char peer[64];
+	struct peer *peer;
 };
 
 struct http_exchange {

@@ -60,7 +60,13 @@ http_exchange_match(const struct http_exchange *exchange)
 const char *
 http_exchange_peer(const struct http_exchange *exchange)
 {
-	return exchange->conn != NULL ? exchange->conn->peer : "gone";
+	return exchange->conn != NULL ? exchange->conn->peer->address : "gone";
+}
+
+const struct peer *
+http_exchange_peer_of(const struct http_exchange *exchange)
+{
+	return exchange->conn != NULL ? exchange->conn->peer : NULL;
 }
 
 bool

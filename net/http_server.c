@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "net/http_conn.h"
 
@@ -34,7 +33,7 @@ leave(struct http_conn *conn)
 	conn->pending_before = SIZE_MAX;
 	conn_read(conn->conn, true);
 	if (conn_pending(conn->conn) == 0)
-		(void)shutdown(conn_fd(conn->conn), SHUT_WR);
+		conn_shut(conn->conn);
 }
 
 void
@@ -71,7 +70,7 @@ on_drained(void *arg)
 	struct http_conn *conn = arg;
 
 	if (conn->phase == HTTP_PHASE_LEAVING)
-		(void)shutdown(conn_fd(conn->conn), SHUT_WR);
+		conn_shut(conn->conn);
 	if (!conn->choked)
 		return;
 	conn->choked = false;
@@ -344,6 +343,7 @@ on_ended(void *arg, const char *reason)
 	timer_clear(&conn->timer);
 	TAILQ_REMOVE(&server->conns, conn, link);
 	server->conn_count--;
+	peer_unref(conn->peer);
 	free(conn);
 	if (server->closing && server->conn_count == 0)
 		server_gone(server);
@@ -351,24 +351,36 @@ on_ended(void *arg, const char *reason)
 
 static const struct conn_events conn_events = { on_input, on_ended, on_drained };
 
-static void
-on_accepted(void *arg, int fd, const char *peer)
+void
+http_server_accept(struct http_server *server, struct stream *stream)
 {
 	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
 				   "Retry-After: 1\r\nConnection: close\r\n\r\n";
-	struct http_server *server = arg;
-	struct http_conn *conn = xcalloc(1, sizeof(*conn));
+	struct http_conn *conn;
 
+	if (server->closing) {
+		stream_close(stream, loop_sys(server->loop));
+		return;
+	}
+	conn = xcalloc(1, sizeof(*conn));
 	conn->server = server;
-	strncpy(conn->peer, peer, sizeof(conn->peer) - 1);
+	conn->peer = stream->peer;
 	timer_init(&conn->timer, server->loop, on_timer, conn);
 	set_timer(conn, server->config.head_timeout_ms);
-	conn->conn = conn_new(server->group, fd, &conn_events, conn);
+	conn->conn = conn_open(server->group, stream, &conn_events, conn);
 	TAILQ_INSERT_TAIL(&server->conns, conn, link);
 	if (server->conn_count++ < server->config.connections_max)
 		return;
 	conn_write(conn->conn, bytes_of_string(full));
 	conn_end(conn->conn, true, "too many connections");
+}
+
+static void
+on_accepted(void *arg, int fd, const char *peer)
+{
+	struct stream stream = stream_plain(fd, peer);
+
+	http_server_accept(arg, &stream);
 }
 
 struct http_server *

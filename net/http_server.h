@@ -51,6 +51,8 @@ int http_server_listen(struct http_server *server, const char *address, struct e
 /* A Unix socket, mode 0600. */
 int http_server_listen_unix(struct http_server *server, const char *path, struct err *err)
     __attribute__((warn_unused_result));
+/* A connection that somebody else has accepted. Takes over the stream. */
+void http_server_accept(struct http_server *server, struct stream *stream);
 /* Where it listens: the address of the last http_server_listen, with its port. NULL: nowhere. */
 const char *http_server_address(const struct http_server *server);
 unsigned http_server_connections(const struct http_server *server);
@@ -73,6 +75,8 @@ struct bytes http_exchange_body(const struct http_exchange *exchange);
 const struct http_match *http_exchange_match(const struct http_exchange *exchange);
 const char *http_exchange_peer(
     const struct http_exchange *exchange); /* "127.0.0.1:5000", "local" */
+/* NULL where the client has left. */
+const struct peer *http_exchange_peer_of(const struct http_exchange *exchange);
 /* Appends the decoded value of a query's name. False: it is not there or cannot be decoded. */
 bool http_exchange_query(const struct http_exchange *exchange, const char *name, struct buf *out);
 

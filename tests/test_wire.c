@@ -32,7 +32,7 @@
 
 enum { CLIENTS = 26, LINE_BYTES = 4096, NEST_MAX = 8, WAIT_MS = 3000, QUIET_TURNS = 8 };
 
-struct peer {
+struct wire_peer {
 	int fd; /* -1: not connected */
 	bool closed;
 	struct buf in;
@@ -40,7 +40,7 @@ struct peer {
 
 struct player {
 	struct world world;
-	struct peer peers[CLIENTS];
+	struct wire_peer peers[CLIENTS];
 	const char *path;
 	int line;
 	bool failed;
@@ -156,7 +156,7 @@ nap(void)
 }
 
 static void
-receive(struct peer *peer)
+receive(struct wire_peer *peer)
 {
 	uint8_t some[8192];
 	ssize_t got;
@@ -200,7 +200,7 @@ matches(const struct pattern *pattern, const struct buf *in, size_t len)
 }
 
 static void
-expect_bytes(struct player *player, struct peer *peer, const struct pattern *pattern)
+expect_bytes(struct player *player, struct wire_peer *peer, const struct pattern *pattern)
 {
 	size_t len = pattern->bytes.len, have;
 
@@ -220,7 +220,7 @@ expect_bytes(struct player *player, struct peer *peer, const struct pattern *pat
 }
 
 static void
-expect_closed(struct player *player, struct peer *peer)
+expect_closed(struct player *player, struct wire_peer *peer)
 {
 	for (int ms = 0; !peer->closed && ms < WAIT_MS; ms++) {
 		settle(player);
@@ -235,11 +235,11 @@ expect_closed(struct player *player, struct peer *peer)
 	}
 	(void)close(peer->fd);
 	buf_clear(&peer->in);
-	*peer = (struct peer){ .fd = -1 };
+	*peer = (struct wire_peer){ .fd = -1 };
 }
 
 static void
-send_bytes(struct player *player, struct peer *peer, const struct pattern *pattern)
+send_bytes(struct player *player, struct wire_peer *peer, const struct pattern *pattern)
 {
 	if (peer->fd < 0)
 		peer->fd = world_connect(&player->world);
@@ -249,14 +249,14 @@ send_bytes(struct player *player, struct peer *peer, const struct pattern *patte
 }
 
 static void
-client_step(struct player *player, struct peer *peer, const char *step)
+client_step(struct player *player, struct wire_peer *peer, const char *step)
 {
 	struct pattern pattern = { 0 };
 
 	if (strncmp(step, "close", 5) == 0) {
 		(void)close(peer->fd);
 		buf_clear(&peer->in);
-		*peer = (struct peer){ .fd = -1 };
+		*peer = (struct wire_peer){ .fd = -1 };
 		settle(player);
 	} else if (step[0] == '<' && strncmp(step + 1 + strspn(step + 1, " "), "closed", 6) == 0) {
 		expect_closed(player, peer);
@@ -276,12 +276,12 @@ static void
 restart(struct player *player)
 {
 	for (int i = 0; i < CLIENTS; i++) {
-		struct peer *peer = &player->peers[i];
+		struct wire_peer *peer = &player->peers[i];
 
 		if (peer->fd >= 0)
 			(void)close(peer->fd);
 		buf_clear(&peer->in);
-		*peer = (struct peer){ .fd = -1 };
+		*peer = (struct wire_peer){ .fd = -1 };
 	}
 	world_restart(&player->world);
 }
@@ -369,7 +369,7 @@ finish(struct player *player)
 {
 	settle(player);
 	for (int i = 0; i < CLIENTS; i++) {
-		struct peer *peer = &player->peers[i];
+		struct wire_peer *peer = &player->peers[i];
 
 		if (!player->failed && peer->in.len > 0) {
 			complain(player, "a client has something unread");

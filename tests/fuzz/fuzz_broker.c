@@ -33,7 +33,7 @@ enum kind {
 	KIND_COUNT
 };
 
-struct peer {
+struct fuzz_peer {
 	int fd; /* -1: none */
 	struct buf in;
 };
@@ -55,7 +55,7 @@ take(struct input *input)
 }
 
 static void
-hang_up(struct peer *peer)
+hang_up(struct fuzz_peer *peer)
 {
 	if (peer->fd >= 0)
 		(void)close(peer->fd);
@@ -64,7 +64,7 @@ hang_up(struct peer *peer)
 }
 
 static void
-check_output(struct peer *peer)
+check_output(struct fuzz_peer *peer)
 {
 	struct mqtt_header header;
 	struct mqtt_defect defect;
@@ -79,7 +79,7 @@ check_output(struct peer *peer)
 }
 
 static void
-receive(struct peer *peer)
+receive(struct fuzz_peer *peer)
 {
 	uint8_t some[65536];
 
@@ -98,7 +98,7 @@ receive(struct peer *peer)
 }
 
 static void
-settle(struct world *world, struct peer *peers)
+settle(struct world *world, struct fuzz_peer *peers)
 {
 	for (int i = 0; i < 2; i++)
 		world_turn(world);
@@ -107,7 +107,7 @@ settle(struct world *world, struct peer *peers)
 }
 
 static void
-say(struct world *world, struct peer *peer, const void *bytes, size_t len)
+say(struct world *world, struct fuzz_peer *peer, const void *bytes, size_t len)
 {
 	if (peer->fd < 0)
 		peer->fd = world_connect(world);
@@ -116,7 +116,7 @@ say(struct world *world, struct peer *peer, const void *bytes, size_t len)
 
 /* A CONNECT whose flags and session expiry the input chooses; client identifiers clash. */
 static void
-say_connect(struct world *world, struct peer *peer, struct input *input, uint8_t version)
+say_connect(struct world *world, struct fuzz_peer *peer, struct input *input, uint8_t version)
 {
 	uint8_t choice = take(input);
 	const uint8_t will = choice & 2;
@@ -146,7 +146,7 @@ say_connect(struct world *world, struct peer *peer, struct input *input, uint8_t
 }
 
 static void
-say_publish(struct world *world, struct peer *peer, struct input *input)
+say_publish(struct world *world, struct fuzz_peer *peer, struct input *input)
 {
 	static const char *const topics[] = { "a", "a/b", "b", "$x/a" };
 	uint8_t choice = take(input);
@@ -168,7 +168,7 @@ say_publish(struct world *world, struct peer *peer, struct input *input)
 }
 
 static void
-say_subscribe(struct world *world, struct peer *peer, struct input *input)
+say_subscribe(struct world *world, struct fuzz_peer *peer, struct input *input)
 {
 	static const char *const filters[] = { "#", "a/+", "$share/g/a/#", "b" };
 	uint8_t choice = take(input), version = choice & 128 ? MQTT_VERSION_5 : MQTT_VERSION_3_1_1;
@@ -187,7 +187,7 @@ say_subscribe(struct world *world, struct peer *peer, struct input *input)
 }
 
 static void
-say_ack(struct world *world, struct peer *peer, struct input *input)
+say_ack(struct world *world, struct fuzz_peer *peer, struct input *input)
 {
 	enum mqtt_type type = MQTT_PUBACK + take(input) % 4;
 	const struct mqtt_ack ack = { .packet_id = take(input) };
@@ -199,7 +199,7 @@ say_ack(struct world *world, struct peer *peer, struct input *input)
 }
 
 static void
-say_raw(struct world *world, struct peer *peer, struct input *input)
+say_raw(struct world *world, struct fuzz_peer *peer, struct input *input)
 {
 	size_t len = take(input);
 
@@ -211,7 +211,7 @@ say_raw(struct world *world, struct peer *peer, struct input *input)
 }
 
 static void
-client_step(struct world *world, struct peer *peer, enum kind kind, struct input *input)
+client_step(struct world *world, struct fuzz_peer *peer, enum kind kind, struct input *input)
 {
 	if (kind == KIND_SEND)
 		say_raw(world, peer, input);
@@ -248,7 +248,7 @@ world_step(struct world *world, enum kind kind, uint8_t choice, struct input *in
 }
 
 static void
-play(struct world *world, struct peer *peers, struct input *input)
+play(struct world *world, struct fuzz_peer *peers, struct input *input)
 {
 	int restarts = 0;
 
@@ -272,11 +272,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct world *world = xcalloc(1, sizeof(*world));
 	struct input input = { data, len };
-	struct peer peers[CLIENTS];
+	struct fuzz_peer peers[CLIENTS];
 
 	log_open(STDERR_FILENO, LOG_FORMAT_HUMAN, LOG_LEVEL_ERROR);
 	for (int i = 0; i < CLIENTS; i++)
-		peers[i] = (struct peer){ .fd = -1 };
+		peers[i] = (struct fuzz_peer){ .fd = -1 };
 	world_init(world);
 	play(world, peers, &input);
 	for (int i = 0; i < CLIENTS; i++)

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ * The peer of a connection.
+ */
+#include "net/peer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/bytes.h"
+#include "net/certificate.h"
+
+static bool
+is_loopback(const char *address)
+{
+	static const char *const starts[] = { "127.", "[::1]", "[::ffff:127.", "local" };
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		if (strncmp(address, starts[i], strlen(starts[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+struct peer *
+peer_new(const char *address)
+{
+	struct peer *peer = xcalloc(1, sizeof(*peer));
+
+	peer->refs = 1;
+	peer->is_loopback = is_loopback(address);
+	(void)snprintf(peer->address, sizeof(peer->address), "%s", address);
+	return peer;
+}
+
+struct peer *
+peer_ref(struct peer *peer)
+{
+	peer->refs++;
+	return peer;
+}
+
+void
+peer_unref(struct peer *peer)
+{
+	if (peer == NULL || --peer->refs > 0)
+		return;
+	certificate_free(peer->certificate);
+	free(peer->server_name);
+	free(peer);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ * Who is at the other side of a connection, as far as the connection itself tells: before a CONNECT
+ * or a request has said anything.
+ */
+#ifndef NET_PEER_H
+#define NET_PEER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct certificate;
+
+enum { PEER_ADDRESS_BYTES = 64 };
+
+/* Counted; never changed once it is made. */
+struct peer {
+	uint32_t refs;
+	char address[PEER_ADDRESS_BYTES]; /* "127.0.0.1:5000"; "local" for Unix sockets */
+	bool is_tls;
+	bool is_loopback; /* 127.0.0.0/8, ::1, a Unix socket */
+	/* That it showed and proved to own; who let it in has checked it. NULL: none. */
+	struct certificate *certificate;
+	char *server_name; /* by which it called us (SNI); NULL: it did not */
+};
+
+struct peer *peer_new(const char *address); /* with one reference */
+struct peer *peer_ref(struct peer *peer);   /* returns its argument */
+void peer_unref(struct peer *peer);	    /* takes NULL */
+
+#endif
