@@ -19,6 +19,7 @@ struct pool;
 struct dispatch;
 struct external;
 struct shadow_service;
+struct change_followers;
 struct records;
 struct tables;
 struct timers;
@@ -42,8 +43,7 @@ struct host {
 	struct records *records; /* rows that handlers read */
 	struct tables *tables;
 	struct timers *timers; /* of handlers */
-	/* Tells who follows the tables' changes that there are new ones; NULL: nobody does. */
-	void (*tables_changed)(struct host *host);
+	struct change_followers *change_followers; /* NULL: not yet */
 	struct shadow_watches *shadow_watches; /* NULL: not yet */
 	struct presences *presences;	       /* NULL: nobody follows clients */
 	struct functions *functions;

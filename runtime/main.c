@@ -10,6 +10,7 @@
 
 #include "lib/log.h"
 #include "runtime/api.h"
+#include "runtime/change_follower.h"
 #include "runtime/command.h"
 #include "runtime/commit.h"
 #include "runtime/deploy.h"
@@ -19,10 +20,10 @@
 #include "runtime/http_call.h"
 #include "runtime/log_ring.h"
 #include "runtime/pool.h"
-#include "runtime/reload.h"
-#include "runtime/restore.h"
 #include "runtime/presence.h"
 #include "runtime/records.h"
+#include "runtime/reload.h"
+#include "runtime/restore.h"
 #include "runtime/shadow_follow.h"
 #include "runtime/shadow_service.h"
 #include "runtime/tables.h"
@@ -136,10 +137,9 @@ static int
 open_gateway(struct service *service, struct err *err)
 {
 	struct host *host = &service->host;
-	struct shadow_parts parts = { .loop = host->loop,
-		.store = host->store,
-		.has_function = has_function,
-		.arg = host };
+	struct shadow_parts parts = {
+		.loop = host->loop, .store = host->store, .has_function = has_function, .arg = host
+	};
 	struct restore_figures figures = { 0 };
 
 	gateway_open(host);
@@ -151,6 +151,7 @@ open_gateway(struct service *service, struct err *err)
 		return -1;
 	host->shadow_watches = shadow_watches_new(host);
 	host->presences = presences_new(host);
+	host->change_followers = change_followers_new(host);
 	parts.broker = host->broker;
 	parts.watches = host->shadow_watches;
 	host->shadow_service = shadow_service_new(&parts);
@@ -313,6 +314,7 @@ go(void *arg)
 	}
 	if (http_server_address(host->http_server) != NULL)
 		log_info("http", "HTTP on %s", http_server_address(host->http_server));
+	change_followers_start(host->change_followers);
 	external_start(host->external);
 	timers_start(host->timers);
 	log_info("moonlet", "ready");
@@ -341,9 +343,9 @@ open_all(struct service *service, struct err *err)
 	const struct deploy_hooks hooks = { host, source_changed, source_broken, source_removed };
 	const char *mqtt = options_text(host->options, OPTION_MQTT);
 
-	if (open_log_ring(service, err) < 0 || open_store(service, err) < 0 || load_secret(host, err) < 0 ||
-	    open_gateway(service, err) < 0 || open_external(host, err) < 0 ||
-	    open_web(service, err) < 0)
+	if (open_log_ring(service, err) < 0 || open_store(service, err) < 0 ||
+	    load_secret(host, err) < 0 || open_gateway(service, err) < 0 ||
+	    open_external(host, err) < 0 || open_web(service, err) < 0)
 		return -1;
 	if (strcmp(mqtt, "off") != 0) {
 		host->mqtt = listener_open(host->loop, mqtt, accepted, host, err);
@@ -425,12 +427,15 @@ close_all(struct service *service)
 		broker_shut(host->broker);
 	one_turn(host->loop);
 	timers_stop(host->timers);
+	if (host->change_followers != NULL)
+		change_followers_stop(host->change_followers);
 	dispatch_stop(host->dispatch);
 	dispatch_free(host->dispatch);
 	host->dispatch = NULL;
 	pool_free(host->pool);
 	host->pool = NULL;
 	functions_free(host->functions);
+	change_followers_free(host->change_followers);
 	http_client_free(host->http_client);
 	web_close(service->web);
 	presences_stop(host->presences);

@@ -9,6 +9,7 @@
 #include "lib/frame.h"
 #include "lib/log.h"
 #include "lib/table_query.h"
+#include "runtime/change_follower.h"
 #include "runtime/host.h"
 #include "runtime/pool.h"
 
@@ -341,8 +342,8 @@ tables_committed(struct tables *tables, const struct table_ops *ops)
 {
 	struct host *host = tables->host;
 
-	if (ops->count > 0 && host->tables_changed != NULL)
-		host->tables_changed(host);
+	if (ops->count > 0 && host->change_followers != NULL)
+		change_followers_wake(host->change_followers);
 }
 
 /* --- reads --- */

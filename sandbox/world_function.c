@@ -44,6 +44,43 @@ keep_allow(lua_State *lua, int table)
 	lua_setfield(lua, LUA_REGISTRYINDEX, "allow");
 }
 
+/* Notes the `where` of an element of `on` under its table's name. */
+static void
+keep_where(lua_State *lua, int element, int kept)
+{
+	lua_pushliteral(lua, "table");
+	lua_rawget(lua, element);
+	lua_pushliteral(lua, "where");
+	lua_rawget(lua, element);
+	if (lua_type(lua, -2) == LUA_TSTRING && lua_isfunction(lua, -1))
+		lua_rawset(lua, kept);
+	else
+		lua_pop(lua, 2);
+}
+
+/* `on` is one element or a list of them. */
+static void
+keep_wheres(lua_State *lua, int table)
+{
+	int on, kept;
+
+	lua_pushliteral(lua, "on");
+	lua_rawget(lua, table);
+	on = lua_gettop(lua);
+	lua_newtable(lua);
+	kept = on + 1;
+	if (lua_istable(lua, on)) {
+		keep_where(lua, on, kept);
+		for (lua_Integer i = 1; lua_rawgeti(lua, on, i) == LUA_TTABLE; i++) {
+			keep_where(lua, lua_gettop(lua), kept);
+			lua_settop(lua, kept);
+		}
+	}
+	lua_settop(lua, kept);
+	lua_setfield(lua, LUA_REGISTRYINDEX, "where");
+	lua_settop(lua, table);
+}
+
 void
 world_take_function(lua_State *lua, const char *file, struct sink *manifest)
 {
@@ -63,6 +100,7 @@ world_take_function(lua_State *lua, const char *file, struct sink *manifest)
 		    file);
 	lua_setfield(lua, LUA_REGISTRYINDEX, "handler");
 	keep_allow(lua, table);
+	keep_wheres(lua, table);
 	lua_settop(lua, table);
 	push_plain(lua, 0);
 	if (!json_encode(lua, lua_gettop(lua), "function", manifest, &error))
@@ -123,6 +161,40 @@ world_seed_random(lua_State *lua, const uint64_t seed[2])
 	lua_call(lua, 2, 0);
 }
 
+static int
+call_handler(lua_State *lua)
+{
+	lua_settop(lua, 0);
+	lua_getfield(lua, LUA_REGISTRYINDEX, "handler");
+	push_event(lua, worker_of(lua)->run);
+	lua_getfield(lua, LUA_REGISTRYINDEX, "context");
+	lua_callk(lua, 2, 1, 0, take_result);
+	return take_result(lua, LUA_OK, 0);
+}
+
+/* What its trigger's `where` does not take is not for the handler. */
+static int
+where_answered(lua_State *lua, int status, lua_KContext context)
+{
+	(void)status;
+	(void)context;
+	if (lua_toboolean(lua, -1))
+		return call_handler(lua);
+	lua_settop(lua, 0);
+	return take_result(lua, LUA_OK, 0);
+}
+
+/* Pushes the `where` of the change's table; false: it has none. */
+static bool
+push_where(lua_State *lua, const struct run *run)
+{
+	if (!bytes_equal_string(run->trigger, "table"))
+		return false;
+	lua_getfield(lua, LUA_REGISTRYINDEX, "where");
+	lua_pushlstring(lua, (const char *)run->subject.data, run->subject.len);
+	return lua_rawget(lua, -2) == LUA_TFUNCTION;
+}
+
 int
 world_run_handler(lua_State *lua)
 {
@@ -130,9 +202,9 @@ world_run_handler(lua_State *lua)
 
 	lua_settop(lua, 0);
 	world_seed_random(lua, worker->run->seed);
-	lua_getfield(lua, LUA_REGISTRYINDEX, "handler");
+	if (!push_where(lua, worker->run))
+		return call_handler(lua);
 	push_event(lua, worker->run);
-	lua_getfield(lua, LUA_REGISTRYINDEX, "context");
-	lua_callk(lua, 2, 1, 0, take_result);
-	return take_result(lua, LUA_OK, 0);
+	lua_callk(lua, 1, 1, 0, where_answered);
+	return where_answered(lua, LUA_OK, 0);
 }

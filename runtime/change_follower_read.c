@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT
+ * Following the change log: where a follower stands, and the pages from there.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/frame.h"
+#include "lib/json_text.h"
+#include "lib/log.h"
+#include "runtime/change_follower_private.h"
+#include "runtime/dispatch.h"
+#include "runtime/function.h"
+
+enum { PAGE_ROWS = 256, PAGE_BYTES = 1024 * 1024 };
+
+/* A row of the log, taken apart; the views point into it. */
+struct change {
+	uint64_t sequence;
+	struct bytes table;
+	struct bytes kind;
+	struct bytes key;
+	struct bytes text;
+};
+
+static bool
+take_member(void *arg, struct bytes name, struct bytes value)
+{
+	struct change *change = arg;
+
+	if (bytes_equal_string(name, "table"))
+		change->table = bytes_of(value.data + 1, value.len - 2);
+	else if (bytes_equal_string(name, "kind"))
+		change->kind = bytes_of(value.data + 1, value.len - 2);
+	else if (bytes_equal_string(name, "key"))
+		change->key = value;
+	return change->key.len == 0; /* what comes behind it is not looked at */
+}
+
+static bool
+is_wanted(const struct change_follower *follower, const struct change *change)
+{
+	static const struct {
+		const char *name;
+		enum change_kind kind;
+	} kinds[] = { { "insert", CHANGE_INSERT }, { "modify", CHANGE_MODIFY },
+		{ "delete", CHANGE_DELETE } };
+
+	if (!bytes_equal_string(change->table, follower->table))
+		return false;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (bytes_equal_string(change->kind, kinds[i].name))
+			return (follower->kinds & kinds[i].kind) != 0;
+	}
+	return false;
+}
+
+static bool
+has_room(const struct change_follower *follower)
+{
+	const struct function *function = follower->function;
+
+	return follower->attached && follower->count < WINDOW && function->current != NULL &&
+	       function->load <
+		   (uint32_t)options_number(follower->all->host->options, OPTION_IN_FLIGHT_MAX);
+}
+
+static void
+submit(struct change_follower *follower, const struct change *change)
+{
+	struct pending *pending = pending_get(follower, change->sequence);
+	struct happening happening = { .trigger = "table",
+		.subject = change->table,
+		.key = change->key,
+		.payload = change->text,
+		.qos = 1,
+		.source = &change_source,
+		.source_arg = pending };
+	struct occurrence *event;
+
+	if (pending->handled || pending->in_flight)
+		return;
+	pending->in_flight = true;
+	event = occurrence_new(follower->all->host, &happening);
+	(void)dispatch_submit(follower->function, event);
+	occurrence_drop(event);
+}
+
+struct page {
+	struct store_job job;
+	struct change_follower *follower;
+	uint64_t after;
+	size_t count;
+	bool ended; /* the log has no more */
+	struct buf rows;
+};
+
+static bool
+page_add(void *arg, const struct txn_row *row)
+{
+	struct page *page = arg;
+
+	frame_bytes(&page->rows, row->key);
+	frame_bytes(&page->rows, row->value);
+	page->count++;
+	page->ended = page->count < PAGE_ROWS && page->rows.len < PAGE_BYTES;
+	return page->ended;
+}
+
+static int
+page_run(struct txn *txn, struct store_job *job, struct err *err)
+{
+	struct page *page = (struct page *)(void *)job;
+	struct txn_range range = { .space = SPACE_CHANGE };
+	char from[CHANGE_KEY_BYTES];
+
+	page->ended = true;
+	(void)snprintf(from, sizeof(from), "%020llu", (unsigned long long)page->after + 1);
+	range.from = bytes_of_string(from);
+	return txn_scan(txn, &range, page_add, page, err);
+}
+
+static uint64_t
+sequence_of(struct bytes key)
+{
+	uint64_t sequence = 0;
+
+	for (size_t i = 0; i < key.len; i++)
+		sequence = sequence * 10 + (uint64_t)(key.data[i] - '0');
+	return sequence;
+}
+
+/* False: there is no room for the rest now. */
+static bool
+take_rows(struct change_follower *follower, const struct page *page)
+{
+	struct cursor cursor = cursor_of(buf_bytes(&page->rows));
+
+	for (size_t i = 0; i < page->count; i++) {
+		struct change change = { .sequence = sequence_of(cursor_bytes(&cursor)) };
+		size_t at;
+
+		change.text = cursor_bytes(&cursor);
+		(void)json_text_members(change.text, take_member, &change, &at);
+		if (is_wanted(follower, &change)) {
+			if (!has_room(follower))
+				return false;
+			submit(follower, &change);
+		}
+		follower->read_to = change.sequence;
+	}
+	return true;
+}
+
+static void
+page_done(struct store_job *job)
+{
+	struct page *page = (struct page *)(void *)job;
+	struct change_follower *follower = page->follower;
+	bool all = true;
+
+	follower->reading = false;
+	if (job->status < 0) {
+		log_warn("tables", "function %s: its changes cannot be read: %s",
+		    follower->function->name, job->err.text);
+		timer_set(&follower->timer, NOTE_US);
+	} else if (follower->read_to == page->after) {
+		all = take_rows(follower, page);
+		drop_handled(follower);
+	} else {
+		follower->again = true; /* it was set back meanwhile */
+	}
+	if (!all)
+		timer_set(&follower->timer, AGAIN_US);
+	else if (job->status == 0 && (!page->ended || follower->again))
+		task_schedule(&follower->task, follower->all->host->loop);
+	buf_clear(&page->rows);
+	free(page);
+}
+
+void
+follower_read(struct change_follower *follower)
+{
+	struct page *page;
+
+	if (follower->state != FOLLOWER_READY || !has_room(follower))
+		return;
+	follower->again = follower->reading;
+	if (follower->reading)
+		return;
+	page = xcalloc(1, sizeof(*page));
+	page->follower = follower;
+	page->after = follower->read_to;
+	page->job.run = page_run;
+	page->job.done = page_done;
+	page->job.bytes = sizeof(*page);
+	follower->reading = true;
+	store_submit(follower->all->host->store, &page->job);
+}
+
+/* --- beginning: where it stood --- */
+
+struct loading {
+	struct store_job job;
+	struct change_follower *follower;
+	struct buf key;
+	struct buf marks; /* u64 each */
+	uint64_t position;
+	bool found;
+};
+
+static bool
+note_mark(void *arg, const struct txn_row *row)
+{
+	struct loading *loading = arg;
+	struct bytes rest =
+	    bytes_of(row->key.data + loading->key.len, row->key.len - loading->key.len);
+
+	if (rest.len == 0) {
+		loading->found = true;
+		loading->position = sequence_of(row->value);
+	} else if (rest.data[0] == 0) {
+		frame_u64(&loading->marks, sequence_of(bytes_of(rest.data + 1, rest.len - 1)));
+	}
+	return true;
+}
+
+static bool
+note_newest(void *arg, const struct txn_row *row)
+{
+	((struct loading *)arg)->position = sequence_of(row->key);
+	return true;
+}
+
+static int
+load_run(struct txn *txn, struct store_job *job, struct err *err)
+{
+	struct loading *loading = (struct loading *)(void *)job;
+	struct txn_range range = { .space = SPACE_POSITION, .from = buf_bytes(&loading->key) };
+	const struct txn_range newest = { .space = SPACE_CHANGE, .reverse = true, .limit = 1 };
+	struct buf to = { 0 };
+	char text[CHANGE_KEY_BYTES];
+	int result;
+
+	buf_append_bytes(&to, buf_bytes(&loading->key));
+	buf_append_u8(&to, 1);
+	range.to = buf_bytes(&to);
+	result = txn_scan(txn, &range, note_mark, loading, err);
+	buf_clear(&to);
+	if (result < 0 || loading->found)
+		return result;
+	if (!loading->follower->from_oldest &&
+	    txn_scan(txn, &newest, note_newest, loading, err) < 0)
+		return -1;
+	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)loading->position);
+	return txn_put(txn, SPACE_POSITION, buf_bytes(&loading->key), bytes_of_string(text), err);
+}
+
+static void
+load_done(struct store_job *job)
+{
+	struct loading *loading = (struct loading *)(void *)job;
+	struct change_follower *follower = loading->follower;
+	struct cursor marks = cursor_of(buf_bytes(&loading->marks));
+
+	if (job->status < 0) {
+		log_error("tables", "function %s does not follow %s: %s", follower->function->name,
+		    follower->table, job->err.text);
+		follower->state = FOLLOWER_NEW;
+		timer_set(&follower->timer, NOTE_US);
+	} else {
+		follower->state = FOLLOWER_READY;
+		follower->read_to = follower->stored = loading->position;
+		while (marks.at < marks.end) {
+			struct pending *pending = pending_get(follower, cursor_u64(&marks));
+
+			pending->handled = pending->marked = true;
+			if (pending->sequence <= loading->position)
+				pending_drop(pending);
+		}
+		follower_read(follower);
+	}
+	buf_clear(&loading->key);
+	buf_clear(&loading->marks);
+	free(loading);
+}
+
+void
+follower_begin(struct change_follower *follower)
+{
+	struct loading *loading;
+
+	if (follower->state != FOLLOWER_NEW || !follower->attached) {
+		follower_read(follower);
+		return;
+	}
+	loading = xcalloc(1, sizeof(*loading));
+	loading->follower = follower;
+	position_key(follower, &loading->key);
+	loading->job.run = load_run;
+	loading->job.done = load_done;
+	follower->state = FOLLOWER_LOADING;
+	store_submit(follower->all->host->store, &loading->job);
+}
