@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/item_key.h"
 #include "runtime/api_parts.h"
 #include "runtime/dispatch.h"
-#include "runtime/effect.h"
+#include "runtime/effect_json.h"
 #include "runtime/function.h"
 #include "runtime/log_ring.h"
 #include "store/queue_row.h"
@@ -134,119 +133,6 @@ on_line(void *arg, const struct log_line *line)
 }
 
 static void
-add_result(cJSON *json, const struct outcome *outcome)
-{
-	char *text;
-
-	switch (outcome->result_kind) {
-	case RESULT_NONE:
-		break;
-	case RESULT_RAW:
-		api_add_bytes(json, "result", outcome->result);
-		break;
-	case RESULT_JSON:
-		text = bytes_to_string(outcome->result);
-		api_add(json, "result", cJSON_CreateRaw(text));
-		free(text);
-		break;
-	}
-}
-
-static const char *const shadow_words[] = {
-	[SHADOW_UPDATE] = "update",
-	[SHADOW_DELETE] = "delete",
-};
-
-/* The values of a key, as a list. */
-static void
-add_key(cJSON *json, struct bytes key)
-{
-	struct buf text = { 0 };
-
-	do {
-		buf_append_u8(&text, text.len > 0 ? ',' : '[');
-	} while (item_key_next(&key, &text) && key.len > 0);
-	buf_append_u8(&text, ']');
-	api_add(json, "key", cJSON_CreateRaw(buf_string(&text)));
-	buf_clear(&text);
-}
-
-static cJSON *
-effect_object(const struct effect *effect)
-{
-	cJSON *json = api_object();
-
-	switch (effect->kind) {
-	case EFFECT_PUBLISH:
-		api_add_bytes(json, "publish", effect->first);
-		api_add_bytes(json, "payload", effect->second);
-		api_add_number(json, "qos", effect->qos);
-		api_add_bool(json, "retain", effect->retain != 0);
-		break;
-	case EFFECT_SHADOW:
-		api_add_bytes(json, "shadow", effect->first);
-		if (effect->second.len > 0)
-			api_add_bytes(json, "name", effect->second);
-		api_add_string(json, "operation", shadow_words[effect->operation]);
-		if (effect->third.len > 0)
-			api_add_bytes(json, "document", effect->third);
-		break;
-	case EFFECT_INVOKE:
-		api_add_bytes(json, "invoke", effect->first);
-		api_add_bytes(json, "payload", effect->second);
-		break;
-	case EFFECT_METRIC:
-		api_add_bytes(json, "metric", effect->first);
-		api_add_number(json, "value", (double)effect->value / 1000);
-		break;
-	case EFFECT_DB_PUT:
-		api_add_bytes(json, "put", effect->first);
-		api_add_bytes(json, "item", effect->second);
-		break;
-	case EFFECT_DB_DELETE:
-		api_add_bytes(json, "delete", effect->first);
-		add_key(json, effect->second);
-		break;
-	case EFFECT_READ:
-		api_add_bytes(json, "read", effect->first);
-		if (effect->operation == READ_ITEM)
-			add_key(json, effect->second);
-		break;
-	case EFFECT_STATE:
-		api_add_bytes(json, "state", effect->first);
-		if (effect->second.len > 0)
-			api_add_bytes(json, "value", effect->second);
-		break;
-	case EFFECT_TIMER:
-		api_add_bytes(json, "timer", effect->first);
-		if (effect->operation == TIMER_SET)
-			api_add_number(json, "delay_ms", (double)effect->value);
-		if (effect->second.len > 0)
-			api_add_bytes(json, "payload", effect->second);
-		break;
-	case EFFECT_READ_ROWS:
-		api_add_bytes(json, "query", effect->first);
-		api_add_number(json, "rows", effect->rows);
-		break;
-	}
-	return json;
-}
-
-static cJSON *
-effects_of(const struct outcome *outcome)
-{
-	struct cursor cursor = cursor_of(outcome->effects);
-	cJSON *list = api_array();
-	struct effect effect;
-
-	for (uint16_t i = 0; i < outcome->effect_count && effect_read(&cursor, &effect); i++) {
-		if (!cJSON_AddItemToArray(list, effect_object(&effect)))
-			abort();
-	}
-	return list;
-}
-
-static void
 on_ended(void *arg, const struct outcome *outcome)
 {
 	struct calling *calling = arg;
@@ -258,8 +144,8 @@ on_ended(void *arg, const struct outcome *outcome)
 	    &gathering);
 	api_add(json, "logs", gathering.lines);
 	if (outcome->ok) {
-		api_add(json, "effects", effects_of(outcome));
-		add_result(json, outcome);
+		api_add(json, "effects", effects_json(outcome->effects, outcome->effect_count));
+		result_json(json, outcome->result_kind, outcome->result);
 	} else {
 		api_add_bytes(json, "error", outcome->message);
 		if (outcome->traceback.len > 0)

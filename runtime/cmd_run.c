@@ -25,6 +25,9 @@ cmd_run(struct command_call *call)
 {
 	struct err err;
 
+	if (command_value(call, "record") != NULL &&
+	    options_set(&call->options, OPTION_TRACE_SAMPLE, "1", SOURCE_FLAG, &err) < 0)
+		return command_fail(call, &err);
 	if (command_settle(call, &err) < 0)
 		return command_fail(call, &err);
 	open_log(&call->options);

@@ -116,6 +116,7 @@ int cmd_invoke(struct command_call *call);
 int cmd_pub(struct command_call *call);
 int cmd_sub(struct command_call *call);
 int cmd_shadow(struct command_call *call);
+int cmd_trace(struct command_call *call);
 int cmd_failed(struct command_call *call);
 int cmd_replay(struct command_call *call);
 

@@ -13,6 +13,7 @@ static const struct command_switch run_switches[] = {
 	    "take events from this broker too (mqtt://[user:pass@]host[:port]); "
 	    "again for another one",
 	    0 },
+	{ "record", NULL, "keep a trace of every run, as trace_sample = 1 does", 0 },
 	{ "demo", NULL, "drive a small simulated fleet of cars through the gateway", 0 },
 	{ NULL, NULL, NULL, 0 },
 };
@@ -55,6 +56,15 @@ static const struct command_switch shadow_switches[] = {
 
 static const struct command_switch failed_switches[] = {
 	{ "drop", "ID", "forget this one", 0 },
+	JSON_SWITCH,
+	{ NULL, NULL, NULL, 0 },
+};
+
+static const struct command_switch trace_switches[] = {
+	{ "failed", NULL, "only runs that were not committed", 0 },
+	{ "function", "NAME", "only of this function", 0 },
+	{ "lines", "N", "how many of the newest (default 20)", 'n' },
+	{ "save", "FILE", "write what moonlet replay FILE --local needs", 0 },
 	JSON_SWITCH,
 	{ NULL, NULL, NULL, 0 },
 };
@@ -112,6 +122,10 @@ const struct command command_table[] = {
 	  .more = "A document may stand as the argument itself: '{\"state\":{\"desired\":{\"on\":true}}}'.\n" },
 	{ .name = "failed", .arguments = "[NAME]", .run = cmd_failed, .arguments_max = 1, .switches = failed_switches,
 	  .help = "list the events that were given up" },
+	{ .name = "trace", .arguments = "[ID]", .run = cmd_trace, .arguments_max = 1, .switches = trace_switches,
+	  .help = "list the newest kept runs, or tell an event's story",
+	  .more = "The id is an event's (as logs and handlers have it) or a failed event's. Kept are failed runs,\n"
+		  "and others as trace_sample or run --record says.\n" },
 	{ .name = "replay", .arguments = "[ID]", .run = cmd_replay, .arguments_max = 1, .switches = replay_switches,
 	  .help = "run a failed event again" },
 	{ .name = "backup", .arguments = "FILE", .run = cmd_backup, .arguments_min = 1, .arguments_max = 1,

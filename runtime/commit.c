@@ -15,6 +15,7 @@
 #include "runtime/shadow_service.h"
 #include "runtime/state.h"
 #include "runtime/tables.h"
+#include "runtime/tracer.h"
 #include "runtime/timers.h"
 
 enum { ROUTES_FEW = 4 };
@@ -330,10 +331,18 @@ let_go(struct commit *commit)
 }
 
 static void
+trace(const struct commit *commit, enum trace_end how, const char *text)
+{
+	tracer_end(commit->invocation,
+	    &(struct tracer_end){ how, commit->version, bytes_of_string(text) });
+}
+
+static void
 refuse(struct commit *commit, const char *text)
 {
 	const struct outcome outcome = { .reason = FAIL_ERROR, .message = bytes_of_string(text) };
 
+	trace(commit, TRACE_REFUSED, text);
 	commit->invocation->function->metrics.errors++;
 	dispatch_fail(commit->invocation, &outcome);
 }
@@ -398,8 +407,10 @@ commit_done(struct store_job *job)
 		records_forget_expected(commit->host->records, &commit->writes);
 	if (job->status == 0) {
 		let_go(commit);
+		trace(commit, TRACE_DONE, NULL);
 		dispatch_committed(commit->invocation, &outcome);
 	} else if (job->conflict) {
+		trace(commit, TRACE_CONFLICT, job->err.text);
 		dispatch_conflict(commit->invocation, commit->behind);
 	} else {
 		refuse(commit, job->err.text);
@@ -497,6 +508,7 @@ commit_begin(struct invocation *invocation, const struct commit_input *input)
 		return;
 	}
 	let_go(&commit);
+	trace(&commit, TRACE_DONE, NULL);
 	dispatch_committed(invocation, &outcome);
 	commit_clear(&commit);
 }

@@ -12,6 +12,7 @@
 #include "runtime/commit.h"
 #include "runtime/function.h"
 #include "runtime/pool.h"
+#include "runtime/tracer.h"
 
 enum { LANE_SENT_MAX = 512, SHED_AFTER_US = 1000000 };
 
@@ -77,6 +78,7 @@ invocation_free(struct invocation *invocation)
 	struct dispatch *dispatch = invocation->dispatch;
 	struct function *function = invocation->function;
 
+	tracer_forget(invocation);
 	occurrence_drop(invocation->event);
 	function->load--;
 	dispatch->load--;
@@ -181,6 +183,7 @@ send_to(struct worker *worker, struct invocation *invocation)
 	invocation->state = INVOCATION_SENT;
 	function->running++;
 	function->metrics.invocations++;
+	tracer_begin(invocation);
 	worker_invoke(worker, invocation);
 }
 

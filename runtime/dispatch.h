@@ -26,6 +26,7 @@ struct function;
 struct host;
 struct http_call;
 struct pool;
+struct recording;
 struct sending;
 struct version;
 struct worker;
@@ -68,6 +69,7 @@ struct invocation {
 	struct occurrence *event;
 	struct sending *sending; /* while it is sent */
 	struct http_call *http_call;
+	struct recording *recording; /* the tracer's; NULL: nothing to be noted yet */
 	enum invocation_state state;
 	uint32_t attempt;
 	uint32_t conflicts; /* of this attempt */

@@ -67,6 +67,7 @@ version_drop(struct version *version)
 		return;
 	pool_forget(version->function->host->pool, version);
 	buf_clear(&version->load);
+	blob_unref(version->traced);
 	buf_clear(&version->source);
 	manifest_free(version->manifest);
 	free(version->file);

@@ -25,6 +25,8 @@ struct version {
 	uint32_t number; /* unique in this run of the host */
 	struct function *function;
 	struct buf load;  /* the LOAD frame */
+	struct blob *traced; /* what of it stands in traces, and the digest; NULL: in none yet */
+	uint8_t traced_digest[16];
 	uint64_t workers; /* bits: which workers hold its image */
 	uint32_t image_bytes;
 	TAILQ_ENTRY(version) coming_link; /* in unsent or unanswered, while it is coming */

@@ -15,6 +15,7 @@
 #include "store/store.h"
 
 struct functions;
+struct tracer;
 struct pool;
 struct dispatch;
 struct external;
@@ -49,6 +50,7 @@ struct host {
 	struct functions *functions;
 	struct pool *pool;
 	struct dispatch *dispatch;
+	struct tracer *tracer; /* NULL: nothing is traced */
 	struct followers followers; /* of the message at hand; used again for the next */
 	struct trie topics;	    /* topic filters -> functions, for the topic trigger */
 	const struct trigger *const *triggers;

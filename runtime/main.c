@@ -27,6 +27,7 @@
 #include "runtime/shadow_follow.h"
 #include "runtime/shadow_service.h"
 #include "runtime/tables.h"
+#include "runtime/tracer.h"
 #include "runtime/timers.h"
 #include "runtime/web.h"
 #include "triggers/external.h"
@@ -354,6 +355,7 @@ open_all(struct service *service, struct err *err)
 		listener_pause(host->mqtt, true);
 	}
 	host->dispatch = dispatch_new(host);
+	host->tracer = tracer_new(host);
 	host->functions = functions_new(host);
 	host->functions->settled = go;
 	host->functions->settled_arg = service;
@@ -442,7 +444,10 @@ close_all(struct service *service)
 	if (host->shadow_service != NULL)
 		shadow_service_stop(host->shadow_service);
 	watch_clear(&service->store_watch);
+	tracer_stop(host->tracer);
 	store_close(host->store);
+	tracer_free(host->tracer);
+	host->tracer = NULL;
 	listener_close(host->mqtt);
 	broker_free(host->broker);
 	shadow_service_free(host->shadow_service);

@@ -12,6 +12,7 @@
 #include "runtime/figures.h"
 #include "runtime/function.h"
 #include "runtime/pool.h"
+#include "runtime/tracer.h"
 
 enum { NAMES_MAX = 100 };
 
@@ -217,5 +218,14 @@ metrics_write(struct host *host, struct buf *out)
 	    host->dispatch->taken_back);
 	figures_gauge(out, "moonlet_image_bytes", "Images of functions in all workers.",
 	    (double)pool_image_bytes(host->pool));
+	if (host->tracer != NULL) {
+		const struct tracer_figures traces = tracer_figures(host->tracer);
+
+		figures_counter(out, "moonlet_traces_total",
+		    "Runs of which a trace was kept (moonlet trace).", traces.kept);
+		figures_counter(out, "moonlet_traces_dropped_total",
+		    "Traces that were not kept: too many at once, or a disk that refused them.",
+		    traces.dropped);
+	}
 	buf_clear(&label);
 }

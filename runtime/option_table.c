@@ -119,6 +119,17 @@ const struct option option_table[OPTION_COUNT] = {
 	[OPTION_DRAIN_TIMEOUT_MS] = { "drain_timeout", "DURATION", "10s",
 	    "for what runs to end when the host is stopped", .type = OPTION_DURATION,
 	    .min = 0, .max = HOUR, .limit = true },
+	[OPTION_TRACE_SAMPLE] = { "trace_sample", "N", "0",
+	    "one in N of the runs that succeed is kept for moonlet trace; 1: all, 0: none",
+	    .type = OPTION_NUMBER, .min = 0, .max = 1000000000, .limit = true },
+	[OPTION_TRACE_COUNT_MAX] = { "trace_count_max", "N", "10000",
+	    "traces that are kept, the oldest go first; 0: none, not even of failed runs",
+	    .type = OPTION_NUMBER, .min = 0, .max = 10000000, .limit = true },
+	[OPTION_TRACE_BYTES_MAX] = { "trace_bytes_max", "SIZE", "64MiB",
+	    "the same, by their size", .type = OPTION_BYTES, .min = MIB, .max = 64 * GIB, .limit = true },
+	[OPTION_TRACE_AGE_MS_MAX] = { "trace_age_max", "DURATION", "7d",
+	    "the same, by their age", .type = OPTION_DURATION, .min = SECOND, .max = 365 * DAY,
+	    .limit = true },
 };
 /* clang-format on */
 

@@ -14,6 +14,7 @@
 #include "lib/log.h"
 #include "runtime/dispatch.h"
 #include "runtime/function.h"
+#include "runtime/tracer.h"
 
 enum { LOG_TEXT_BYTES = 4096 };
 
@@ -159,18 +160,19 @@ write_seed(struct buf *out, const struct function *function, const struct occurr
 }
 
 static void
-write_invoke(struct buf *out, const struct sending *sending, const struct invocation *invocation)
+write_invoke(struct buf *out, const struct invocation *invocation, const struct version *version,
+    uint64_t number)
 {
 	const struct occurrence *event = invocation->event;
 	size_t begun = frame_begin(out, HOST_INVOKE);
 
 	(void)buf_reserve(out, 256 + event->subject.len + event->client_id.len + event->extra.len +
 				   event->payload.len);
-	frame_u64(out, sending->number);
-	frame_u32(out, invocation->version->number);
+	frame_u64(out, number);
+	frame_u32(out, version->number);
 	frame_u32(out, invocation->lane != NULL ? invocation->lane->number : 0);
 	frame_u32(out, invocation->lane != NULL ? invocation->lane->epoch : 0);
-	frame_u32(out, sending->timeout_ms);
+	frame_u32(out, version->manifest->timeout_ms);
 	frame_u16(out, (uint16_t)invocation->attempt);
 	frame_u8(out, (uint8_t)event->payload_kind);
 	frame_u8(out, event->qos);
@@ -184,6 +186,13 @@ write_invoke(struct buf *out, const struct sending *sending, const struct invoca
 	frame_bytes(out, event->extra);
 	frame_bytes(out, event->payload);
 	frame_finish(out, begun);
+}
+
+void
+worker_write_invoke(
+    struct buf *out, const struct invocation *invocation, const struct version *version)
+{
+	write_invoke(out, invocation, version, 1);
 }
 
 void
@@ -207,8 +216,17 @@ worker_invoke(struct worker *worker, struct invocation *invocation)
 	worker->solo = invocation->suspect;
 	invocation->sending = sending;
 	pool_wake(worker->pool);
-	write_invoke(conn_out(worker->conn), sending, invocation);
+	write_invoke(conn_out(worker->conn), invocation, version, sending->number);
 	conn_wrote(worker->conn);
+}
+
+/* What stands behind the invocation's number in the frame that was begun there. */
+static struct bytes
+behind_invocation(const struct buf *out, size_t begun)
+{
+	size_t at = begun + FRAME_HEAD_BYTES + sizeof(uint64_t);
+
+	return bytes_of(out->data + at, out->len - at);
 }
 
 void
@@ -225,6 +243,8 @@ worker_reply(
 	frame_u8(out, ok);
 	buf_append_bytes(out, fields);
 	frame_finish(out, begun);
+	if (sending->invocation != NULL)
+		tracer_note(sending->invocation, TRACE_REPLY, behind_invocation(out, begun));
 	conn_wrote(worker->conn);
 	/* It goes on running: its time on the stage counts from here. */
 	if (worker->inflight == 0)
@@ -376,10 +396,17 @@ unpark_lane(struct sending *ended)
 	}
 }
 
+static struct bytes
+left_of(const struct cursor *cursor)
+{
+	return bytes_of(cursor->at, (size_t)(cursor->end - cursor->at));
+}
+
 static bool
 on_call(struct worker *worker, struct cursor *cursor)
 {
 	struct sending *sending = sending_find(worker, cursor_u64(cursor));
+	struct bytes fields = left_of(cursor);
 	uint32_t call = cursor_u32(cursor);
 	int64_t elapsed_us = cursor_i64(cursor);
 	uint8_t kind = cursor_u8(cursor);
@@ -391,27 +418,32 @@ on_call(struct worker *worker, struct cursor *cursor)
 	progress(worker);
 	if (sending->parked)
 		return false;
+	if (sending->invocation != NULL)
+		tracer_note(sending->invocation, TRACE_CALL, fields);
 	if (!sending->waits) {
 		set_aside(sending);
 		if (sending->invocation != NULL)
 			park_lane(sending->invocation);
 	}
 	return dispatch_call(worker->pool->host->dispatch, sending, call, (enum call_kind)kind,
-	    bytes_of(cursor->at, (size_t)(cursor->end - cursor->at)));
+	    left_of(cursor));
 }
 
 static bool
 on_log(struct worker *worker, struct cursor *cursor)
 {
 	uint64_t number = cursor_u64(cursor);
+	struct bytes fields = left_of(cursor);
 	uint8_t level = cursor_u8(cursor);
 	struct bytes text = cursor_bytes(cursor);
 	struct sending *sending = number != 0 ? sending_find(worker, number) : NULL;
 
 	if (!cursor_end(cursor) || level > LOG_LEVEL_ERROR || text.len > LOG_TEXT_BYTES)
 		return false;
-	if (sending != NULL && sending->invocation != NULL)
-		dispatch_log(sending->invocation, (enum log_level)level, text);
+	if (sending == NULL || sending->invocation == NULL)
+		return true;
+	tracer_note(sending->invocation, TRACE_LOG, fields);
+	dispatch_log(sending->invocation, (enum log_level)level, text);
 	return true;
 }
 
@@ -429,7 +461,10 @@ on_done(struct worker *worker, struct cursor *cursor)
 	progress(worker);
 	unpark_lane(sending);
 	invocation = sending->invocation;
+	if (invocation != NULL)
+		tracer_last(invocation, TRACE_RETURNED, left_of(cursor));
 	ok = invocation == NULL || dispatch_done(invocation, cursor);
+	tracer_last_over(worker->pool->host);
 	sending_put(sending);
 	return ok;
 }
@@ -446,7 +481,10 @@ on_failed(struct worker *worker, struct cursor *cursor)
 	progress(worker);
 	unpark_lane(sending);
 	invocation = sending->invocation;
+	if (invocation != NULL)
+		tracer_last(invocation, TRACE_RAISED, left_of(cursor));
 	ok = invocation == NULL || dispatch_failed(invocation, cursor, sending->cancelled);
+	tracer_last_over(worker->pool->host);
 	sending_put(sending);
 	return ok;
 }

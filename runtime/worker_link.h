@@ -14,5 +14,8 @@ void pool_loader_gone(struct worker *worker);
 /* pool.c */
 void pool_worker_gone(struct worker *worker, const char *reason);
 int fcntl_blocking(int fd);
+/* Appends the HOST_INVOKE frame of an invocation of this version, as number 1. */
+void worker_write_invoke(
+    struct buf *out, const struct invocation *invocation, const struct version *version);
 
 #endif

@@ -28,21 +28,26 @@ hex_digit(char c)
 	return at != NULL ? (int)(at - digits) : -1;
 }
 
-static int
-id_read(const cJSON *item, uint8_t id[QUEUE_ID_BYTES])
+int
+queue_id_read(struct bytes text, uint8_t id[QUEUE_ID_BYTES])
 {
-	const char *text = cJSON_GetStringValue(item);
-
-	if (text == NULL || strlen(text) != QUEUE_ID_TEXT - 1)
+	if (text.len != QUEUE_ID_TEXT - 1)
 		return -1;
 	for (int i = 0; i < QUEUE_ID_BYTES; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+		int high = hex_digit((char)text.data[2 * i]);
+		int low = hex_digit((char)text.data[2 * i + 1]);
 
 		if (high < 0 || low < 0)
 			return -1;
 		id[i] = (uint8_t)(high << 4 | low);
 	}
 	return 0;
+}
+
+static int
+id_read(const cJSON *item, uint8_t id[QUEUE_ID_BYTES])
+{
+	return queue_id_read(bytes_of_string(cJSON_GetStringValue(item)), id);
 }
 
 /* A traceback may hold any bytes; JSON may not. */

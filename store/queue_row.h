@@ -25,5 +25,8 @@ void failed_row_write(const struct failed_row *failed, struct buf *out);
 /* 32 hexadecimal digits, terminated. */
 enum { QUEUE_ID_TEXT = 2 * QUEUE_ID_BYTES + 1 };
 void queue_id_text(const uint8_t id[QUEUE_ID_BYTES], char text[QUEUE_ID_TEXT]);
+/* -1: it is no such text. */
+int queue_id_read(struct bytes text, uint8_t id[QUEUE_ID_BYTES])
+    __attribute__((warn_unused_result));
 
 #endif
