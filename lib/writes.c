@@ -18,7 +18,7 @@ const struct space_row space_rows[SPACE_COUNT] = {
 	[SPACE_RETAINED] = { "retained", "retained messages, by topic" },
 	[SPACE_WILL] = { "will", "wills that wait for their delay, by client id" },
 	[SPACE_SHADOW] = { "shadow", "device shadows, by thing and shadow name" },
-	[SPACE_QUEUE] = { "queue", "events that wait to be run, by due time" },
+	[SPACE_QUEUE] = { "queue", "events that wait to be run, by function and in order" },
 	[SPACE_FAILED] = { "failed", "events given up, with their error" },
 	[SPACE_OUTBOX] = { "outbox", "messages committed and not yet routed" },
 	[SPACE_TABLE] = { "definition", "tables: their keys and indexes" },
@@ -43,6 +43,7 @@ const struct space_row space_rows[SPACE_COUNT] = {
 	[SPACE_CREDENTIAL] = { "credential", "users and tokens" },
 	[SPACE_AUTHORITY] = { "authority", "certificates of registered authorities" },
 	[SPACE_PRESENCE] = { "presence", "clients that are connected and followed" },
+	[SPACE_WEBHOOK] = { "webhook", "requests that wait to be sent, by due time" },
 };
 
 static void

@@ -20,7 +20,7 @@ enum space {
 	SPACE_RETAINED,	       /* topic -> message */
 	SPACE_WILL,	       /* client id -> will that waits for its delay */
 	SPACE_SHADOW,	       /* thing [\0 name] -> document */
-	SPACE_QUEUE,	       /* due time, id -> event that waits to be run */
+	SPACE_QUEUE,	       /* function \0 sequence -> event that waits to be run */
 	SPACE_FAILED,	       /* id -> dead letter */
 	SPACE_OUTBOX,	       /* sequence -> message that is committed and not yet routed */
 	SPACE_TABLE,	       /* name -> definition of a table, JSON */
@@ -45,6 +45,7 @@ enum space {
 	SPACE_CREDENTIAL,      /* user or token -> salted hash, JSON */
 	SPACE_AUTHORITY,       /* fingerprint -> CA certificate, JSON */
 	SPACE_PRESENCE,	       /* client id -> its connection, JSON, where somebody follows it */
+	SPACE_WEBHOOK,	       /* due time, sequence -> request that waits to be sent */
 	SPACE_COUNT
 };
 

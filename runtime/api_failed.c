@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "runtime/api_parts.h"
+#include "runtime/backlog.h"
 #include "runtime/dispatch.h"
 #include "runtime/function.h"
 #include "store/queue_row.h"
@@ -20,6 +21,7 @@ struct failed_job {
 	unsigned limit;
 	struct host *host;
 	int found;
+	uint64_t sequence;
 	int64_t now_ms; /* of a replay: its new due time */
 	struct buf json;
 };
@@ -95,10 +97,10 @@ static int
 run_replay(struct txn *txn, struct store_job *job, struct err *err)
 {
 	struct failed_job *failed = job_of(job);
+	const struct failed_again again = { bytes_of_string(failed->id), failed->sequence,
+		failed->now_ms };
 
-	if (failed_get(txn, bytes_of_string(failed->id), &failed->json, err) < 0)
-		return -1;
-	failed->found = failed_replay(txn, bytes_of_string(failed->id), failed->now_ms, err);
+	failed->found = failed_replay(txn, &again, &failed->json, err);
 	return failed->found < 0 ? -1 : 0;
 }
 
@@ -133,8 +135,7 @@ delete_failed(void *arg, struct http_exchange *exchange)
 	submit_with_id(arg, exchange, job_new(exchange, run_discard));
 }
 
-/* The event stands in the queue again, due now. It is run at once where its function is there, and
- * else when the host starts anew. */
+/* It stands in the queue again, due now. It goes on at once where its function is there. */
 static void
 run_again(const struct failed_job *failed)
 {
@@ -146,11 +147,12 @@ run_again(const struct failed_job *failed)
 	if (queue_row_read(&read, buf_bytes(&failed->json)) < 0)
 		return;
 	function = function_find(host->functions, read.row.function_name);
-	event = occurrence_decode(host, read.row.event);
+	event = read.kind == FAILED_EVENT ? occurrence_decode(host, read.row.event) : NULL;
+	read.row.sequence = failed->sequence;
 	read.row.due_ms = failed->now_ms;
 	read.row.attempt = 1;
 	if (function != NULL && function->current != NULL && event != NULL)
-		dispatch_submit_stored(function, event, &read.row);
+		backlog_offer(function, event, &read.row);
 	occurrence_drop(event);
 	queue_read_clear(&read);
 }
@@ -175,6 +177,7 @@ replay_failed(void *arg, struct http_exchange *exchange)
 	failed->job.done = on_replayed;
 	failed->host = api->parts.host;
 	failed->now_ms = loop_wall_ms(api->parts.loop);
+	failed->sequence = backlog_sequence(failed->host->backlog);
 	submit_with_id(api, exchange, failed);
 }
 

@@ -481,7 +481,8 @@ commit_begin(struct invocation *invocation, const struct commit_input *input)
 		.effects = input->effects,
 		.effect_count = input->effect_count };
 	bool kept = occurrence_is_kept(event) || invocation->stored;
-	struct queue_row row = { .due_ms = invocation->row_due_ms };
+	const struct queue_row row = { .function_name = bytes_of_string(invocation->function->name),
+		.sequence = invocation->sequence };
 	struct err err; /* why an effect was refused */
 
 	commit.routes = commit.few;
@@ -499,10 +500,8 @@ commit_begin(struct invocation *invocation, const struct commit_input *input)
 		followers_store(&commit.followers, host, &commit.writes);
 	if (event->source != NULL && !event->dry_run)
 		event->source->mark(event->source_arg, event, &commit.writes);
-	if (invocation->stored) {
-		memcpy(row.id, invocation->row_id, sizeof(row.id));
+	if (invocation->stored)
 		queue_remove(&commit.writes, &row);
-	}
 	if (needs_transaction(&commit)) {
 		submit_commit(&commit, input);
 		return;

@@ -28,8 +28,6 @@ void commit_begin(struct invocation *invocation, const struct commit_input *inpu
 void failure_begin(struct invocation *invocation, const struct outcome *outcome);
 /* A new row for the durable queue. */
 void failure_row(const struct invocation *invocation, struct queue_row *row, struct buf *event);
-/* Submits all that an earlier run left in the durable queue. */
-int failure_restore(struct host *host, struct err *err) __attribute__((warn_unused_result));
 
 /* services.c: aborts the request of an invocation that was taken away from its worker. */
 void commit_abort_call(struct invocation *invocation);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/protocol.h"
+#include "runtime/backlog.h"
 #include "runtime/commit.h"
 #include "runtime/function.h"
 #include "runtime/pool.h"
@@ -28,6 +29,7 @@ dispatch_new(struct host *host)
 	struct dispatch *dispatch = xcalloc(1, sizeof(*dispatch));
 
 	dispatch->host = host;
+	host->backlog = backlog_new(host);
 	task_init(&dispatch->pump, pump_later, dispatch);
 	TAILQ_INIT(&dispatch->stalled);
 	TAILQ_INIT(&dispatch->spare_lanes);
@@ -79,6 +81,8 @@ invocation_free(struct invocation *invocation)
 	struct function *function = invocation->function;
 
 	tracer_forget(invocation);
+	if (invocation->stored)
+		backlog_leave(invocation);
 	occurrence_drop(invocation->event);
 	function->load--;
 	dispatch->load--;
@@ -365,13 +369,18 @@ dispatch_pump(struct dispatch *dispatch)
 		send_loose(dispatch);
 }
 
+/* `pause_ms`: it is not due before, which matters where it is the first of its lane. */
 static void
-enter(struct invocation *invocation)
+enter(struct invocation *invocation, int64_t pause_ms)
 {
 	struct dispatch *dispatch = invocation->dispatch;
 	struct function *function = invocation->function;
 
 	function->metrics.events++;
+	if (function->current->manifest->order == ORDER_NONE && pause_ms > 0) {
+		dispatch_again(invocation, pause_ms * 1000);
+		return;
+	}
 	if (function->current->manifest->order == ORDER_NONE) {
 		struct worker *worker =
 		    !dispatch->stopped && may_run_more(function) && TAILQ_EMPTY(&dispatch->loose)
@@ -388,8 +397,12 @@ enter(struct invocation *invocation)
 	TAILQ_INSERT_TAIL(&invocation->lane->invocations, invocation, link);
 	if (invocation->lane->next == NULL)
 		invocation->lane->next = invocation;
-	if (!invocation->lane->stalled)
+	if (pause_ms > 0 && TAILQ_FIRST(&invocation->lane->invocations) == invocation) {
+		invocation->lane->pausing = true;
+		dispatch_again(invocation, pause_ms * 1000);
+	} else if (!invocation->lane->stalled) {
 		lane_send(invocation->lane);
+	}
 }
 
 bool
@@ -412,11 +425,15 @@ dispatch_submit(struct function *function, struct occurrence *event)
 	struct dispatch *dispatch = function->host->dispatch;
 	uint32_t most = (uint32_t)options_number(function->host->options, OPTION_IN_FLIGHT_MAX);
 
-	if (function->current == NULL || dispatch_would_shed(function, event)) {
+	if (function->current != NULL && backlog_takes(function, event) &&
+	    backlog_spill(function, event))
+		return DISPATCH_GO_ON;
+	if (function->current == NULL || backlog_takes(function, event) ||
+	    dispatch_would_shed(function, event)) {
 		function->metrics.shed++;
 		return DISPATCH_SHED;
 	}
-	enter(invocation_new(dispatch, function, event));
+	enter(invocation_new(dispatch, function, event), 0);
 	if (function->load < most)
 		return DISPATCH_GO_ON;
 	if (function->full_since_us == 0)
@@ -431,11 +448,10 @@ dispatch_submit_stored(
 {
 	struct invocation *invocation = invocation_new(function->host->dispatch, function, event);
 
-	invocation->stored = true;
+	invocation->sequence = row->sequence;
 	invocation->attempt = row->attempt;
-	invocation->row_due_ms = row->due_ms;
-	memcpy(invocation->row_id, row->id, sizeof(invocation->row_id));
-	enter(invocation);
+	backlog_enter(invocation);
+	enter(invocation, row->due_ms - loop_wall_ms(function->host->loop));
 }
 
 bool

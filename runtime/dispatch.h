@@ -77,8 +77,9 @@ struct invocation {
 	bool stored;	    /* stands in the durable queue as `row` */
 	int64_t begun_us;
 	int64_t due_us; /* of a loose one that pauses */
-	int64_t row_due_ms;
-	uint8_t row_id[QUEUE_ID_BYTES];
+	uint64_t sequence;	       /* in the durable queue; 0: none yet */
+	size_t stored_bytes;
+	struct hash_node stored_link; /* of a stored one, by sequence, in the backlog */
 };
 
 struct dispatch {
@@ -111,7 +112,7 @@ void dispatch_free(struct dispatch *dispatch);
 
 /* Holds the event for as long as it needs it. */
 enum dispatch_flow dispatch_submit(struct function *function, struct occurrence *event);
-/* An event out of the durable queue. */
+/* An event out of the durable queue; only from the backlog. */
 void dispatch_submit_stored(
     struct function *function, struct occurrence *event, const struct queue_row *row);
 /* Whether an event of a function would be shed. */

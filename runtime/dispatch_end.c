@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "lib/log.h"
+#include "runtime/backlog.h"
 #include "runtime/commit.h"
 #include "runtime/function.h"
 #include "runtime/pool.h"
@@ -132,5 +133,7 @@ dispatch_free(struct dispatch *dispatch)
 	}
 	timer_clear(&dispatch->loose_timer);
 	task_cancel(&dispatch->pump);
+	backlog_free(dispatch->host->backlog);
+	dispatch->host->backlog = NULL;
 	free(dispatch);
 }

@@ -4,10 +4,10 @@
  *
  * Its lane stands still meanwhile: what comes behind it keeps its order.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/backlog.h"
 #include "runtime/commit.h"
 #include "runtime/function.h"
 
@@ -80,27 +80,23 @@ failure_row(const struct invocation *invocation, struct queue_row *row, struct b
 {
 	struct host *host = invocation->dispatch->host;
 
-	*row = (struct queue_row){ .function_name = bytes_of_string(invocation->function->name),
+	*row = (struct queue_row){ .sequence = invocation->sequence,
+		.function_name = bytes_of_string(invocation->function->name),
 		.due_ms = loop_wall_ms(host->loop),
 		.created_ms = invocation->event->time_ms,
 		.attempt = invocation->attempt };
 	occurrence_encode(invocation->event, event);
 	row->event = buf_bytes(event);
-	if (invocation->stored)
-		memcpy(row->id, invocation->row_id, sizeof(row->id));
-	else
-		loop_sys(host->loop)->random(row->id, sizeof(row->id));
 }
 
 static void
-remove_old_row(const struct invocation *invocation, struct writes *writes)
+remove_row(const struct invocation *invocation, struct writes *writes)
 {
-	struct queue_row old = { .due_ms = invocation->row_due_ms };
+	const struct queue_row row = { .function_name = bytes_of_string(invocation->function->name),
+		.sequence = invocation->sequence };
 
-	if (!invocation->stored)
-		return;
-	memcpy(old.id, invocation->row_id, sizeof(old.id));
-	queue_remove(writes, &old);
+	if (invocation->stored)
+		queue_remove(writes, &row);
 }
 
 /* Its event has been stored: whoever waits for the acknowledgement gets it. */
@@ -130,9 +126,8 @@ stored(void *arg, int status)
 
 	if (status == 0) {
 		invocation->event->handled = true;
-		invocation->stored = failure->pause_us > 0;
-		invocation->row_due_ms = failure->row.due_ms;
-		memcpy(invocation->row_id, failure->row.id, sizeof(invocation->row_id));
+		if (failure->pause_us > 0 && !invocation->stored)
+			backlog_enter(invocation);
 		let_ack_go(invocation);
 	} else if (invocation->event->ack != NULL) {
 		/* It could not be stored: the source is told, and keeps it. */
@@ -177,7 +172,8 @@ try_again(struct invocation *invocation, const struct outcome *outcome)
 		return;
 	}
 	failure = failure_new(invocation, outcome, pause_us);
-	remove_old_row(invocation, &writes);
+	if (invocation->sequence == 0)
+		invocation->sequence = backlog_sequence(host->backlog);
 	failure_row(invocation, &failure->row, &event);
 	failure->row.due_ms += pause_us / 1000;
 	queue_put(&writes, &failure->row);
@@ -196,7 +192,8 @@ give_up(struct invocation *invocation, const struct outcome *outcome)
 	struct failure *failure;
 	struct writes writes = { 0 };
 	struct buf encoded = { 0 };
-	char version[16];
+	char trace[EVENT_ID_BYTES * 2 + 1];
+	uint64_t random;
 
 	say(invocation, outcome, 0);
 	if (event->ended != NULL) {
@@ -204,11 +201,14 @@ give_up(struct invocation *invocation, const struct outcome *outcome)
 		return;
 	}
 	invocation->function->metrics.dead_letters++;
-	(void)snprintf(version, sizeof(version), "%u",
-	    invocation->function->current != NULL ? invocation->function->current->number : 0);
-	failed.function_version = bytes_of_string(version);
+	if (invocation->function->current != NULL)
+		failed.function_version = bytes_of_string(invocation->function->current->hash);
+	invocation_id(invocation, trace);
+	failed.trace = bytes_of_string(trace);
+	loop_sys(host->loop)->random(&random, sizeof(random));
+	failed_id(failed.failed_ms, ++host->failed_count, random, failed.id);
 	failure = failure_new(invocation, outcome, 0);
-	remove_old_row(invocation, &writes);
+	remove_row(invocation, &writes);
 	failure_row(invocation, &failed.row, &encoded);
 	failure->row = failed.row;
 	failed_put(&writes, &failed);
@@ -232,95 +232,4 @@ failure_begin(struct invocation *invocation, const struct outcome *outcome)
 		try_again(invocation, outcome);
 	else
 		give_up(invocation, outcome);
-}
-
-/* --- after a restart --- */
-
-struct restoring {
-	struct store_job job;
-	struct buf after; /* the last key that was read */
-	struct buf rows;  /* frames: name, event, row */
-	size_t count;
-};
-
-static bool
-note_row(void *arg, struct bytes key, const struct queue_row *row)
-{
-	struct restoring *restoring = arg;
-
-	buf_reset(&restoring->after);
-	buf_append_bytes(&restoring->after, key);
-	restoring->count++;
-	if (row == NULL)
-		return true;
-	frame_bytes(&restoring->rows, row->function_name);
-	frame_bytes(&restoring->rows, row->event);
-	frame_u32(&restoring->rows, row->attempt);
-	frame_i64(&restoring->rows, row->due_ms);
-	buf_append(&restoring->rows, row->id, sizeof(row->id));
-	return true;
-}
-
-static int
-read_page(struct txn *txn, struct store_job *job, struct err *err)
-{
-	struct restoring *restoring = (struct restoring *)(void *)job;
-	struct buf after = { 0 };
-	int result;
-
-	buf_append_bytes(&after, buf_bytes(&restoring->after));
-	result = queue_scan(txn, buf_bytes(&after), QUEUE_PAGE_ROWS, note_row, restoring, err);
-	buf_clear(&after);
-	return result;
-}
-
-static void
-submit_row(struct host *host, struct cursor *cursor)
-{
-	struct bytes name = cursor_bytes(cursor), encoded = cursor_bytes(cursor);
-	struct queue_row row = { .attempt = cursor_u32(cursor) };
-	struct function *function = function_find(host->functions, name);
-	struct occurrence *event = occurrence_decode(host, encoded);
-
-	row.due_ms = cursor_i64(cursor);
-	cursor_copy(cursor, row.id, sizeof(row.id));
-	if (function == NULL || function->current == NULL || event == NULL)
-		log_warn("dispatch", "an event for %.*s stays in the queue: %s", (int)name.len,
-		    name.data, event == NULL ? "it does not decode" : "there is no such function");
-	else
-		dispatch_submit_stored(function, event, &row);
-	occurrence_drop(event);
-}
-
-static void
-page_done(struct store_job *job)
-{
-	(void)job;
-}
-
-int
-failure_restore(struct host *host, struct err *err)
-{
-	struct restoring restoring = { .job = { .run = read_page, .done = page_done } };
-	size_t total = 0;
-	int result = 0;
-
-	do {
-		struct cursor cursor;
-
-		restoring.count = 0;
-		buf_reset(&restoring.rows);
-		result = store_run(host->store, &restoring.job, err);
-		if (result < 0)
-			break;
-		cursor = cursor_of(buf_bytes(&restoring.rows));
-		while (cursor.at < cursor.end && !cursor.bad)
-			submit_row(host, &cursor);
-		total += restoring.count;
-	} while (restoring.count == QUEUE_PAGE_ROWS);
-	if (total > 0)
-		log_info("dispatch", "%zu events from the durable queue go on", total);
-	buf_clear(&restoring.after);
-	buf_clear(&restoring.rows);
-	return result;
 }

@@ -2,9 +2,9 @@
  * The functions that a message triggers, between the message's routing and their dispatch.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/log.h"
+#include "runtime/backlog.h"
 #include "runtime/commit.h"
 #include "runtime/function.h"
 #include "runtime/message_context.h"
@@ -102,17 +102,6 @@ followers_of_message(
 	occurrence_drop(matching.event);
 }
 
-/* It grows, so that rows of one millisecond are found in their order. */
-static void
-number_row(struct host *host, uint8_t id[QUEUE_ID_BYTES])
-{
-	uint64_t count = ++host->event_count;
-
-	loop_sys(host->loop)->random(id, QUEUE_ID_BYTES);
-	for (int i = 0; i < 8; i++)
-		id[i] = (uint8_t)(count >> (56 - 8 * i));
-}
-
 void
 followers_store(struct followers *followers, struct host *host, struct writes *writes)
 {
@@ -128,11 +117,8 @@ followers_store(struct followers *followers, struct host *host, struct writes *w
 		buf_reset(&encoded);
 		occurrence_encode(follower->event, &encoded);
 		row.event = buf_bytes(&encoded);
-		number_row(host, row.id);
+		row.sequence = follower->sequence = backlog_sequence(host->backlog);
 		queue_put(writes, &row);
-		follower->stored = true;
-		follower->row_due_ms = row.due_ms;
-		memcpy(follower->row_id, row.id, sizeof(row.id));
 	}
 	buf_clear(&encoded);
 }
@@ -140,14 +126,22 @@ followers_store(struct followers *followers, struct host *host, struct writes *w
 static bool
 submit_one(struct follower *follower)
 {
-	struct queue_row row = { .due_ms = follower->row_due_ms, .attempt = 1 };
+	struct queue_row row = { .sequence = follower->sequence, .attempt = 1 };
 	enum dispatch_flow flow;
 
+	if (follower->sequence != 0 && follower->function->current == NULL) {
+		struct function *again = function_find(follower->function->host->functions,
+		    bytes_of_string(follower->function->name));
+
+		/* Removed meanwhile: it waits in the queue for one of that name. */
+		if (again != NULL)
+			backlog_left(again, follower->sequence);
+		return false;
+	}
 	if (follower->function->current == NULL)
-		return false; /* removed meanwhile; a stored one stays in the queue */
-	if (follower->stored) {
-		memcpy(row.id, follower->row_id, sizeof(row.id));
-		dispatch_submit_stored(follower->function, follower->event, &row);
+		return false;
+	if (follower->sequence != 0) {
+		backlog_offer(follower->function, follower->event, &row);
 		return false;
 	}
 	flow = dispatch_submit(follower->function, follower->event);

@@ -13,9 +13,7 @@ struct message;
 struct follower {
 	struct function *function;
 	struct occurrence *event;
-	uint8_t row_id[QUEUE_ID_BYTES];
-	int64_t row_due_ms;
-	bool stored;
+	uint64_t sequence; /* of its row in the queue; 0: it has none */
 };
 
 struct followers {
@@ -27,7 +25,8 @@ struct followers {
 /* Adds those that the message triggers; `hops` are those of the message. */
 void followers_of_message(
     struct followers *followers, struct host *host, const struct message *message, struct ack *ack);
-void followers_add(struct followers *followers, struct function *function, struct occurrence *event);
+void followers_add(
+    struct followers *followers, struct function *function, struct occurrence *event);
 /* Makes them durable with the writes. */
 void followers_store(struct followers *followers, struct host *host, struct writes *writes);
 /* Submits them all and empties the list. True: a source should pause. */

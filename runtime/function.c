@@ -4,11 +4,13 @@
 #include "runtime/function.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/frame.h"
 #include "lib/log.h"
+#include "lib/sha.h"
 #include "runtime/dispatch.h"
 #include "runtime/pool.h"
 
@@ -120,6 +122,23 @@ encode_load(
 	frame_finish(out, begun);
 }
 
+/* Over all that its image is made of, its libraries too. */
+static void
+make_hash(struct version *version, const struct function_sources *sources)
+{
+	uint8_t digest[SHA_256_BYTES];
+	struct buf all = { 0 };
+
+	for (size_t i = 0; i < sources->count; i++) {
+		frame_string(&all, sources->files[i].path);
+		frame_bytes(&all, buf_bytes(&sources->files[i].source));
+	}
+	sha_digest(SHA_256, buf_bytes(&all), digest);
+	for (size_t i = 0; i < sizeof(version->hash) / 2; i++)
+		(void)snprintf(version->hash + 2 * i, 3, "%02x", digest[i]);
+	buf_clear(&all);
+}
+
 /* Where the memory bound stands in a LOAD frame: behind head, number, kind and name. */
 static void
 patch_memory(struct version *version)
@@ -162,6 +181,7 @@ function_deploy(struct functions *functions, const struct function_sources *sour
 	version->file = xstrdup(sources->files[0].path);
 	buf_append_bytes(&version->source, buf_bytes(&sources->files[0].source));
 	encode_load(version, sources, functions->host->options);
+	make_hash(version, sources);
 	if (function->coming != NULL) {
 		struct version *overtaken = function->coming;
 
@@ -291,6 +311,7 @@ function_loaded(struct version *version, uint32_t image_bytes, struct bytes mani
 	} else {
 		set_problem(function, NULL);
 		function->crashes = 0;
+		backlog_attach(function);
 		announce(function, version);
 		if (version->manifest->memory_bytes_max !=
 		    (uint32_t)options_number(function->host->options, OPTION_MEMORY_BYTES)) {

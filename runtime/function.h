@@ -12,6 +12,7 @@
 
 #include "lib/hash.h"
 #include "lib/queue.h"
+#include "runtime/backlog.h"
 #include "runtime/function_folder.h"
 #include "runtime/host.h"
 #include "runtime/manifest.h"
@@ -23,6 +24,7 @@ struct worker;
 struct version {
 	uint32_t refs;
 	uint32_t number; /* unique in this run of the host */
+	char hash[17];	 /* of its sources: the same wherever and whenever they run */
 	struct function *function;
 	struct buf load;  /* the LOAD frame */
 	struct blob *traced; /* what of it stands in traces, and the digest; NULL: in none yet */
@@ -58,6 +60,7 @@ struct function {
 	uint32_t load;	       /* events that run or wait */
 	uint32_t running;      /* sent to workers */
 	int64_t full_since_us; /* 0: not full */
+	struct backlog_part backlog;
 	uint32_t stuck;	       /* workers whose stage it has kept too long right now */
 	char name[FUNCTION_NAME_BYTES_MAX + 1];
 };

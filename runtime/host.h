@@ -18,6 +18,7 @@ struct functions;
 struct tracer;
 struct pool;
 struct dispatch;
+struct backlog;
 struct external;
 struct shadow_service;
 struct change_followers;
@@ -51,6 +52,7 @@ struct host {
 	struct pool *pool;
 	struct dispatch *dispatch;
 	struct tracer *tracer; /* NULL: nothing is traced */
+	struct backlog *backlog; /* the durable queue */
 	struct followers followers; /* of the message at hand; used again for the next */
 	struct trie topics;	    /* topic filters -> functions, for the topic trigger */
 	const struct trigger *const *triggers;
@@ -58,6 +60,7 @@ struct host {
 	void *trigger_states[16]; /* of the triggers, by their place in the table */
 	uint64_t run_id;
 	uint64_t event_count;
+	uint64_t failed_count; /* dead letters of this run */
 	uint64_t secret[2]; /* seeds handlers' random numbers; the same over restarts */
 	uint64_t seed[2];   /* made of it; of what workers have that depends on no event */
 	bool draining;

@@ -305,7 +305,7 @@ go(void *arg)
 		return;
 	service->ready = true;
 	timer_cancel(&service->ready_timer);
-	if (failure_restore(host, &err) < 0 ||
+	if (backlog_restore(host, &err) < 0 ||
 	    shadow_service_drain(host->shadow_service, &err) < 0 ||
 	    presences_restore(host->presences, &err) < 0)
 		log_error("moonlet", "%s", err.text);

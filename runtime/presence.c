@@ -413,7 +413,7 @@ notice_done(struct store_job *job)
 	if (job->status < 0)
 		log_error("presence", "%.900s", job->err.text);
 	for (size_t i = 0; job->status < 0 && i < notice->followers.count; i++)
-		notice->followers.list[i].stored = false;
+		notice->followers.list[i].sequence = 0;
 	if (!notice->presences->stopped) {
 		publish(notice, job->status == 0 && notice->must_keep
 				    ? outbox_key(job->version, key)

@@ -223,7 +223,7 @@ run(struct shadow_batch *batch, struct txn *txn, bool all_must_pass, struct err 
 		if (keep_all(batch, i, txn, err) < 0)
 			return -1;
 		if (item->follow != NULL && item->reply.code == 0 &&
-		    shadow_follow_store(item->follow, &item->reply, txn, (uint32_t)i, err) < 0)
+		    shadow_follow_store(item->follow, &item->reply, txn, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Events of shadows' changes. Who would get one is found when the request comes, what it says is
  * known inside the transaction. Rows of one thing stand in the queue in the order of their
- * transactions.
+ * requests.
  */
 #include "runtime/shadow_follow.h"
 
@@ -10,6 +10,7 @@
 #include "lib/glob.h"
 #include "lib/json_text.h"
 #include "lib/log.h"
+#include "runtime/backlog.h"
 #include "runtime/dispatch.h"
 #include "runtime/function.h"
 
@@ -94,8 +95,10 @@ make_events(struct shadow_follow *follow, const struct shadow_request *request, 
 		.qos = 1,
 		.hops = hops };
 
-	for (size_t i = 0; i < follow->count; i++)
+	for (size_t i = 0; i < follow->count; i++) {
 		follow->targets[i].event = occurrence_new(follow->host, &happening);
+		follow->targets[i].row.sequence = backlog_sequence(follow->host->backlog);
+	}
 }
 
 struct shadow_follow *
@@ -201,24 +204,6 @@ write_payload(struct buf *out, const struct shadow_follow *follow, const struct 
 	buf_append_u8(out, '}');
 }
 
-static void
-put_be(uint8_t *at, uint64_t value, size_t size)
-{
-	while (size-- > 0) {
-		at[size] = (uint8_t)value;
-		value >>= 8;
-	}
-}
-
-/* Grows from one row to the next, so that rows of one millisecond keep their order. */
-static void
-number_row(struct queue_row *row, uint64_t version, uint32_t index, size_t target)
-{
-	put_be(row->id, version, 8);
-	put_be(row->id + 8, index, 4);
-	put_be(row->id + 12, target, 4);
-}
-
 static int
 store_one(struct target *target, struct bytes payload, struct txn *txn, struct err *err)
 {
@@ -236,7 +221,7 @@ store_one(struct target *target, struct bytes payload, struct txn *txn, struct e
 
 int
 shadow_follow_store(struct shadow_follow *follow, const struct shadow_reply *reply, struct txn *txn,
-    uint32_t index, struct err *err)
+    struct err *err)
 {
 	struct buf payload = { 0 };
 	int result = 0;
@@ -249,7 +234,6 @@ shadow_follow_store(struct shadow_follow *follow, const struct shadow_reply *rep
 			continue;
 		buf_reset(&payload);
 		write_payload(&payload, follow, reply, kind);
-		number_row(&target->row, txn_version(txn), index, i);
 		result = store_one(target, buf_bytes(&payload), txn, err);
 	}
 	buf_clear(&payload);
@@ -268,7 +252,7 @@ shadow_follow_submit(struct shadow_follow *follow)
 			continue;
 		event = occurrence_decode(follow->host, buf_bytes(&target->encoded));
 		if (event != NULL)
-			dispatch_submit_stored(target->function, event, &target->row);
+			backlog_offer(target->function, event, &target->row);
 		occurrence_drop(event);
 	}
 }

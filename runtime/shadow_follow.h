@@ -39,10 +39,9 @@ struct shadow_follow;
  * those of the request. */
 struct shadow_follow *shadow_follow_new(const struct shadow_watches *watches,
     enum shadow_request_kind kind, const struct shadow_request *request, uint8_t hops);
-/* On the store thread, when the request was run and accepted: stores the events. `index` is the
- * request's place in its transaction. */
+/* On the store thread, when the request was run and accepted: stores the events. */
 int shadow_follow_store(struct shadow_follow *follow, const struct shadow_reply *reply,
-    struct txn *txn, uint32_t index, struct err *err) __attribute__((warn_unused_result));
+    struct txn *txn, struct err *err) __attribute__((warn_unused_result));
 /* On the loop thread, behind the commit: runs the functions. Call shadow_follow_free then. */
 void shadow_follow_submit(struct shadow_follow *follow);
 void shadow_follow_free(struct shadow_follow *follow); /* takes NULL */

@@ -2,29 +2,31 @@
  * The durable queue of events that are to be run (retries, asynchronous invocations, events of
  * persistent sessions), and the dead letters: events given up.
  *
- * A queue row's key is its due time and its id (so a scan finds what is due first), a dead
- * letter's key is its id. Rows are JSON, with the event itself in base64: readable with plain SQL.
+ * A queue row's key is its function's name, a zero byte and its sequence in 16 hexadecimal digits:
+ * a function's rows stand together, in the order in which they came. A dead letter's key is its
+ * id, which begins with the time at which it was given up: the oldest stand first. Rows are JSON,
+ * with the event itself in base64: readable with plain SQL.
  */
 #ifndef STORE_QUEUE_H
 #define STORE_QUEUE_H
 
 #include "store/txn.h"
 
-enum { QUEUE_ID_BYTES = 16, QUEUE_KEY_BYTES = 47, QUEUE_PAGE_ROWS = 256 };
+enum { FAILED_ID_BYTES = 16 };
 
 /* One event that waits for one function. */
 struct queue_row {
-	uint8_t id[QUEUE_ID_BYTES]; /* of the row: of (event, function) */
+	uint64_t sequence; /* grows from row to row, over restarts too */
 	struct bytes function_name;
 	struct bytes event; /* the happening as its owner encodes it; any bytes */
-	int64_t due_ms;	    /* since 1970 */
+	int64_t due_ms;	    /* since 1970: not to be run before */
 	int64_t created_ms; /* when the event came */
 	uint32_t attempt;   /* of the next run; 1 is the first */
 };
 
 /* For a list of writes: durable with whatever else the list holds. */
 void queue_put(struct writes *writes, const struct queue_row *row);
-void queue_remove(struct writes *writes, const struct queue_row *row); /* uses id and due_ms */
+void queue_remove(struct writes *writes, const struct queue_row *row); /* uses name and sequence */
 
 /* Inside a job. */
 int queue_store(struct txn *txn, const struct queue_row *row, struct err *err)
@@ -33,23 +35,45 @@ int queue_store(struct txn *txn, const struct queue_row *row, struct err *err)
 int queue_take(struct txn *txn, const struct queue_row *row, struct err *err)
     __attribute__((warn_unused_result));
 
-/* Calls `each` for at most `limit` rows in order of their due time, from behind `after` (a key of
- * queue_key; empty: from the first). For loading page by page after a restart. A row that does not
- * decode is given to `each` as NULL with its key. */
-typedef bool queue_each_fn(void *arg, struct bytes key, const struct queue_row *row);
-int queue_scan(struct txn *txn, struct bytes after, size_t limit, queue_each_fn *each, void *arg,
-    struct err *err) __attribute__((warn_unused_result));
+/* A piece of one function's rows. */
+struct queue_page {
+	struct bytes function_name;
+	uint64_t from; /* the first sequence */
+	size_t limit;  /* of rows; 0: all */
+};
 
-void queue_key(const struct queue_row *row, char key[QUEUE_KEY_BYTES]); /* terminated */
+/* Calls `each` for the page's rows in their order, for as long as it returns true. What does not
+ * decode has an empty event. */
+typedef bool queue_each_fn(void *arg, const struct queue_row *row);
+int queue_scan(struct txn *txn, const struct queue_page *page, queue_each_fn *each, void *arg,
+    struct err *err) __attribute__((warn_unused_result));
+/* The name of the first function behind `after` (empty: of all) that has rows. 1, 0, -1. */
+int queue_next_function(struct txn *txn, struct bytes after, struct buf *name, struct err *err)
+    __attribute__((warn_unused_result));
+
+void queue_key(const struct queue_row *row, struct buf *key); /* appends */
+
+enum failed_kind {
+	FAILED_EVENT,	/* of a function */
+	FAILED_WEBHOOK, /* a request that a handler left: `event` is as runtime/webhook_request.h
+			   says */
+};
 
 /* A dead letter: a row of the queue with the reason why it was given up. */
 struct failed_row {
-	struct queue_row row; /* `attempt`: how many were made */
+	struct queue_row row; /* `attempt`: how many were made; without its sequence */
+	uint8_t id[FAILED_ID_BYTES];
+	enum failed_kind kind;
 	int64_t failed_ms;
 	struct bytes error;
 	struct bytes traceback;
-	struct bytes function_version;
+	struct bytes function_version; /* a hash of its sources */
+	struct bytes trace;	       /* the event's id, as logs name it */
 };
+
+/* An id for a dead letter of this moment: `random` makes it unlike all others. */
+void failed_id(int64_t failed_ms, uint64_t count, uint64_t random, uint8_t id[FAILED_ID_BYTES]);
+int64_t failed_id_ms(struct bytes id); /* the moment, of the id's text; 0: it is none */
 
 void failed_put(struct writes *writes, const struct failed_row *failed);
 int failed_store(struct txn *txn, const struct failed_row *failed, struct err *err)
@@ -59,17 +83,38 @@ int failed_get(struct txn *txn, struct bytes id, struct buf *value, struct err *
     __attribute__((warn_unused_result));
 int failed_discard(struct txn *txn, struct bytes id, struct err *err)
     __attribute__((warn_unused_result)); /* 1, 0, -1 */
-/* Puts the event back into the queue, due now, as its first attempt. 1, 0, -1. */
-int failed_replay(struct txn *txn, struct bytes id, int64_t now_ms, struct err *err)
-    __attribute__((warn_unused_result));
-/* Appends a JSON array of at most `limit` dead letters of one function (empty: all), newest ids
- * last, from behind the id `after` (empty: from the first). */
+/* Puts it back into the queue it came from, due now, as a first attempt, in place `sequence`.
+ * `value` gets the dead letter's JSON. 1, 0, -1. */
+struct failed_again {
+	struct bytes id;
+	uint64_t sequence;
+	int64_t now_ms;
+};
+int failed_replay(struct txn *txn, const struct failed_again *again, struct buf *value,
+    struct err *err) __attribute__((warn_unused_result));
+/* Appends a JSON array of at most `limit` dead letters of one function (empty: all), the oldest
+ * first, from behind the id `after` (empty: from the first). */
 struct failed_query {
 	struct bytes function_name;
 	struct bytes after;
-	size_t limit;
+	struct bytes before; /* an id; empty: to the last */
+	size_t limit;	     /* of failed_ids: 0 is all */
 };
 int failed_list(struct txn *txn, const struct failed_query *query, struct buf *json,
+    struct err *err) __attribute__((warn_unused_result));
+
+/* Calls `each` with the ids of the query's dead letters, the oldest first. */
+typedef bool failed_each_fn(void *arg, struct bytes id);
+int failed_ids(struct txn *txn, const struct failed_query *query, failed_each_fn *each, void *arg,
+    struct err *err) __attribute__((warn_unused_result));
+
+/* Forgets the oldest where there are more than `most`, and those from before `oldest_ms`. How many
+ * went is put into `dropped`. */
+struct failed_bounds {
+	size_t most;
+	int64_t oldest_ms;
+};
+int failed_prune(struct txn *txn, const struct failed_bounds *bounds, size_t *dropped,
     struct err *err) __attribute__((warn_unused_result));
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Rows to JSON and back: {"id": hex, "function": name, "attempt": n, "due": ms, "created": ms,
- * "event": base64}, and for a dead letter also "failed", "error", "traceback", "version".
+ * Rows to JSON and back: {"function": name, "attempt": n, "due": ms, "created": ms, "event":
+ * base64}, and for a dead letter also "id", "kind", "failed", "error", "traceback", "version",
+ * "trace".
  */
 #include "store/queue_row.h"
 
@@ -13,9 +14,9 @@
 #include "lib/utf8.h"
 
 void
-queue_id_text(const uint8_t id[QUEUE_ID_BYTES], char text[QUEUE_ID_TEXT])
+queue_id_text(const uint8_t id[FAILED_ID_BYTES], char text[QUEUE_ID_TEXT])
 {
-	for (int i = 0; i < QUEUE_ID_BYTES; i++)
+	for (int i = 0; i < FAILED_ID_BYTES; i++)
 		(void)snprintf(text + 2 * i, 3, "%02x", id[i]);
 }
 
@@ -29,11 +30,11 @@ hex_digit(char c)
 }
 
 int
-queue_id_read(struct bytes text, uint8_t id[QUEUE_ID_BYTES])
+queue_id_read(struct bytes text, uint8_t id[FAILED_ID_BYTES])
 {
 	if (text.len != QUEUE_ID_TEXT - 1)
 		return -1;
-	for (int i = 0; i < QUEUE_ID_BYTES; i++) {
+	for (int i = 0; i < FAILED_ID_BYTES; i++) {
 		int high = hex_digit((char)text.data[2 * i]);
 		int low = hex_digit((char)text.data[2 * i + 1]);
 
@@ -42,12 +43,6 @@ queue_id_read(struct bytes text, uint8_t id[QUEUE_ID_BYTES])
 		id[i] = (uint8_t)(high << 4 | low);
 	}
 	return 0;
-}
-
-static int
-id_read(const cJSON *item, uint8_t id[QUEUE_ID_BYTES])
-{
-	return queue_id_read(bytes_of_string(cJSON_GetStringValue(item)), id);
 }
 
 /* A traceback may hold any bytes; JSON may not. */
@@ -74,33 +69,46 @@ put_string(struct buf *out, const char *name, struct bytes value)
 static void
 put_row(const struct queue_row *row, struct buf *out)
 {
-	char id[QUEUE_ID_TEXT];
-
-	queue_id_text(row->id, id);
-	buf_printf(out, "{\"id\":\"%s\"", id);
 	put_string(out, "function", row->function_name);
-	buf_printf(out, ",\"attempt\":%u,\"due\":%lld,\"created\":%lld,\"event\":\"", row->attempt,
+	buf_printf(out, ",\"attempt\":%u,\"due\":%lld,\"created\":%lld", row->attempt,
 	    (long long)row->due_ms, (long long)row->created_ms);
+}
+
+/* Last, for it is long. */
+static void
+put_event(const struct queue_row *row, struct buf *out)
+{
+	buf_append_string(out, ",\"event\":\"");
 	base64_encode(row->event, out);
-	buf_append_u8(out, '"');
+	buf_append_string(out, "\"}");
 }
 
 void
 queue_row_write(const struct queue_row *row, struct buf *out)
 {
+	size_t begun = out->len;
+
 	put_row(row, out);
-	buf_append_u8(out, '}');
+	out->data[begun] = '{';
+	put_event(row, out);
 }
+
+static const char *const kind_names[] = { [FAILED_EVENT] = "event", [FAILED_WEBHOOK] = "webhook" };
 
 void
 failed_row_write(const struct failed_row *failed, struct buf *out)
 {
+	char id[QUEUE_ID_TEXT];
+
+	queue_id_text(failed->id, id);
+	buf_printf(out, "{\"id\":\"%s\",\"kind\":\"%s\"", id, kind_names[failed->kind]);
 	put_row(&failed->row, out);
 	buf_printf(out, ",\"failed\":%lld", (long long)failed->failed_ms);
 	put_string(out, "error", failed->error);
 	put_string(out, "traceback", failed->traceback);
 	put_string(out, "version", failed->function_version);
-	buf_append_u8(out, '}');
+	put_string(out, "trace", failed->trace);
+	put_event(&failed->row, out);
 }
 
 static int
@@ -121,16 +129,17 @@ fields_read(struct queue_read *read)
 	const cJSON *json = read->json;
 	const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "function"));
 	const char *event = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "event"));
+	const char *kind = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "kind"));
 	int64_t attempt;
 
-	if (name == NULL || event == NULL ||
-	    id_read(cJSON_GetObjectItemCaseSensitive(json, "id"), row->id) < 0 ||
-	    number_read(json, "attempt", &attempt) < 0 ||
+	if (name == NULL || event == NULL || number_read(json, "attempt", &attempt) < 0 ||
 	    number_read(json, "due", &row->due_ms) < 0 ||
 	    number_read(json, "created", &row->created_ms) < 0 ||
 	    base64_decode(bytes_of_string(event), &read->event) < 0)
 		return -1;
 	row->attempt = (uint32_t)attempt;
+	if (kind != NULL && strcmp(kind, kind_names[FAILED_WEBHOOK]) == 0)
+		read->kind = FAILED_WEBHOOK;
 	row->function_name = bytes_of_string(name);
 	row->event = buf_bytes(&read->event);
 	return 0;

@@ -11,6 +11,7 @@ struct cJSON;
 /* A row that was read: its views point into what it owns. */
 struct queue_read {
 	struct queue_row row;
+	enum failed_kind kind; /* of a dead letter */
 	struct cJSON *json;
 	struct buf event;
 };
@@ -23,10 +24,10 @@ void queue_row_write(const struct queue_row *row, struct buf *out);
 void failed_row_write(const struct failed_row *failed, struct buf *out);
 
 /* 32 hexadecimal digits, terminated. */
-enum { QUEUE_ID_TEXT = 2 * QUEUE_ID_BYTES + 1 };
-void queue_id_text(const uint8_t id[QUEUE_ID_BYTES], char text[QUEUE_ID_TEXT]);
+enum { QUEUE_ID_TEXT = 2 * FAILED_ID_BYTES + 1 };
+void queue_id_text(const uint8_t id[FAILED_ID_BYTES], char text[QUEUE_ID_TEXT]);
 /* -1: it is no such text. */
-int queue_id_read(struct bytes text, uint8_t id[QUEUE_ID_BYTES])
+int queue_id_read(struct bytes text, uint8_t id[FAILED_ID_BYTES])
     __attribute__((warn_unused_result));
 
 #endif

@@ -198,6 +198,12 @@ store_poll(struct store *store)
 	store->polling = false;
 }
 
+uint64_t
+store_version(const struct store *store)
+{
+	return store->version;
+}
+
 void
 store_submit(struct store *store, struct store_job *job)
 {

@@ -64,6 +64,9 @@ int store_fd(const struct store *store); /* readable when finished jobs wait: ca
 void store_poll(struct store *store);
 void store_submit(struct store *store, struct store_job *job);
 
+/* Of the job that was submitted last, in this run or an earlier one. */
+uint64_t store_version(const struct store *store);
+
 /* Submits a job that applies `writes` (taken over: the list is empty afterwards). `done` (NULL:
  * nobody waits) is called with 0 or -1; a failure has been logged. */
 void store_write(

@@ -341,7 +341,14 @@ world_clear(struct world *world)
 static bool
 nothing_loads(struct world *world)
 {
-	return world->host.functions->loading == 0;
+	const struct functions *functions = world->host.functions;
+
+	for (struct hash_node *at = hash_next(&functions->map, NULL); at != NULL;
+	     at = hash_next(&functions->map, at)) {
+		if (HASH_OWNER(at, struct function, link)->backlog.reading)
+			return false;
+	}
+	return functions->loading == 0;
 }
 
 void

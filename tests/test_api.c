@@ -261,7 +261,8 @@ logs_are_read_and_followed(void **state)
 static int
 put_failed(struct txn *txn, void *arg, struct err *err)
 {
-	struct failed_row failed = { .row = { .id = { 0xab }, .attempt = 3, .created_ms = 1 },
+	struct failed_row failed = { .row = { .attempt = 3, .created_ms = 1 },
+		.id = { 0xab },
 		.failed_ms = 2 };
 
 	(void)arg;

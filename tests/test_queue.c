@@ -4,35 +4,31 @@
 #include "store/queue.h"
 
 static struct queue_row
-sample(uint8_t id, int64_t due_ms)
+sample(const char *function, uint64_t sequence)
 {
-	struct queue_row row = {
-		.function_name = text("overspeed"),
+	return (struct queue_row){
+		.sequence = sequence,
+		.function_name = text(function),
 		.event = bytes_of("ev\0\xff", 4),
-		.due_ms = due_ms,
+		.due_ms = 100,
 		.created_ms = 5,
 		.attempt = 2,
 	};
-
-	memset(row.id, id, sizeof(row.id));
-	return row;
 }
 
 struct seen {
 	int count;
-	int64_t due_ms[8];
-	struct buf last_key;
+	uint64_t sequences[8];
 	int unreadable;
 };
 
 static bool
-see(void *arg, struct bytes key, const struct queue_row *row)
+see(void *arg, const struct queue_row *row)
 {
 	struct seen *seen = arg;
 
-	buf_reset(&seen->last_key);
-	buf_append_bytes(&seen->last_key, key);
-	if (row == NULL) {
+	seen->sequences[seen->count++] = row->sequence;
+	if (row->event.len == 0) {
 		seen->unreadable++;
 		return true;
 	}
@@ -40,25 +36,33 @@ see(void *arg, struct bytes key, const struct queue_row *row)
 	assert_true(bytes_equal(row->event, bytes_of("ev\0\xff", 4)));
 	assert_int_equal(row->attempt, 2);
 	assert_int_equal(row->created_ms, 5);
-	seen->due_ms[seen->count++] = row->due_ms;
+	assert_int_equal(row->due_ms, 100);
 	return true;
 }
 
 static int
 fill(struct txn *txn, void *arg, struct err *err)
 {
-	static const int64_t dues[] = { 3000, 100, 20000000000, 2000 };
+	static const uint64_t sequences[] = { 0x3000, 1, 0xfffffffffffffff0 };
+	const struct queue_row gone = sample("overspeed", 7), other = sample("overspeed2", 2),
+			       before = sample("over", 3);
 	struct writes writes = { 0 };
 
 	(void)arg;
 	for (uint8_t i = 0; i < 3; i++) {
-		struct queue_row row = sample(i, dues[i]);
+		struct queue_row row = sample("overspeed", sequences[i]);
 
 		assert_int_equal(queue_store(txn, &row, err), 0);
 	}
-	queue_put(&writes, &(struct queue_row){ 0 });
-	queue_remove(&writes, &(struct queue_row){ 0 });
-	writes_put(&writes, SPACE_QUEUE, text("9"), text("no JSON"));
+	queue_put(&writes, &gone);
+	queue_remove(&writes, &gone);
+	queue_put(&writes, &other);
+	queue_put(&writes, &before);
+	writes_put(&writes, SPACE_QUEUE,
+	    bytes_of("overspeed\0"
+		     "0000000000005000",
+		26),
+	    text("no JSON"));
 	assert_int_equal(store_apply_writes(txn, &writes, err), 0);
 	writes_clear(&writes);
 	return 0;
@@ -68,24 +72,23 @@ static int
 page_through(struct txn *txn, void *arg, struct err *err)
 {
 	struct seen seen = { 0 };
-	struct buf after = { 0 };
+	struct queue_page page = { .function_name = text("overspeed"), .limit = 2 };
 
 	(void)arg;
-	assert_int_equal(queue_scan(txn, text(""), 2, see, &seen, err), 0);
+	assert_int_equal(queue_scan(txn, &page, see, &seen, err), 0);
 	assert_int_equal(seen.count, 2);
-	buf_append_bytes(&after, buf_bytes(&seen.last_key));
-	assert_int_equal(queue_scan(txn, buf_bytes(&after), 9, see, &seen, err), 0);
-	assert_int_equal(seen.count, 3);
+	page.from = seen.sequences[1] + 1;
+	page.limit = 0;
+	assert_int_equal(queue_scan(txn, &page, see, &seen, err), 0);
+	assert_int_equal(seen.count, 4);
 	assert_int_equal(seen.unreadable, 1);
-	assert_true(seen.due_ms[0] == 100 && seen.due_ms[1] == 3000);
-	assert_true(seen.due_ms[2] == 20000000000);
-	buf_clear(&after);
-	buf_clear(&seen.last_key);
+	assert_true(seen.sequences[0] == 1 && seen.sequences[1] == 0x3000);
+	assert_true(seen.sequences[2] == 0x5000 && seen.sequences[3] == 0xfffffffffffffff0);
 	return 0;
 }
 
 static void
-rows_come_by_due_time_page_by_page(void **state)
+rows_of_a_function_come_in_their_order_page_by_page(void **state)
 {
 	struct place *place = *state;
 
@@ -95,9 +98,33 @@ rows_come_by_due_time_page_by_page(void **state)
 }
 
 static int
+name_them(struct txn *txn, void *arg, struct err *err)
+{
+	struct buf name = { 0 };
+
+	(void)arg;
+	assert_int_equal(queue_next_function(txn, text(""), &name, err), 1);
+	assert_string_equal(buf_string(&name), "over");
+	assert_int_equal(queue_next_function(txn, text("over"), &name, err), 1);
+	assert_string_equal(buf_string(&name), "overspeed");
+	assert_int_equal(queue_next_function(txn, text("overspeed"), &name, err), 1);
+	assert_string_equal(buf_string(&name), "overspeed2");
+	assert_int_equal(queue_next_function(txn, text("overspeed2"), &name, err), 0);
+	buf_clear(&name);
+	return 0;
+}
+
+static void
+functions_with_rows_are_named(void **state)
+{
+	assert_int_equal(place_call(*state, fill, NULL), 0);
+	assert_int_equal(place_call(*state, name_them, NULL), 0);
+}
+
+static int
 take_twice(struct txn *txn, void *arg, struct err *err)
 {
-	struct queue_row row = sample(1, 100);
+	struct queue_row row = sample("overspeed", 1);
 
 	(void)arg;
 	assert_int_equal(queue_store(txn, &row, err), 0);
@@ -116,14 +143,15 @@ static struct failed_row
 dead(uint8_t id, const char *function_name)
 {
 	struct failed_row failed = {
-		.row = sample(id, 100),
+		.row = sample(function_name, 0),
 		.failed_ms = 200,
 		.error = text("it \"broke\""),
 		.traceback = bytes_of("a\0\xff", 3),
 		.function_version = text("v1"),
+		.trace = text("abc"),
 	};
 
-	failed.row.function_name = text(function_name);
+	memset(failed.id, id, sizeof(failed.id));
 	return failed;
 }
 
@@ -150,9 +178,11 @@ expect_list(struct txn *txn, const struct failed_query *query, const char *expec
 
 #define ID1 "11111111111111111111111111111111"
 #define ID2 "22222222222222222222222222222222"
-#define LISTED(id, name)                                                                        \
-	"{\"id\":\"" id "\",\"function\":\"" name "\",\"attempt\":2,\"due\":100,\"created\":5," \
-	"\"failed\":200,\"error\":\"it \\\"broke\\\"\",\"traceback\":\"a??\",\"version\":\"v1\"}"
+#define LISTED(id, name)                                             \
+	"{\"id\":\"" id "\",\"kind\":\"event\",\"function\":\"" name \
+	"\",\"attempt\":2,\"due\":100,\"created\":5,"                \
+	"\"failed\":200,\"error\":\"it "                             \
+	"\\\"broke\\\"\",\"traceback\":\"a??\",\"version\":\"v1\",\"trace\":\"abc\"}"
 
 static int
 list_and_replay(struct txn *txn, void *arg, struct err *err)
@@ -171,17 +201,19 @@ list_and_replay(struct txn *txn, void *arg, struct err *err)
 	assert_non_null(strstr(buf_string(&value), "\"event\":\"ZXYA/w==\""));
 	assert_int_equal(failed_discard(txn, text(ID2), err), 1);
 	assert_int_equal(failed_discard(txn, text(ID2), err), 0);
-	assert_int_equal(failed_replay(txn, text(ID2), 700, err), 0);
-	assert_int_equal(failed_replay(txn, text(ID1), 700, err), 1);
+	assert_int_equal(
+	    failed_replay(txn, &(struct failed_again){ text(ID2), 9, 700 }, &value, err), 0);
+	assert_int_equal(
+	    failed_replay(txn, &(struct failed_again){ text(ID1), 9, 700 }, &value, err), 1);
 	expect_list(txn, &(struct failed_query){ .limit = 9 }, "[]");
 	buf_clear(&value);
 	return 0;
 }
 
 static bool
-see_replayed(void *arg, struct bytes key, const struct queue_row *row)
+see_replayed(void *arg, const struct queue_row *row)
 {
-	assert_true(bytes_equal_string(key, "0000000000700-" ID1));
+	assert_int_equal(row->sequence, 9);
 	assert_int_equal(row->attempt, 1);
 	assert_int_equal(row->created_ms, 700);
 	++*(int *)arg;
@@ -191,7 +223,8 @@ see_replayed(void *arg, struct bytes key, const struct queue_row *row)
 static int
 expect_replayed(struct txn *txn, void *arg, struct err *err)
 {
-	return queue_scan(txn, text(""), 0, see_replayed, arg, err);
+	return queue_scan(txn, &(struct queue_page){ .function_name = text("overspeed") },
+	    see_replayed, arg, err);
 }
 
 static void
@@ -206,13 +239,64 @@ dead_letters_are_listed_discarded_and_replayed(void **state)
 	assert_int_equal(count, 1);
 }
 
+static int
+bury_many(struct txn *txn, void *arg, struct err *err)
+{
+	(void)arg;
+	for (uint64_t i = 0; i < 20; i++) {
+		struct failed_row failed = dead(0, "f");
+
+		failed_id((int64_t)(1000 + i), i, ~i, failed.id);
+		assert_int_equal(failed_store(txn, &failed, err), 0);
+	}
+	return 0;
+}
+
+static bool
+note_moment(void *arg, struct bytes id)
+{
+	int64_t *first = arg;
+
+	if (*first == 0)
+		*first = failed_id_ms(id);
+	return true;
+}
+
+static int
+prune(struct txn *txn, void *arg, struct err *err)
+{
+	size_t dropped;
+	int64_t first = 0;
+	const struct failed_query all = { .limit = 0 };
+
+	(void)arg;
+	assert_int_equal(failed_prune(txn, &(struct failed_bounds){ 20, 1000 }, &dropped, err), 0);
+	assert_int_equal(dropped, 0);
+	assert_int_equal(failed_prune(txn, &(struct failed_bounds){ 15, 1002 }, &dropped, err), 0);
+	assert_int_equal(dropped, 5);
+	assert_int_equal(failed_prune(txn, &(struct failed_bounds){ 15, 1008 }, &dropped, err), 0);
+	assert_int_equal(dropped, 3);
+	assert_int_equal(failed_ids(txn, &all, note_moment, &first, err), 0);
+	assert_int_equal(first, 1008);
+	return 0;
+}
+
+static void
+oldest_dead_letters_leave_by_count_and_age(void **state)
+{
+	assert_int_equal(place_call(*state, bury_many, NULL), 0);
+	assert_int_equal(place_call(*state, prune, NULL), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON_BOTH(rows_come_by_due_time_page_by_page),
+		ON_BOTH(rows_of_a_function_come_in_their_order_page_by_page),
+		ON_BOTH(functions_with_rows_are_named),
 		ON_BOTH(row_is_taken_once),
 		ON_BOTH(dead_letters_are_listed_discarded_and_replayed),
+		ON_BOTH(oldest_dead_letters_leave_by_count_and_age),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
