@@ -335,19 +335,24 @@ static bool
 converge(struct fleet *fleet)
 {
 	int64_t end_us = now_us() + CONVERGE_US;
+	long announced = 0;
 	int on_their_way;
 
 	fleet->stop = true;
 	do {
 		if (!run_for(fleet, 100000))
 			return false;
+		if (fleet->announced > announced)
+			end_us = now_us() + CONVERGE_US;
+		announced = fleet->announced;
 		on_their_way = 0;
 		for (int i = 0; i < PUBLISHERS; i++)
 			on_their_way += fleet->publishers[i].in_flight;
 		if (on_their_way == 0 && is_done(fleet))
 			return true;
 	} while (now_us() < end_us);
-	(void)printf("after %d s: %d readings on their way\n", CONVERGE_US / 1000000, on_their_way);
+	(void)printf("nothing goes on for %d s: %d readings on their way\n", CONVERGE_US / 1000000,
+	    on_their_way);
 	return false;
 }
 
