@@ -61,6 +61,8 @@ struct function {
 	uint32_t running;      /* sent to workers */
 	int64_t full_since_us; /* 0: not full */
 	struct backlog_part backlog;
+	uint32_t timers_firing; /* runtime/timers.c */
+	bool timers_behind;	/* some were passed over for those */
 	uint32_t stuck;	       /* workers whose stage it has kept too long right now */
 	char name[FUNCTION_NAME_BYTES_MAX + 1];
 };

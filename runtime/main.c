@@ -230,6 +230,7 @@ write_metrics(void *arg, struct buf *out)
 	figures_store(out, &store, store_health(host->store));
 	figures_http(out, host->http_server, host->http_client);
 	external_figures(host->external, out);
+	timers_write_figures(host->timers, out);
 	metrics_write(host, out);
 	figures_process(out);
 }

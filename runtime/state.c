@@ -11,8 +11,9 @@
 struct bytes
 state_key(const struct version *version, const struct invocation *invocation)
 {
-	return version->manifest->order == ORDER_FUNCTION ? bytes_of(NULL, 0)
-							  : invocation->event->key;
+	if (version->manifest->order == ORDER_FUNCTION || invocation->event->ended != NULL)
+		return bytes_of_string("*");
+	return invocation->event->key;
 }
 
 static int

@@ -12,8 +12,9 @@ struct host;
 struct invocation;
 struct version;
 
-/* What states and timers of an event belong to beside its function: nothing where the function's
- * events are all in one order. */
+/* What states and timers of an event belong to beside its function: its ordering key; "*" where all
+ * of the function's events are in one order, and where somebody waits for the result (http,
+ * invoke.call), for each of those has a key of its own. */
 struct bytes state_key(const struct version *version, const struct invocation *invocation);
 
 /* An EFFECT_STATE, or an EFFECT_READ of a state. `prefix` is the invocation's (keyed_prefix). */

@@ -10,11 +10,14 @@
 #include "lib/json_text.h"
 #include "lib/log.h"
 #include "runtime/dispatch.h"
+#include "runtime/figures.h"
 #include "runtime/function.h"
 #include "runtime/state.h"
 
 enum {
 	FIRING_MAX = 1024,
+	FUNCTION_FIRING_MAX = 256, /* the others' timers pass */
+	PASSED_MAX = 4096,	   /* as many are passed over at most */
 	PAGE_MAX = 256,
 	LOOK_US = 1000000,  /* at least this often while a timer is set: for a clock that is put */
 	PAUSE_US = 100000,  /* where a function is full */
@@ -26,6 +29,7 @@ enum {
 struct firing {
 	struct hash_node link; /* by its row's key */
 	struct timers *timers;
+	struct function *function; /* held */
 	uint64_t version;
 	int64_t due_ms;
 	int64_t again_ms; /* of one that was set instead and is due already; INT64_MAX: none */
@@ -37,15 +41,18 @@ struct timers {
 	struct host *host;
 	struct hash_map firing;
 	struct timer wake;
-	struct buf after;     /* all up to this key of timer_due are read */
-	int64_t next_ms;      /* when to read again */
-	int64_t offset_ms;    /* of the clock: to the monotonic one */
-	int64_t hold_us;      /* nothing is read before */
-	int64_t noted_ms;     /* the earliest due time that was set while a page was read */
-	double tokens;	      /* how many may fire now */
-	int64_t tokens_us;    /* when they were counted */
-	uint32_t passed_over; /* a timer's function was not there: the last version then */
-	bool has_passed_over;
+	struct buf after;  /* all up to this key of timer_due are read */
+	int64_t next_ms;   /* when to read again */
+	int64_t offset_ms; /* of the clock: to the monotonic one */
+	int64_t hold_us;   /* nothing is read before */
+	int64_t noted_ms;  /* the earliest due time that was set while a page was read */
+	double tokens;	   /* how many may fire now */
+	int64_t tokens_us; /* when they were counted */
+	int64_t behind_ms; /* the earliest that was passed over for want of room; INT64_MAX: none */
+	int64_t behind_us; /* when to look for them at the latest */
+	size_t passed;	   /* how many they are */
+	uint32_t orphans_version; /* a timer's function was not there: the last version then */
+	bool has_orphans;
 	bool reading;
 	bool started;
 	bool stopped;
@@ -92,7 +99,7 @@ timers_new(struct host *host)
 	struct timers *timers = xcalloc(1, sizeof(*timers));
 
 	timers->host = host;
-	timers->noted_ms = INT64_MAX;
+	timers->noted_ms = timers->behind_ms = INT64_MAX;
 	timers->offset_ms = loop_wall_ms(host->loop) - monotonic_ms(timers);
 	timers->tokens_us = loop_now_us(host->loop);
 	timer_init(&timers->wake, host->loop, wake_up, timers);
@@ -135,6 +142,19 @@ timers_figures(const struct timers *timers)
 	return figures;
 }
 
+void
+timers_write_figures(const struct timers *timers, struct buf *out)
+{
+	const struct timers_figures figures = timers_figures(timers);
+
+	figures_counter(out, "moonlet_timers_fired_total",
+	    "Timers whose handler has run, or stands in the dead letters.", figures.fired);
+	figures_counter(out, "moonlet_timers_dropped_total",
+	    "Timers that were cancelled or set anew when they were about to run.", figures.dropped);
+	figures_gauge(out, "moonlet_timers_firing", "Timers that are due and wait or run.",
+	    (double)figures.firing);
+}
+
 /* A timer of this time is to be found by the next page. */
 static void
 note_due(struct timers *timers, int64_t due_ms)
@@ -153,6 +173,27 @@ note_due(struct timers *timers, int64_t due_ms)
 	if (due_ms < timers->next_ms)
 		timers->next_ms = due_ms;
 	buf_clear(&place);
+}
+
+static void
+go_back(struct timers *timers)
+{
+	int64_t behind_ms = timers->behind_ms;
+
+	timers->behind_ms = INT64_MAX;
+	timers->passed = 0;
+	if (behind_ms != INT64_MAX)
+		note_due(timers, behind_ms);
+}
+
+/* It is left in the store for now: its function has enough to do. */
+static void
+pass_over(struct timers *timers, struct function *function, int64_t due_ms)
+{
+	function->timers_behind = true;
+	timers->behind_ms = due_ms < timers->behind_ms ? due_ms : timers->behind_ms;
+	timers->behind_us = loop_now_us(timers->host->loop) + PAUSE_US;
+	timers->passed++;
 }
 
 /* --- one that fires --- */
@@ -183,6 +224,21 @@ is_void(void *arg, const struct occurrence *event)
 	return firing->is_void;
 }
 
+static void
+leave(struct firing *firing)
+{
+	struct timers *timers = firing->timers;
+	struct function *function = firing->function;
+
+	hash_remove(&timers->firing, &firing->link);
+	function->timers_firing--;
+	if (function->timers_behind && function->timers_firing <= FUNCTION_FIRING_MAX / 2) {
+		function->timers_behind = false;
+		go_back(timers);
+	}
+	function_drop(function);
+}
+
 /* One that was dropped for another reason than that it is void is still in the store. */
 static void
 settled(void *arg, const struct occurrence *event, bool handled)
@@ -191,7 +247,7 @@ settled(void *arg, const struct occurrence *event, bool handled)
 	struct timers *timers = firing->timers;
 
 	(void)event;
-	hash_remove(&timers->firing, &firing->link);
+	leave(firing);
 	timers->figures.fired += handled;
 	timers->figures.dropped += firing->is_void && !handled;
 	if (!handled && !firing->is_void) {
@@ -210,15 +266,27 @@ static const struct event_source source = {
 	.settled = settled,
 };
 
+/* What a page says of a timer. Views. */
+struct due {
+	struct bytes key;
+	uint64_t version;
+	int64_t due_ms;
+	struct bytes value;
+};
+
 static struct firing *
-firing_new(struct timers *timers, struct bytes key, uint64_t version, int64_t due_ms)
+firing_new(struct timers *timers, struct function *function, const struct due *due)
 {
+	struct bytes key = due->key;
 	struct firing *firing = xcalloc(1, sizeof(*firing) + key.len);
 
 	memcpy(firing->key, key.data, key.len);
 	firing->timers = timers;
-	firing->version = version;
-	firing->due_ms = due_ms;
+	firing->function = function;
+	function_hold(function);
+	function->timers_firing++;
+	firing->version = due->version;
+	firing->due_ms = due->due_ms;
 	firing->again_ms = INT64_MAX;
 	hash_insert(&timers->firing, &firing->link, bytes_of(firing->key, key.len));
 	return firing;
@@ -253,36 +321,47 @@ make_event(struct firing *firing, const struct keyed *keyed, const struct timer_
 	return event;
 }
 
-static void
-fire(struct timers *timers, struct cursor *rows)
+/* Whether this timer is about to fire already; or another of its name, that is no more. */
+static bool
+fires_already(struct timers *timers, const struct due *due)
 {
-	struct bytes key = cursor_bytes(rows);
-	uint64_t version = cursor_u64(rows);
-	int64_t due_ms = cursor_i64(rows);
-	struct bytes value = cursor_bytes(rows);
-	struct firing *firing = firing_find(timers, key);
+	struct firing *firing = firing_find(timers, due->key);
+
+	if (firing == NULL)
+		return false;
+	if (firing->version != due->version) {
+		firing->is_void = true;
+		if (due->due_ms < firing->again_ms)
+			firing->again_ms = due->due_ms;
+	}
+	return true;
+}
+
+static void
+fire(struct timers *timers, const struct due *due)
+{
+	const struct host *host = timers->host;
+	int64_t most = options_number(host->options, OPTION_IN_FLIGHT_MAX);
 	struct function *function;
 	struct occurrence *event;
 	struct timer_row row;
 	struct keyed keyed;
 
-	if (firing != NULL) {
-		if (firing->version == version)
-			return;
-		firing->is_void = true;
-		firing->again_ms = due_ms < firing->again_ms ? due_ms : firing->again_ms;
+	if (fires_already(timers, due) || !keyed_read(due->key, &keyed) ||
+	    !timer_row_read(due->value, &row))
+		return;
+	function = function_find(host->functions, keyed.function);
+	if (function == NULL || function->current == NULL) {
+		timers->has_orphans = true;
+		timers->orphans_version = host->functions->next_version;
 		return;
 	}
-	if (!keyed_read(key, &keyed) || !timer_row_read(value, &row))
-		return;
-	function = function_find(timers->host->functions, keyed.function);
-	if (function == NULL || function->current == NULL) {
-		timers->has_passed_over = true;
-		timers->passed_over = timers->host->functions->next_version;
+	if (function->timers_firing >= FUNCTION_FIRING_MAX || function->load >= most) {
+		pass_over(timers, function, due->due_ms);
 		return;
 	}
 	timers->tokens--;
-	event = make_event(firing_new(timers, key, version, due_ms), &keyed, &row);
+	event = make_event(firing_new(timers, function, due), &keyed, &row);
 	(void)dispatch_submit(function, event);
 	occurrence_drop(event);
 }
@@ -303,8 +382,14 @@ take_page(struct timers *timers, const struct timers_page *page)
 	buf_reset(&timers->after);
 	buf_append_bytes(&timers->after, buf_bytes(&page->after));
 	timers->next_ms = page->next_ms;
-	for (size_t i = 0; i < page->count; i++)
-		fire(timers, &rows);
+	for (size_t i = 0; i < page->count; i++) {
+		struct due due = { .key = cursor_bytes(&rows) };
+
+		due.version = cursor_u64(&rows);
+		due.due_ms = cursor_i64(&rows);
+		due.value = cursor_bytes(&rows);
+		fire(timers, &due);
+	}
 }
 
 static void
@@ -371,44 +456,60 @@ room(const struct timers *timers)
 	return (double)limit < timers->tokens ? limit : (size_t)timers->tokens;
 }
 
-/* Functions have come since one was missing. */
+/* Functions have come since one was missing; those that were full may have room. */
 static void
-go_back(struct timers *timers)
+look_back(struct timers *timers, int64_t now_us)
 {
-	if (!timers->has_passed_over ||
-	    timers->passed_over == timers->host->functions->next_version)
-		return;
-	timers->has_passed_over = false;
-	note_due(timers, 0);
+	uint32_t version = timers->host->functions->next_version;
+
+	if (timers->has_orphans && timers->orphans_version != version) {
+		timers->has_orphans = false;
+		note_due(timers, 0);
+	}
+	if (timers->behind_ms != INT64_MAX && timers->behind_us <= now_us)
+		go_back(timers);
+}
+
+/* How long to wait before a page is read; at most 0: it may be read now. */
+static int64_t
+wait_us(struct timers *timers, int64_t now_us)
+{
+	int64_t wait_us = LOOK_US;
+
+	if (timers->next_ms != INT64_MAX)
+		wait_us = (timers->next_ms - now_ms(timers)) * 1000;
+	if (timers->hold_us - now_us > wait_us)
+		wait_us = timers->hold_us - now_us;
+	if (timers->passed >= PASSED_MAX && wait_us <= 0)
+		wait_us = timers->behind_us - now_us;
+	if (wait_us > 0)
+		return wait_us;
+	count_tokens(timers);
+	return room(timers) > 0 ? 0 : PAUSE_US / 10;
 }
 
 /* Reads a page, or sets the time to look again. */
 static void
 schedule(struct timers *timers)
 {
-	int64_t wait_us, now_us = loop_now_us(timers->host->loop);
+	int64_t now_us = loop_now_us(timers->host->loop), pause_us;
 
 	if (!timers->started || timers->stopped || timers->reading || timers->host->draining)
 		return;
-	go_back(timers);
-	wait_us = timers->hold_us - now_us;
-	if (wait_us <= 0 && timers->next_ms != INT64_MAX)
-		wait_us = (timers->next_ms - now_ms(timers)) * 1000;
-	if (timers->next_ms == INT64_MAX && !timers->has_passed_over) {
+	look_back(timers, now_us);
+	if (timers->next_ms == INT64_MAX && timers->behind_ms == INT64_MAX &&
+	    !timers->has_orphans) {
 		timer_cancel(&timers->wake);
 		return;
 	}
-	if (timers->next_ms != INT64_MAX && wait_us <= 0) {
-		if (timers->firing.count >= FIRING_MAX)
-			return; /* the next that settles goes on */
-		count_tokens(timers);
-		if (room(timers) > 0) {
-			read_page(timers, room(timers));
-			return;
-		}
-		wait_us = PAUSE_US / 10;
+	pause_us = wait_us(timers, now_us);
+	if (pause_us <= 0) {
+		read_page(timers, room(timers));
+		return;
 	}
-	timer_set(&timers->wake, wait_us > 0 && wait_us < LOOK_US ? wait_us : LOOK_US);
+	if (timers->behind_ms != INT64_MAX && pause_us > timers->behind_us - now_us)
+		pause_us = timers->behind_us - now_us;
+	timer_set(&timers->wake, pause_us > LOOK_US ? LOOK_US : pause_us > 0 ? pause_us : 1);
 }
 
 /* --- effects --- */

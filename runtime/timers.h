@@ -43,5 +43,7 @@ struct timers_figures {
 };
 
 struct timers_figures timers_figures(const struct timers *timers);
+/* Appends them for /metrics. */
+void timers_write_figures(const struct timers *timers, struct buf *out);
 
 #endif

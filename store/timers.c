@@ -70,6 +70,14 @@ member(struct bytes object, const char *name)
 	return json_text_member(object, bytes_of_string(name));
 }
 
+static struct bytes
+text_member(struct bytes object, const char *name)
+{
+	struct bytes raw = member(object, name);
+
+	return raw.len > 0 && json_text_kind(raw) == JSON_TEXT_STRING ? raw : bytes_of(NULL, 0);
+}
+
 /* A raw number, or the hexadecimal digits of a raw string. */
 static bool
 read_number(struct bytes raw, int base, int64_t *out)
@@ -100,8 +108,8 @@ timer_row_read(struct bytes value, struct timer_row *row)
 		return false;
 	row->clock.run_id = (uint64_t)run_id;
 	row->payload = member(value, "payload");
-	row->subject = member(value, "topic");
-	row->client_id = member(value, "client_id");
+	row->subject = text_member(value, "topic");
+	row->client_id = text_member(value, "client_id");
 	return true;
 }
 
@@ -304,8 +312,10 @@ move(struct change *change, const struct timers_page *page, struct timer_row *ro
 
 	row->due_ms += shift_of(page, row);
 	row->clock = page->clock;
-	json_text_unescape(row->subject, &subject);
-	json_text_unescape(row->client_id, &client_id);
+	if (row->subject.len > 0)
+		json_text_unescape(row->subject, &subject);
+	if (row->client_id.len > 0)
+		json_text_unescape(row->client_id, &client_id);
 	row->subject = buf_bytes(&subject);
 	row->client_id = buf_bytes(&client_id);
 	row_write(row, &value);

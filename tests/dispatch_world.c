@@ -8,8 +8,8 @@
 
 #include "runtime/records.h"
 #include "runtime/tables.h"
-#include "runtime/zygote.h"
 #include "runtime/timers.h"
+#include "runtime/zygote.h"
 #include "triggers/triggers.h"
 
 /* The zygote of this program: its workers are fakes of the world that was made last. */
@@ -18,6 +18,22 @@ struct zygote {
 };
 
 static struct world *newest;
+
+/* The wall clock of the world that was made last, ahead of the real one. */
+static int64_t moved_ms;
+static struct sys moved_sys;
+
+static int64_t
+moved_wall_ms(void)
+{
+	return sys_posix.wall_ms() + moved_ms;
+}
+
+void
+world_move_wall(int64_t ms)
+{
+	moved_ms += ms;
+}
 
 struct zygote *
 zygote_start(
@@ -284,7 +300,10 @@ world_init(struct world *world, unsigned workers)
 	log_open(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_FORMAT_HUMAN, LOG_LEVEL_ERROR);
 	options_init(&world->options);
 	host->options = &world->options;
-	host->loop = loop_new(&sys_posix, &err);
+	moved_sys = sys_posix;
+	moved_sys.wall_ms = moved_wall_ms;
+	moved_ms = 0;
+	host->loop = loop_new(&moved_sys, &err);
 	assert_non_null(host->loop);
 	host->group = conn_group_new(host->loop);
 	host->triggers = trigger_table;
@@ -309,6 +328,7 @@ world_clear(struct world *world)
 	struct err err;
 
 	broker_untap(host->broker, world->tap);
+	timers_stop(host->timers);
 	dispatch_stop(host->dispatch);
 	dispatch_free(host->dispatch);
 	host->dispatch = NULL;

@@ -61,6 +61,8 @@ void world_init(struct world *world, unsigned workers);
 void world_clear(struct world *world);
 /* One turn of the loop; the workers read what they got. */
 void world_turn(struct world *world);
+/* Puts the wall clock forward, or back. */
+void world_move_wall(int64_t ms);
 /* Turns for that long. */
 void world_wait(struct world *world, int64_t ms);
 /* Turns until `done` says so; fails the test after five seconds. */
