@@ -94,6 +94,50 @@ table_def_clear(struct table_def *def)
 	*def = (struct table_def){ 0 };
 }
 
+static char *
+copy(const char *text)
+{
+	return text != NULL ? xstrdup(text) : NULL;
+}
+
+void
+table_def_copy(struct table_def *def, const struct table_def *from)
+{
+	*def = (struct table_def){ .name = copy(from->name),
+		.hash = copy(from->hash),
+		.sort = copy(from->sort),
+		.ttl = copy(from->ttl),
+		.index_count = from->index_count };
+	for (size_t i = 0; i < from->index_count; i++) {
+		const struct table_index *index = &from->indexes[i];
+
+		def->indexes[i] = (struct table_index){ copy(index->name), copy(index->hash),
+			copy(index->sort), index->building };
+	}
+}
+
+static bool
+same(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool
+table_def_equal(const struct table_def *a, const struct table_def *b)
+{
+	if (!same(a->name, b->name) || !same(a->hash, b->hash) || !same(a->sort, b->sort) ||
+	    !same(a->ttl, b->ttl) || a->index_count != b->index_count)
+		return false;
+	for (size_t i = 0; i < a->index_count; i++) {
+		const struct table_index *one = &a->indexes[i], *other = &b->indexes[i];
+
+		if (!same(one->name, other->name) || !same(one->hash, other->hash) ||
+		    !same(one->sort, other->sort))
+			return false;
+	}
+	return true;
+}
+
 const struct table_index *
 table_def_index(const struct table_def *def, struct bytes name)
 {
@@ -177,7 +221,7 @@ table_def_write(const struct table_def *def, struct buf *json)
 		write_member(json, "name", def->indexes[i].name);
 		write_member(json, "key", def->indexes[i].hash);
 		write_member(json, "sort", def->indexes[i].sort);
-		buf_append_string(json, "}");
+		buf_append_string(json, def->indexes[i].building ? ",\"building\":true}" : "}");
 	}
 	buf_append_string(json, "]}");
 }
@@ -193,6 +237,7 @@ struct fields {
 	const struct field *rows;
 	size_t count;
 	struct bytes indexes; /* the raw list; empty: none */
+	bool *building;	      /* NULL: has none */
 	struct err err;
 	bool failed;
 };
@@ -214,6 +259,10 @@ read_field(void *arg, struct bytes name, struct bytes value)
 
 	if (bytes_equal_string(name, "indexes") && json_text_kind(value) == JSON_TEXT_ARRAY) {
 		fields->indexes = value;
+		return true;
+	}
+	if (fields->building != NULL && bytes_equal_string(name, "building")) {
+		*fields->building = json_text_kind(value) == JSON_TEXT_TRUE;
 		return true;
 	}
 	for (size_t i = 0; i < fields->count; i++) {
@@ -257,7 +306,9 @@ read_index(void *arg, struct bytes json)
 	struct table_index *index = &def->indexes[def->index_count];
 	const struct field rows[] = { { "name", &index->name }, { "key", &index->hash },
 		{ "sort", &index->sort } };
-	struct fields fields = { .rows = rows, .count = sizeof(rows) / sizeof(*rows) };
+	struct fields fields = {
+		.rows = rows, .count = sizeof(rows) / sizeof(*rows), .building = &index->building
+	};
 
 	if (def->index_count == TABLE_INDEXES_MAX) {
 		reading->result = err_set(reading->err, "more than %d indexes", TABLE_INDEXES_MAX);

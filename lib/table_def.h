@@ -18,8 +18,9 @@ enum {
 
 struct table_index {
 	char *name;
-	char *hash; /* attributes of items */
-	char *sort; /* NULL: none */
+	char *hash;    /* attributes of items */
+	char *sort;    /* NULL: none */
+	bool building; /* does not have all items yet: it is not to be read */
 };
 
 /* All strings are owned. */
@@ -40,6 +41,9 @@ bool table_name_is_valid(struct bytes name);
 int table_def_check(const struct table_def *def, struct err *err)
     __attribute__((warn_unused_result));
 void table_def_clear(struct table_def *def);
+void table_def_copy(struct table_def *def, const struct table_def *from);
+/* Whether they say the same; indexes that are being filled are as good as others. */
+bool table_def_equal(const struct table_def *a, const struct table_def *b);
 const struct table_index *table_def_index(const struct table_def *def, struct bytes name);
 
 /* As fields of a frame. */
@@ -48,7 +52,7 @@ void table_def_encode(const struct table_def *def, struct buf *out);
 bool table_def_decode(struct cursor *cursor, struct table_def *def);
 
 /* As JSON: {"name":"cars","key":"id","sort":"ts","ttl":"expires","indexes":[{"name":...,"key":...,
- * "sort":...}]}. */
+ * "sort":...}]}; an index that is being filled has "building":true besides. */
 void table_def_write(const struct table_def *def, struct buf *json);
 /* Unknown members are errors. */
 int table_def_read(struct bytes json, struct table_def *def, struct err *err)

@@ -55,6 +55,10 @@ check(const struct table_def *def, const struct table_query *query, struct err *
 			return err_set(err, "table %s has no index \"%.*s\"", def->name,
 			    (int)(query->index.len < 100 ? query->index.len : 100),
 			    query->index.data);
+		if (index->building)
+			return err_set(err,
+			    "index %s of table %s is still being filled; try again later",
+			    index->name, def->name);
 	}
 	if (query->limit == 0 || query->limit > QUERY_LIMIT_MAX)
 		return err_set(err, "\"limit\" is a number from 1 to %d", QUERY_LIMIT_MAX);

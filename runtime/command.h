@@ -9,7 +9,7 @@
 #include "lib/err.h"
 #include "runtime/options.h"
 
-enum { COMMAND_SWITCHES_MAX = 12, COMMAND_ARGUMENTS_MAX = 8 };
+enum { COMMAND_SWITCHES_MAX = 16, COMMAND_ARGUMENTS_MAX = 8 };
 
 enum exit_status { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -115,6 +115,7 @@ int cmd_logs(struct command_call *call);
 int cmd_invoke(struct command_call *call);
 int cmd_pub(struct command_call *call);
 int cmd_sub(struct command_call *call);
+int cmd_db(struct command_call *call);
 int cmd_shadow(struct command_call *call);
 int cmd_trace(struct command_call *call);
 int cmd_failed(struct command_call *call);

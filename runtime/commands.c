@@ -74,6 +74,24 @@ static const struct command_switch replay_switches[] = {
 	{ NULL, NULL, NULL, 0 },
 };
 
+static const struct command_switch db_switches[] = {
+	{ "key", "ATTRIBUTE", "create: the key of its items", 0 },
+	{ "sort", "ATTRIBUTE", "create: the sort key", 0 },
+	{ "ttl", "ATTRIBUTE", "create: when an item ends, in seconds since 1970", 0 },
+	{ "index", "NAME[=KEY[,SORT]]", "create: an index, several with \";\" between; query: by it",
+	    0 },
+	{ "from", "VALUE", "query: sort keys from this one", 0 },
+	{ "to", "VALUE", "query: sort keys up to this one", 0 },
+	{ "prefix", "TEXT", "query: sort keys that start so", 0 },
+	{ "reverse", NULL, "query, scan: the last ones first", 0 },
+	{ "limit", "N", "query, scan: at most so many items", 'n' },
+	{ "after", "TEXT", "query, scan: go on where an answer ended", 0 },
+	{ "if-absent", NULL, "put: only where there is no such item", 0 },
+	{ "if-version", "N", "put, delete: only where the item has this version", 0 },
+	{ "json", NULL, "print JSON", 0 },
+	{ NULL, NULL, NULL, 0 },
+};
+
 static const struct command_switch backup_switches[] = {
 	{ "force", NULL, "replace the file where it is there", 0 },
 	{ NULL, NULL, NULL, 0 },
@@ -120,6 +138,16 @@ const struct command command_table[] = {
 	  .arguments_min = 2, .arguments_max = 3, .switches = shadow_switches,
 	  .help = "read and change a device's shadow",
 	  .more = "A document may stand as the argument itself: '{\"state\":{\"desired\":{\"on\":true}}}'.\n" },
+	{ .name = "db", .arguments = "WORD [TABLE] [KEY [SORT]|ITEM]", .run = cmd_db, .arguments_min = 1,
+	  .arguments_max = 4, .switches = db_switches, .help = "define tables, read and change their items",
+	  .more = "moonlet db create cars --key id [--sort ts] [--ttl expires] [--index by_place=place,ts]\n"
+		  "moonlet db drop cars | ls\n"
+		  "moonlet db get cars audi22          a key may also be '{\"id\":\"audi22\"}'\n"
+		  "moonlet db put cars '{\"id\":\"audi22\"}' | FILE | -\n"
+		  "moonlet db delete cars audi22\n"
+		  "moonlet db query readings audi22 --from 10 --to 20 --reverse --limit 5\n"
+		  "moonlet db query readings north --index by_place\n"
+		  "moonlet db scan cars                an item a line\n" },
 	{ .name = "failed", .arguments = "[NAME]", .run = cmd_failed, .arguments_max = 1, .switches = failed_switches,
 	  .help = "list the events that were given up" },
 	{ .name = "trace", .arguments = "[ID]", .run = cmd_trace, .arguments_max = 1, .switches = trace_switches,

@@ -16,6 +16,7 @@
 #include "lib/egress.h"
 #include "lib/nearest.h"
 #include "runtime/config.h"
+#include "runtime/config_tables.h"
 
 struct reading {
 	struct options *options;
@@ -332,11 +333,41 @@ apply_allow(struct reading *reading, const cJSON *value)
 	}
 }
 
+static void
+apply_tables(struct reading *reading, const cJSON *value)
+{
+	struct options *options = reading->options;
+	struct table_def def;
+	const cJSON *item;
+	struct err err;
+
+	if (!cJSON_IsObject(value)) {
+		complain(reading, "tables must be a table, like { cars = { key = \"id\" } }");
+		return;
+	}
+	cJSON_ArrayForEach(item, value)
+	{
+		if (options->table_count == TABLES_MAX)
+			(void)err_set(&err, "more than %d tables", TABLES_MAX);
+		if (options->table_count == TABLES_MAX ||
+		    table_setting_read(item->string, item, &def, &err) < 0) {
+			complain(reading, "%s", err.text);
+			if (options->table_count < TABLES_MAX)
+				table_def_clear(&def);
+			continue;
+		}
+		options->tables = xrealloc(
+		    options->tables, (options->table_count + 1) * sizeof(*options->tables));
+		options->tables[options->table_count++] = def;
+	}
+}
+
 static const struct setting settings[] = {
 	{ "limits", apply_limits },
 	{ "broker", apply_broker },
 	{ "secrets", apply_secrets },
 	{ "allow", apply_allow },
+	{ "tables", apply_tables },
 	{ NULL, NULL },
 };
 

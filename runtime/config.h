@@ -8,6 +8,7 @@
  *                                                  -- or a list of those
  *   secrets = { api_key = "s3cret", token = { file = "/run/token" }, pin = { env = "PIN" } }
  *   allow   = { publish = { "alerts/#" } }         -- the most that functions may declare
+ *   tables  = { cars = { key = "id" } }            -- see runtime/config_tables.h
  */
 #ifndef RUNTIME_CONFIG_H
 #define RUNTIME_CONFIG_H

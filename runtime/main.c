@@ -148,7 +148,8 @@ open_gateway(struct service *service, struct err *err)
 	    host->store, (size_t)options_number(host->options, OPTION_RECORDS_BYTES_MAX));
 	host->tables = tables_new(host);
 	host->timers = timers_new(host);
-	if (tables_restore(host->tables, err) < 0)
+	if (tables_restore(host->tables, err) < 0 ||
+	    tables_declare(host->tables, host->options, err) < 0)
 		return -1;
 	host->shadow_watches = shadow_watches_new(host);
 	host->presences = presences_new(host);
@@ -319,6 +320,7 @@ go(void *arg)
 	change_followers_start(host->change_followers);
 	external_start(host->external);
 	timers_start(host->timers);
+	tables_start(host->tables);
 	log_info("moonlet", "ready");
 	if (host->options->ready_fd > 0 && host->mqtt != NULL)
 		dprintf(host->options->ready_fd, "%s\n", listener_address(host->mqtt));
@@ -432,6 +434,7 @@ close_all(struct service *service)
 	timers_stop(host->timers);
 	if (host->change_followers != NULL)
 		change_followers_stop(host->change_followers);
+	tables_stop(host->tables);
 	dispatch_stop(host->dispatch);
 	dispatch_free(host->dispatch);
 	host->dispatch = NULL;

@@ -238,6 +238,9 @@ options_clear(struct options *options)
 	}
 	for (size_t i = 0; i < options->allow_count; i++)
 		free(options->allows[i].pattern);
+	for (size_t i = 0; i < options->table_count; i++)
+		table_def_clear(&options->tables[i]);
+	free(options->tables);
 	*options = (struct options){ 0 };
 }
 

@@ -9,6 +9,7 @@
 
 #include "lib/bytes.h"
 #include "lib/err.h"
+#include "lib/table_def.h"
 
 enum option_id {
 	OPTION_FUNCTIONS,
@@ -131,6 +132,8 @@ struct options {
 	size_t secret_count;
 	struct allow_setting allows[ALLOWS_MAX];
 	size_t allow_count;
+	struct table_def *tables; /* as the configuration defines them */
+	size_t table_count;
 	/* The host writes where MQTT listens and a line end to it when it is ready, and closes it;
 	 * -1: nobody waits for that. */
 	int ready_fd;

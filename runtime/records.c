@@ -214,6 +214,18 @@ records_forget(struct records *records, enum space space, struct bytes key, uint
 }
 
 void
+records_forget_all(struct records *records, enum space space, struct bytes prefix)
+{
+	struct row *row, *next;
+
+	TAILQ_FOREACH_SAFE (row, &records->used, used_link, next) {
+		if (row->key[0] == (uint8_t)space && row->key_len > prefix.len &&
+		    memcmp(row->key + 1, prefix.data, prefix.len) == 0)
+			row_remove(records, row);
+	}
+}
+
+void
 records_forget_expected(struct records *records, const struct writes *writes)
 {
 	struct write write;

@@ -37,6 +37,8 @@ void records_delete(struct records *records, enum space space, struct bytes key,
 /* Forgets the row: `version` is that of a job that failed (forgotten only if it is still what that
  * job would have put), or 0: whatever is known. */
 void records_forget(struct records *records, enum space space, struct bytes key, uint64_t version);
+/* Forgets every row whose key starts so. */
+void records_forget_all(struct records *records, enum space space, struct bytes prefix);
 /* Forgets every row that the list relies on: one of them has changed. */
 void records_forget_expected(struct records *records, const struct writes *writes);
 

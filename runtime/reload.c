@@ -14,6 +14,7 @@
 #include "lib/log.h"
 #include "runtime/gateway.h"
 #include "runtime/loader.h"
+#include "runtime/tables.h"
 
 extern char **environ;
 
@@ -102,6 +103,7 @@ apply(struct reload *reload)
 	if (log_level_parse(options_text(reload->options, OPTION_LOG_LEVEL), &level) == 0)
 		log_set_level(level);
 	gateway_configure(reload->host);
+	tables_redeclare(reload->host->tables, reload->options);
 	log_info("moonlet", "%s has been read again", reload->path);
 }
 

@@ -12,12 +12,7 @@
 #include "runtime/change_follower.h"
 #include "runtime/host.h"
 #include "runtime/pool.h"
-
-struct tables {
-	struct host *host;
-	struct table *list[TABLES_MAX]; /* by name */
-	size_t count;
-};
+#include "runtime/tables_parts.h"
 
 struct tables *
 tables_new(struct host *host)
@@ -36,6 +31,23 @@ tables_free(struct tables *tables)
 	for (size_t i = 0; i < tables->count; i++)
 		table_drop(tables->list[i]);
 	free(tables);
+}
+
+void
+tables_start(struct tables *tables)
+{
+	tables_work_resume(tables);
+	tables_sweep_start(tables);
+}
+
+void
+tables_stop(struct tables *tables)
+{
+	if (tables == NULL)
+		return;
+	tables->stopped = true;
+	tables_work_stop(tables);
+	tables_sweep_stop(tables);
 }
 
 struct host *
@@ -73,8 +85,7 @@ tables_at(const struct tables *tables, size_t at)
 	return at < tables->count ? tables->list[at] : NULL;
 }
 
-/* The new definition in place of the old one. */
-static void
+void
 tables_set(struct tables *tables, struct table *table)
 {
 	bool found;
@@ -89,9 +100,32 @@ tables_set(struct tables *tables, struct table *table)
 		tables->count++;
 	}
 	tables->list[at] = table;
+	if (tables->host->pool != NULL && !tables->stopped)
+		pool_tell_tables(tables->host->pool);
 }
 
-static struct table *
+void
+tables_unset(struct tables *tables, struct bytes name)
+{
+	bool found;
+	size_t at = place_of(tables, name, &found);
+	struct buf prefix = { 0 };
+
+	if (found) {
+		table_drop(tables->list[at]);
+		tables->count--;
+		memmove(tables->list + at, tables->list + at + 1,
+		    (tables->count - at) * sizeof(*tables->list));
+	}
+	buf_append_bytes(&prefix, name);
+	buf_append_u8(&prefix, 0);
+	records_forget_all(tables->host->records, SPACE_ITEM, buf_bytes(&prefix));
+	buf_clear(&prefix);
+	if (tables->host->pool != NULL && !tables->stopped)
+		pool_tell_tables(tables->host->pool);
+}
+
+struct table *
 table_new(struct table_def *def, uint64_t version)
 {
 	struct table *table = xmalloc(sizeof(*table));
@@ -153,63 +187,6 @@ tables_restore(struct tables *tables, struct err *err)
 	if (restoring.failed)
 		*err = restoring.err;
 	return restoring.failed ? -1 : 0;
-}
-
-/* --- definitions --- */
-
-struct defining {
-	struct store_job job;
-	struct tables *tables;
-	struct table_def def;
-	void (*done)(void *arg, const struct err *err);
-	void *arg;
-};
-
-static int
-define_run(struct txn *txn, struct store_job *job, struct err *err)
-{
-	return table_define(txn, &((struct defining *)(void *)job)->def, err);
-}
-
-static void
-define_done(struct store_job *job)
-{
-	struct defining *defining = (struct defining *)(void *)job;
-	struct tables *tables = defining->tables;
-
-	if (job->status == 0) {
-		log_info("tables", "table %s is defined", defining->def.name);
-		tables_set(tables, table_new(&defining->def, job->version));
-		if (tables->host->pool != NULL)
-			pool_tell_tables(tables->host->pool);
-	}
-	if (defining->done != NULL)
-		defining->done(defining->arg, job->status == 0 ? NULL : &job->err);
-	table_def_clear(&defining->def);
-	free(defining);
-}
-
-void
-tables_define(struct tables *tables, struct table_def *def,
-    void (*done)(void *arg, const struct err *err), void *arg)
-{
-	struct defining *defining = xcalloc(1, sizeof(*defining));
-	struct err err;
-
-	*defining = (struct defining){ .tables = tables, .def = *def, .done = done, .arg = arg };
-	*def = (struct table_def){ 0 };
-	defining->job.run = define_run;
-	defining->job.done = define_done;
-	if (tables->count < TABLES_MAX ||
-	    tables_find(tables, bytes_of_string(defining->def.name)) != NULL) {
-		store_submit(tables->host->store, &defining->job);
-		return;
-	}
-	(void)err_set(&err, "there are %d tables already, which is the most", TABLES_MAX);
-	if (done != NULL)
-		done(arg, &err);
-	table_def_clear(&defining->def);
-	free(defining);
 }
 
 void

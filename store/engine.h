@@ -40,6 +40,9 @@ struct engine {
 	int (*remove)(struct engine_db *db, enum space space, struct bytes key, struct err *err);
 	int (*scan)(struct engine_db *db, const struct txn_range *range, txn_scan_fn *each,
 	    void *arg, struct err *err);
+	/* Lets a person read a table of items with the engine's own language; NULL: it has none. */
+	int (*show_table)(struct engine_db *db, const struct table_def *def, struct err *err);
+	int (*hide_table)(struct engine_db *db, struct bytes name, struct err *err);
 };
 
 struct txn {

@@ -15,6 +15,7 @@
 
 #include "lib/utf8.h"
 #include "store/engine.h"
+#include "store/sqlite_view.h"
 
 #define DB_NAME "moonlet.db"
 
@@ -321,6 +322,40 @@ sqlite_unmark(struct engine_db *db, bool undo, struct err *err)
 	return control(db, CONTROL_KEEP, err);
 }
 
+static int
+run_text(struct engine_db *db, const char *text, const char *doing, struct err *err)
+{
+	int code = sqlite3_exec(db->sqlite, text, NULL, NULL, NULL);
+
+	return code == SQLITE_OK ? 0 : note_trouble(db, code, doing, err);
+}
+
+static int
+sqlite_hide_table(struct engine_db *db, struct bytes name, struct err *err)
+{
+	struct buf sql = { 0 };
+	int result;
+
+	finish_get(db);
+	sqlite_view_drop(name, &sql);
+	result = run_text(db, buf_string(&sql), "drop a view", err);
+	buf_clear(&sql);
+	return result;
+}
+
+static int
+sqlite_show_table(struct engine_db *db, const struct table_def *def, struct err *err)
+{
+	struct buf sql = { 0 };
+	int result = sqlite_hide_table(db, bytes_of_string(def->name), err);
+
+	sqlite_view_create(def, &sql);
+	if (result == 0)
+		result = run_text(db, buf_string(&sql), "make a view", err);
+	buf_clear(&sql);
+	return result;
+}
+
 static void
 sqlite_close(struct engine_db *db)
 {
@@ -333,14 +368,6 @@ sqlite_close(struct engine_db *db)
 	(void)sqlite3_close(db->sqlite);
 	free(db->path);
 	free(db);
-}
-
-static int
-run_text(struct engine_db *db, const char *text, const char *doing, struct err *err)
-{
-	int code = sqlite3_exec(db->sqlite, text, NULL, NULL, NULL);
-
-	return code == SQLITE_OK ? 0 : note_trouble(db, code, doing, err);
 }
 
 /* Reads a row of each table too, so that a file that is no database is found now. */
@@ -446,4 +473,6 @@ const struct engine engine_sqlite = {
 	.put = sqlite_put,
 	.remove = sqlite_remove,
 	.scan = sqlite_scan,
+	.show_table = sqlite_show_table,
+	.hide_table = sqlite_hide_table,
 };

@@ -32,7 +32,7 @@ table_ops_init(struct table_ops *ops, int64_t time_ms)
 	STAILQ_INIT(&ops->list);
 }
 
-static void
+static struct table_op *
 add(struct table_ops *ops, struct table *table, struct bytes key, const struct bytes *item)
 {
 	size_t item_len = item != NULL ? item->len : 0;
@@ -40,6 +40,7 @@ add(struct table_ops *ops, struct table *table, struct bytes key, const struct b
 
 	op->table = table_hold(table);
 	op->is_delete = item == NULL;
+	op->is_expiry = false;
 	memcpy(op->data, key.data, key.len);
 	op->key = bytes_of(op->data, key.len);
 	if (item_len > 0)
@@ -48,18 +49,34 @@ add(struct table_ops *ops, struct table *table, struct bytes key, const struct b
 	STAILQ_INSERT_TAIL(&ops->list, op, link);
 	ops->count++;
 	ops->bytes += sizeof(*op) + key.len + item_len;
+	return op;
 }
 
 void
 table_ops_put(struct table_ops *ops, struct table *table, struct bytes key, struct bytes item)
 {
-	add(ops, table, key, &item);
+	(void)add(ops, table, key, &item);
 }
 
 void
 table_ops_delete(struct table_ops *ops, struct table *table, struct bytes key)
 {
-	add(ops, table, key, NULL);
+	(void)add(ops, table, key, NULL);
+}
+
+void
+table_ops_expire(struct table_ops *ops, struct table *table, struct bytes key)
+{
+	add(ops, table, key, NULL)->is_expiry = true;
+}
+
+void
+table_ops_move(struct table_ops *ops, struct table_ops *from)
+{
+	*ops = *from;
+	if (STAILQ_EMPTY(&from->list))
+		STAILQ_INIT(&ops->list);
+	table_ops_init(from, from->time_ms);
 }
 
 void
@@ -145,6 +162,7 @@ struct change {
 	struct buf row_key;
 	struct buf old; /* the item before */
 	bool was_there;
+	bool had_expired; /* it was there, and was not read any more */
 	uint64_t sequence;
 	int64_t time_ms;
 };
@@ -208,7 +226,8 @@ static int
 log_change(struct change *change, struct err *err)
 {
 	const struct table_op *op = change->op;
-	const char *kind = op->is_delete ? "delete" : change->was_there ? "modify" : "insert";
+	bool shows_old = change->was_there && (op->is_delete || !change->had_expired);
+	const char *kind = op->is_delete ? "delete" : shows_old ? "modify" : "insert";
 	struct buf json = { 0 };
 	char key[CHANGE_KEY_BYTES];
 	int result;
@@ -218,7 +237,9 @@ log_change(struct change *change, struct err *err)
 	    (long long)change->time_ms);
 	buf_append_string(&json, ",\"key\":");
 	table_key_write(&op->table->def, op->key, &json);
-	if (change->was_there)
+	if (op->is_delete && change->had_expired)
+		buf_append_string(&json, ",\"expired\":true");
+	if (shows_old)
 		write_image(&json, "old", buf_bytes(&change->old));
 	if (!op->is_delete)
 		write_image(&json, "new", op->item);
@@ -253,8 +274,10 @@ apply_one(struct change *change, struct err *err)
 	if (found < 0)
 		return -1;
 	change->was_there = found == 1;
+	change->had_expired = found == 1 && table_item_is_expired(&op->table->def,
+						buf_bytes(&change->old), change->time_ms);
 	if (op->is_delete) {
-		if (!change->was_there)
+		if (!change->was_there || (op->is_expiry && !change->had_expired))
 			return 0;
 		if (txn_delete(change->txn, SPACE_ITEM, row_key, err) < 0)
 			return -1;
@@ -319,36 +342,5 @@ table_ops_apply(const struct table_ops *ops, struct txn *txn, struct err *err)
 	}
 	buf_clear(&change.row_key);
 	buf_clear(&change.old);
-	return result;
-}
-
-static int
-check_same_key(const struct table_def *def, struct bytes stored, struct err *err)
-{
-	struct table_def old;
-	bool same;
-
-	if (table_def_read(stored, &old, err) < 0)
-		return -1;
-	same = strcmp(old.hash, def->hash) == 0 && (old.sort == NULL) == (def->sort == NULL) &&
-	       (old.sort == NULL || strcmp(old.sort, def->sort) == 0);
-	table_def_clear(&old);
-	return same ? 0 : err_set(err, "table %s is there already, with another key", def->name);
-}
-
-int
-table_define(struct txn *txn, const struct table_def *def, struct err *err)
-{
-	struct bytes name = bytes_of_string(def->name);
-	struct buf json = { 0 };
-	int result = txn_get(txn, SPACE_TABLE, name, &json, NULL, err);
-
-	if (result == 1)
-		result = check_same_key(def, buf_bytes(&json), err);
-	buf_reset(&json);
-	table_def_write(def, &json);
-	if (result == 0)
-		result = txn_put(txn, SPACE_TABLE, name, buf_bytes(&json), err);
-	buf_clear(&json);
 	return result;
 }

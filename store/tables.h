@@ -32,6 +32,7 @@ struct table_op {
 	STAILQ_ENTRY(table_op) link;
 	struct table *table; /* held */
 	bool is_delete;
+	bool is_expiry;	   /* a delete that holds only where the item has expired */
 	struct bytes key;  /* encoded; views into `data` */
 	struct bytes item; /* JSON, whose key is `key`; of a put */
 	uint8_t data[];
@@ -65,6 +66,10 @@ void table_drop(struct table *table); /* takes NULL */
 void table_ops_init(struct table_ops *ops, int64_t time_ms);
 void table_ops_put(struct table_ops *ops, struct table *table, struct bytes key, struct bytes item);
 void table_ops_delete(struct table_ops *ops, struct table *table, struct bytes key);
+/* Deletes the item if it has expired. */
+void table_ops_expire(struct table_ops *ops, struct table *table, struct bytes key);
+/* What is in `from` goes to `ops`, which was not in use; `from` is empty then. */
+void table_ops_move(struct table_ops *ops, struct table_ops *from);
 /* Copies the views and holds the table. */
 void table_ops_expect(struct table_ops *ops, const struct table_seen *seen);
 void table_ops_clear(struct table_ops *ops); /* on the loop thread */
@@ -82,10 +87,6 @@ bool table_expiry_row(
 /* 0, or -1: a table is not defined any more as it was (a conflict), or the database is in trouble.
  */
 int table_ops_apply(const struct table_ops *ops, struct txn *txn, struct err *err)
-    __attribute__((warn_unused_result));
-
-/* Defines a table anew. -1 with an error where there is one of that name with another key. */
-int table_define(struct txn *txn, const struct table_def *def, struct err *err)
     __attribute__((warn_unused_result));
 
 #endif

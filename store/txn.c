@@ -89,6 +89,24 @@ txn_prefix_end(struct bytes prefix, struct buf *out)
 	return buf_bytes(out);
 }
 
+int
+txn_show_table(struct txn *txn, const struct table_def *def, struct err *err)
+{
+	if (txn->engine->show_table == NULL)
+		return 0;
+	txn->changed = true;
+	return txn->engine->show_table(txn->db, def, err);
+}
+
+int
+txn_hide_table(struct txn *txn, struct bytes name, struct err *err)
+{
+	if (txn->engine->hide_table == NULL)
+		return 0;
+	txn->changed = true;
+	return txn->engine->hide_table(txn->db, name, err);
+}
+
 uint64_t
 txn_version(const struct txn *txn)
 {

@@ -55,6 +55,15 @@ int txn_scan(struct txn *txn, const struct txn_range *range, txn_scan_fn *each, 
  * none. `out` holds it. */
 struct bytes txn_prefix_end(struct bytes prefix, struct buf *out);
 
+/* Lets a person read a table with the engine's own language, or no longer: where the engine has
+ * one.
+ */
+struct table_def;
+int txn_show_table(struct txn *txn, const struct table_def *def, struct err *err)
+    __attribute__((warn_unused_result));
+int txn_hide_table(struct txn *txn, struct bytes name, struct err *err)
+    __attribute__((warn_unused_result));
+
 /* The job's number: what txn_put gives as version. */
 uint64_t txn_version(const struct txn *txn);
 

@@ -336,6 +336,7 @@ world_clear(struct world *world)
 	host->pool = NULL;
 	functions_free(host->functions);
 	watch_clear(&world->watch);
+	tables_stop(host->tables);
 	store_close(host->store);
 	tables_free(host->tables);
 	timers_free(host->timers);

@@ -3,6 +3,7 @@
 
 #include "lib/item_key.h"
 #include "lib/json_text.h"
+#include "store/table_define.h"
 #include "store/table_query.h"
 #include "store/tables.h"
 
@@ -27,8 +28,11 @@ run_define(struct txn *txn, void *arg, struct err *err)
 {
 	struct table *table = arg;
 
-	table->version = txn_version(txn);
-	return table_define(txn, &table->def, err);
+	struct table_defined defined;
+	int result = table_define(txn, &table->def, &defined, err);
+
+	table->version = defined.version;
+	return result;
 }
 
 static struct table *
@@ -392,6 +396,248 @@ a_question_that_does_not_fit_the_table_is_refused(void **state)
 	table_drop(table);
 }
 
+/* --- definitions --- */
+
+static int
+run_work(struct txn *txn, void *arg, struct err *err)
+{
+	struct table_work_done *done = arg;
+
+	return table_work_step(txn, text("readings"), done, err) < 0 ? -1 : 0;
+}
+
+/* All steps; returns how many. */
+static int
+work_off(struct place *place, struct table *table)
+{
+	struct table_work_done done;
+	int steps = 0;
+
+	do {
+		assert_int_equal(place_call(place, run_work, &done), 0);
+		if (done.defined && table != NULL) {
+			table_def_clear(&table->def);
+			table->def = done.def;
+		} else {
+			table_def_clear(&done.def);
+		}
+		if (steps++ == 1)
+			place_reopen(place);
+	} while (done.left);
+	return steps;
+}
+
+static int
+run_version(struct txn *txn, void *arg, struct err *err)
+{
+	struct table *table = arg;
+
+	return txn_get(txn, SPACE_TABLE, text(table->def.name), NULL, &table->version, err) < 0;
+}
+
+struct counting {
+	enum space space;
+	size_t count;
+};
+
+static bool
+count_row(void *arg, const struct txn_row *row)
+{
+	(void)row;
+	((struct counting *)arg)->count++;
+	return true;
+}
+
+static int
+run_count(struct txn *txn, void *arg, struct err *err)
+{
+	struct counting *counting = arg;
+	const struct txn_range all = { .space = counting->space };
+
+	counting->count = 0;
+	return txn_scan(txn, &all, count_row, counting, err);
+}
+
+static size_t
+rows_in(struct place *place, enum space space)
+{
+	struct counting counting = { .space = space };
+
+	assert_int_equal(place_call(place, run_count, &counting), 0);
+	return counting.count;
+}
+
+static void
+put_many(struct place *place, struct table *table, int count)
+{
+	char item[128];
+
+	for (int i = 0; i < count; i++) {
+		(void)snprintf(item, sizeof(item),
+		    "{\"id\":\"a\",\"ts\":%d,\"place\":\"x\",\"ends\":%d}", i, 5000 + i);
+		put(place, table, item);
+	}
+}
+
+static int
+run_define_only(struct txn *txn, void *arg, struct err *err)
+{
+	struct table_defined defined;
+
+	return table_define(txn, arg, &defined, err);
+}
+
+static void
+a_new_index_is_filled_in_steps(void **state)
+{
+	struct place *place = *state;
+	struct table *plain =
+	    define(place, "{\"name\":\"readings\",\"key\":\"id\",\"sort\":\"ts\"}");
+	struct table *table;
+	struct asking asking = { .ask = &(struct ask){ .index = "by_place", .hash = "\"x\"" } };
+
+	put_many(place, plain, 1100);
+	assert_int_equal(rows_in(place, SPACE_ITEM_EXPIRY), 0);
+	table = define(place, READINGS);
+	asking.table = table;
+	assert_int_equal(place_call(place, run_ask, &asking), -1);
+	assert_non_null(strstr(asking.err.text, "still being filled"));
+	asking_clear(&asking);
+	/* what is written meanwhile is in it too */
+	put(place, table, "{\"id\":\"b\",\"ts\":1,\"place\":\"x\",\"ends\":1}");
+	put(place, table, "{\"id\":\"a\",\"ts\":1099,\"place\":\"y\",\"ends\":1}");
+	assert_int_equal(place_call(place, run_define_only, &plain->def), -1);
+	assert_true(work_off(place, table) >= 3);
+	assert_int_equal(rows_in(place, SPACE_ITEM_INDEX), 1101);
+	assert_int_equal(rows_in(place, SPACE_ITEM_EXPIRY), 1101);
+	expect(place, table, &(struct ask){ .index = "by_place", .hash = "\"x\"", .from = "1098" },
+	    "{\"id\":\"a\",\"ts\":1098,\"place\":\"x\",\"ends\":6098}\n");
+	/* and it goes again, with the time to live */
+	assert_int_equal(place_call(place, run_define_only, &plain->def), 0);
+	(void)work_off(place, NULL);
+	assert_int_equal(rows_in(place, SPACE_ITEM_INDEX), 0);
+	assert_int_equal(rows_in(place, SPACE_ITEM_EXPIRY), 0);
+	assert_int_equal(rows_in(place, SPACE_ITEM), 1101);
+	table_drop(plain);
+	table_drop(table);
+}
+
+static int
+run_undefine(struct txn *txn, void *arg, struct err *err)
+{
+	return table_undefine(txn, text(arg), err) == 1 ? 0 : -1;
+}
+
+static void
+a_dropped_table_leaves_nothing(void **state)
+{
+	struct place *place = *state;
+	struct table *table = define(place, READINGS);
+	struct table *other = define(place, "{\"name\":\"readings2\",\"key\":\"id\"}");
+	char name[] = "readings";
+
+	put_many(place, table, 700);
+	put(place, other, "{\"id\":1}");
+	assert_int_equal(place_call(place, run_undefine, name), 0);
+	assert_int_equal(place_call(place, run_undefine, name), -1);
+	assert_int_equal(place_call(place, run_define_only, &table->def), -1);
+	(void)work_off(place, NULL);
+	assert_int_equal(rows_in(place, SPACE_ITEM), 1);
+	assert_int_equal(rows_in(place, SPACE_ITEM_INDEX), 0);
+	assert_int_equal(rows_in(place, SPACE_ITEM_EXPIRY), 0);
+	assert_int_equal(rows_in(place, SPACE_TABLE), 1);
+	assert_int_equal(place_call(place, run_define_only, &table->def), 0);
+	table_drop(table);
+	table_drop(other);
+}
+
+static void
+a_definition_keeps_its_key(void **state)
+{
+	static const char *const others[] = {
+		"{\"name\":\"readings\",\"key\":\"name\",\"sort\":\"ts\"}",
+		"{\"name\":\"readings\",\"key\":\"id\"}",
+		"{\"name\":\"readings\",\"key\":\"id\",\"sort\":\"ts\",\"indexes\":[{\"name\":"
+		"\"by_place\",\"key\":\"town\"}]}",
+	};
+	struct place *place = *state;
+	struct table *table = define(place, READINGS), *same;
+	uint64_t version = table->version;
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		struct table *other = table_of(others[i]);
+
+		assert_int_equal(place_call(place, run_define_only, &other->def), -1);
+		table_drop(other);
+	}
+	same = define(place, READINGS);
+	assert_int_equal(same->version, version);
+	assert_int_equal(place_call(place, run_version, table), 0);
+	assert_int_equal(table->version, version);
+	table_drop(table);
+	table_drop(same);
+}
+
+/* --- time to live --- */
+
+struct changes {
+	struct buf text;
+};
+
+static bool
+note_change(void *arg, const struct txn_row *row)
+{
+	struct changes *changes = arg;
+	struct bytes kind = json_text_member(row->value, text("kind"));
+	struct bytes expired = json_text_member(row->value, text("expired"));
+
+	buf_append_bytes(&changes->text, kind);
+	buf_append_string(&changes->text, expired.len > 0 ? " expired" : "");
+	buf_append_string(
+	    &changes->text, json_text_member(row->value, text("old")).len > 0 ? " old\n" : "\n");
+	return true;
+}
+
+static int
+run_changes(struct txn *txn, void *arg, struct err *err)
+{
+	const struct txn_range all = { .space = SPACE_CHANGE };
+
+	return txn_scan(txn, &all, note_change, arg, err);
+}
+
+static void
+only_what_has_expired_is_deleted_so(void **state)
+{
+	struct place *place = *state;
+	struct table *table = define(place, READINGS);
+	struct changes changes = { 0 };
+	struct buf key = { 0 };
+	struct table_ops ops;
+
+	put(place, table, "{\"id\":\"a\",\"ts\":1,\"ends\":100}");
+	assert_int_equal(
+	    table_item_key(&table->def, text("{\"id\":\"a\",\"ts\":1}"), &key), ITEM_OK);
+	table_ops_init(&ops, 99999);
+	table_ops_expire(&ops, table, buf_bytes(&key));
+	assert_int_equal(apply(place, &ops), 0);
+	assert_int_equal(rows_in(place, SPACE_ITEM), 1);
+	table_ops_init(&ops, 100000);
+	add_put(&ops, table, "{\"id\":\"a\",\"ts\":1,\"ends\":101}");
+	assert_int_equal(apply(place, &ops), 0);
+	table_ops_init(&ops, 101000);
+	table_ops_expire(&ops, table, buf_bytes(&key));
+	assert_int_equal(apply(place, &ops), 0);
+	assert_int_equal(rows_in(place, SPACE_ITEM), 0);
+	assert_int_equal(rows_in(place, SPACE_ITEM_EXPIRY), 0);
+	assert_int_equal(place_call(place, run_changes, &changes), 0);
+	assert_string_equal(
+	    buf_string(&changes.text), "\"insert\"\n\"insert\"\n\"delete\" expired old\n");
+	buf_clear(&changes.text);
+	buf_clear(&key);
+	table_drop(table);
+}
+
 /* --- random operations against a model --- */
 
 struct model {
@@ -550,6 +796,10 @@ main(void)
 		ON_BOTH(what_the_asker_has_written_is_in_the_answer),
 		ON_BOTH(rows_that_come_or_change_in_what_was_read_are_a_conflict),
 		ON_BOTH(a_question_that_does_not_fit_the_table_is_refused),
+		ON_BOTH(a_new_index_is_filled_in_steps),
+		ON_BOTH(a_dropped_table_leaves_nothing),
+		ON_BOTH(a_definition_keeps_its_key),
+		ON_BOTH(only_what_has_expired_is_deleted_so),
 		ON_BOTH(a_table_is_like_its_model_also_after_a_reopen),
 	};
 

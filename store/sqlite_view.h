@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ * The SQL of the views by which a person reads tables: db_<table> has a column for each attribute
+ * that is part of a key, an index or the time to live, the item's version, and the item.
+ */
+#ifndef STORE_SQLITE_VIEW_H
+#define STORE_SQLITE_VIEW_H
+
+#include "lib/table_def.h"
+
+void sqlite_view_create(const struct table_def *def, struct buf *sql);
+void sqlite_view_drop(struct bytes name, struct buf *sql);
+
+#endif
