@@ -68,6 +68,37 @@ figures_label(struct buf *labels, const char *name, struct bytes value)
 	buf_append_string(labels, "\"");
 }
 
+void
+figures_histogram(
+    struct buf *out, const char *name, const struct latency *latency, struct buf *label)
+{
+	size_t own = label->len;
+	uint64_t below = 0;
+	char text[64];
+	struct buf sample = { 0 };
+
+	for (int i = 0; i <= LATENCY_SLOTS; i++) {
+		below = i < LATENCY_SLOTS ? below + latency->slots[i] : latency->count;
+		if (i < LATENCY_SLOTS)
+			(void)snprintf(text, sizeof(text), "%.6g", (double)(1ull << i) / 1e6);
+		else
+			(void)snprintf(text, sizeof(text), "+Inf");
+		label->len = own;
+		figures_label(label, "le", bytes_of_string(text));
+		buf_reset(&sample);
+		buf_printf(&sample, "%s_bucket", name);
+		figures_sample(out, buf_string(&sample), buf_string(label), (double)below);
+	}
+	label->len = own;
+	buf_reset(&sample);
+	buf_printf(&sample, "%s_sum", name);
+	figures_sample(out, buf_string(&sample), buf_string(label), (double)latency->sum_us / 1e6);
+	buf_reset(&sample);
+	buf_printf(&sample, "%s_count", name);
+	figures_sample(out, buf_string(&sample), buf_string(label), (double)latency->count);
+	buf_clear(&sample);
+}
+
 static const struct {
 	const char *name;
 	const char *help;
@@ -114,6 +145,8 @@ figures_broker(struct buf *out, const struct broker_metrics *metrics)
 void
 figures_store(struct buf *out, const struct store_figures *figures, enum store_health health)
 {
+	struct buf label = { 0 };
+
 	figures_counter(
 	    out, "moonlet_store_jobs_total", "Transactions that were run.", figures->jobs);
 	figures_counter(out, "moonlet_store_jobs_failed_total", "Transactions that failed.",
@@ -127,6 +160,10 @@ figures_store(struct buf *out, const struct store_figures *figures, enum store_h
 	    (double)figures->waiting_jobs);
 	figures_gauge(out, "moonlet_store_waiting_bytes", "What waiting transactions hold.",
 	    (double)figures->waiting_bytes);
+	figures_family(out, "moonlet_store_loop_blocked_seconds", FIGURE_HISTOGRAM,
+	    "What the loop waited for the store's thread when it handed over or took back work.");
+	figures_histogram(out, "moonlet_store_loop_blocked_seconds", &figures->blocked, &label);
+	buf_clear(&label);
 	figures_gauge(out, "moonlet_store_healthy", "1 where the last commit succeeded, else 0.",
 	    health == STORE_GREEN ? 1 : 0);
 }

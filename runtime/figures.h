@@ -5,6 +5,7 @@
 #define RUNTIME_FIGURES_H
 
 #include "lib/bytes.h"
+#include "lib/latency.h"
 #include "net/broker.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
@@ -19,6 +20,9 @@ void figures_counter(struct buf *out, const char *name, const char *help, uint64
 void figures_gauge(struct buf *out, const char *name, const char *help, double value);
 /* One sample; `labels` is what figures_label has made, or "". */
 void figures_sample(struct buf *out, const char *name, const char *labels, double value);
+/* The samples of a histogram; `label` is what they have besides, and is as it was afterwards. */
+void figures_histogram(
+    struct buf *out, const char *name, const struct latency *latency, struct buf *label);
 /* Appends name="value" with the value escaped, and a comma where `labels` is not empty. */
 void figures_label(struct buf *labels, const char *name, struct bytes value);
 

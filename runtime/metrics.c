@@ -17,18 +17,6 @@
 enum { NAMES_MAX = 100 };
 
 void
-latency_add(struct latency *latency, int64_t us)
-{
-	uint64_t value = us > 0 ? (uint64_t)us : 0;
-	unsigned slot = value <= 1 ? 0 : 64 - (unsigned)__builtin_clzll(value - 1);
-
-	latency->count++;
-	latency->sum_us += value;
-	if (slot < LATENCY_SLOTS)
-		latency->slots[slot]++;
-}
-
-void
 metrics_count(struct function *function, struct bytes name, int64_t thousandths)
 {
 	struct counter *counter = function->counters;
@@ -115,36 +103,6 @@ write_counters(struct functions *functions, struct buf *out, struct buf *label)
 }
 
 static void
-write_histogram(struct buf *out, const char *name, const struct latency *latency, struct buf *label)
-{
-	size_t own = label->len;
-	uint64_t below = 0;
-	char text[64];
-	struct buf sample = { 0 };
-
-	for (int i = 0; i <= LATENCY_SLOTS; i++) {
-		below = i < LATENCY_SLOTS ? below + latency->slots[i] : latency->count;
-		if (i < LATENCY_SLOTS)
-			(void)snprintf(text, sizeof(text), "%.6g", (double)(1ull << i) / 1e6);
-		else
-			(void)snprintf(text, sizeof(text), "+Inf");
-		label->len = own;
-		figures_label(label, "le", bytes_of_string(text));
-		buf_reset(&sample);
-		buf_printf(&sample, "%s_bucket", name);
-		figures_sample(out, buf_string(&sample), buf_string(label), (double)below);
-	}
-	label->len = own;
-	buf_reset(&sample);
-	buf_printf(&sample, "%s_sum", name);
-	figures_sample(out, buf_string(&sample), buf_string(label), (double)latency->sum_us / 1e6);
-	buf_reset(&sample);
-	buf_printf(&sample, "%s_count", name);
-	figures_sample(out, buf_string(&sample), buf_string(label), (double)latency->count);
-	buf_clear(&sample);
-}
-
-static void
 write_histograms(struct functions *functions, struct buf *out, struct buf *label)
 {
 	static const struct {
@@ -166,7 +124,7 @@ write_histograms(struct functions *functions, struct buf *out, struct buf *label
 				*)((const char *)&function->metrics + histograms[i].at);
 
 			label_of(function, label);
-			write_histogram(out, histograms[i].name, latency, label);
+			figures_histogram(out, histograms[i].name, latency, label);
 		}
 	}
 }

@@ -7,14 +7,7 @@
 #include <stdint.h>
 
 #include "lib/bytes.h"
-
-enum { LATENCY_SLOTS = 24 }; /* up to 1, 2, 4, ... 2^23 microseconds; beyond counts in the total */
-
-struct latency {
-	uint64_t slots[LATENCY_SLOTS];
-	uint64_t count;
-	uint64_t sum_us;
-};
+#include "lib/latency.h"
 
 struct function_metrics {
 	uint64_t events;
@@ -29,8 +22,6 @@ struct function_metrics {
 	struct latency latency; /* from event to commit */
 	struct latency busy;	/* on the stage */
 };
-
-void latency_add(struct latency *latency, int64_t us);
 
 /* A counter of a function's own. */
 struct counter {

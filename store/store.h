@@ -13,6 +13,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include "lib/latency.h"
 #include "lib/queue.h"
 #include "lib/sys.h"
 #include "store/txn.h"
@@ -97,6 +98,7 @@ struct store_figures {
 	uint64_t busy_us; /* in transactions, syncs included */
 	size_t waiting_jobs;
 	size_t waiting_bytes;
+	struct latency blocked; /* what the loop thread waited for the store thread, each time */
 };
 
 struct store_figures store_figures(struct store *store);
