@@ -44,16 +44,31 @@ put_position(struct change_follower *follower, uint64_t low, struct writes *writ
 
 /* --- what is handled --- */
 
-struct pending *
-pending_get(struct change_follower *follower, uint64_t sequence)
+/* The last one that is not behind it. */
+static struct pending *
+pending_before(const struct change_follower *follower, uint64_t sequence)
 {
-	struct pending *at = TAILQ_LAST(&follower->list, pendings), *pending;
+	struct pending *at = TAILQ_LAST(&follower->list, pendings);
 
 	while (at != NULL && at->sequence > sequence)
 		at = TAILQ_PREV(at, pendings, link);
-	if (at != NULL && at->sequence == sequence)
-		return at;
-	pending = xcalloc(1, sizeof(*pending));
+	return at;
+}
+
+struct pending *
+pending_find(const struct change_follower *follower, uint64_t sequence)
+{
+	struct pending *at = pending_before(follower, sequence);
+
+	return at != NULL && at->sequence == sequence ? at : NULL;
+}
+
+struct pending *
+pending_add(struct change_follower *follower, uint64_t sequence)
+{
+	struct pending *at = pending_before(follower, sequence);
+	struct pending *pending = xcalloc(1, sizeof(*pending));
+
 	pending->follower = follower;
 	pending->sequence = sequence;
 	if (at != NULL)
@@ -131,9 +146,10 @@ settled(void *arg, const struct occurrence *event, bool handled)
 	(void)event;
 	pending->in_flight = false;
 	pending->handled = handled;
+	follower->in_flight--;
 	if (handled) {
 		drop_handled(follower);
-		if (follower->count < WINDOW / 2)
+		if (follower->in_flight < WINDOW / 2)
 			task_schedule(&follower->task, follower->all->host->loop);
 		return;
 	}

@@ -9,9 +9,10 @@
 #include "store/tables.h"
 
 enum {
-	WINDOW = 512,	   /* changes of one follower in memory */
-	AGAIN_US = 100000, /* until what could not be submitted is tried again */
-	NOTE_US = 1000000, /* how often a position is stored that moves without commits */
+	WINDOW = 512,	    /* changes of one follower in flight */
+	PENDING_MAX = 8192, /* and with those handled above one that is not */
+	AGAIN_US = 100000,  /* until what could not be submitted is tried again */
+	NOTE_US = 1000000,  /* how often a position is stored that moves without commits */
 };
 
 /* A change between `low` and `read_to` that is for the function. */
@@ -37,6 +38,7 @@ struct change_follower {
 	enum follower_state state;
 	TAILQ_HEAD(pendings, pending) list; /* by sequence */
 	size_t count;
+	size_t in_flight;
 	uint64_t read_to;  /* every change up to it has been seen */
 	uint64_t stored;   /* the low that stands in the store, as far as is known */
 	struct writes old; /* deletions of marks below low */
@@ -56,8 +58,8 @@ struct change_followers {
 extern const struct event_source change_source; /* its argument is a struct pending */
 
 void position_key(const struct change_follower *follower, struct buf *key);
-/* In its place; a new one where there is none. */
-struct pending *pending_get(struct change_follower *follower, uint64_t sequence);
+struct pending *pending_find(const struct change_follower *follower, uint64_t sequence);
+struct pending *pending_add(struct change_follower *follower, uint64_t sequence);
 void pending_drop(struct pending *pending);
 void drop_handled(struct change_follower *follower); /* what no position needs any more */
 

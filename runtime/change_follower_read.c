@@ -54,20 +54,23 @@ is_wanted(const struct change_follower *follower, const struct change *change)
 	return false;
 }
 
+/* Marks that came back from the store stand ahead of what is read: they never keep it from going
+ * on, or nothing would. */
 static bool
 has_room(const struct change_follower *follower)
 {
 	const struct function *function = follower->function;
+	const struct pending *last = TAILQ_LAST(&follower->list, pendings);
 
-	return follower->attached && follower->count < WINDOW && function->current != NULL &&
+	return follower->attached && follower->in_flight < WINDOW && function->current != NULL &&
+	       (follower->count < PENDING_MAX || last->sequence > follower->read_to) &&
 	       function->load <
 		   (uint32_t)options_number(follower->all->host->options, OPTION_IN_FLIGHT_MAX);
 }
 
 static void
-submit(struct change_follower *follower, const struct change *change)
+submit(struct change_follower *follower, struct pending *pending, const struct change *change)
 {
-	struct pending *pending = pending_get(follower, change->sequence);
 	struct happening happening = { .trigger = "table",
 		.subject = change->table,
 		.key = change->key,
@@ -77,12 +80,27 @@ submit(struct change_follower *follower, const struct change *change)
 		.source_arg = pending };
 	struct occurrence *event;
 
-	if (pending->handled || pending->in_flight)
-		return;
 	pending->in_flight = true;
+	follower->in_flight++;
 	event = occurrence_new(follower->all->host, &happening);
 	(void)dispatch_submit(follower->function, event);
 	occurrence_drop(event);
+}
+
+/* False: there is no room for it now. */
+static bool
+take_change(struct change_follower *follower, const struct change *change)
+{
+	struct pending *pending = pending_find(follower, change->sequence);
+
+	if (pending != NULL && (pending->handled || pending->in_flight))
+		return true;
+	if (!has_room(follower))
+		return false;
+	if (pending == NULL)
+		pending = pending_add(follower, change->sequence);
+	submit(follower, pending, change);
+	return true;
 }
 
 struct page {
@@ -141,11 +159,8 @@ take_rows(struct change_follower *follower, const struct page *page)
 
 		change.text = cursor_bytes(&cursor);
 		(void)json_text_members(change.text, take_member, &change, &at);
-		if (is_wanted(follower, &change)) {
-			if (!has_room(follower))
-				return false;
-			submit(follower, &change);
-		}
+		if (is_wanted(follower, &change) && !take_change(follower, &change))
+			return false;
 		follower->read_to = change.sequence;
 	}
 	return true;
@@ -271,7 +286,7 @@ load_done(struct store_job *job)
 		follower->state = FOLLOWER_READY;
 		follower->read_to = follower->stored = loading->position;
 		while (marks.at < marks.end) {
-			struct pending *pending = pending_get(follower, cursor_u64(&marks));
+			struct pending *pending = pending_add(follower, cursor_u64(&marks));
 
 			pending->handled = pending->marked = true;
 			if (pending->sequence <= loading->position)
