@@ -28,8 +28,9 @@ int mbed_sign(mbedtls_x509write_cert *certificate, unsigned char *out, size_t si
 mbedtls_md_type_t mbed_request_md(const mbedtls_x509_csr *request);
 int mbed_request_verify(mbedtls_x509_csr *request, const uint8_t *digest, size_t len);
 
-/* TLS 1.2 and all newer versions that the library knows. */
-void mbed_versions(mbedtls_ssl_config *config);
+/* TLS 1.2 and all newer versions that the library knows; of curves and ciphers those with forward
+ * secrecy and authenticated encryption, the cheapest good one first. */
+void mbed_choices(mbedtls_ssl_config *config);
 /* What a read or a handshake returns where nothing is wrong and it wants to be called again. */
 bool mbed_is_notice(int code);
 

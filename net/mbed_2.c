@@ -43,12 +43,25 @@ mbed_sign(mbedtls_x509write_cert *certificate, unsigned char *out, size_t size)
 	return mbedtls_x509write_crt_pem(certificate, out, size, mbed_random, NULL);
 }
 
+/* P-256 first: the default begins with the curve that costs most. */
 void
-mbed_versions(mbedtls_ssl_config *config)
+mbed_choices(mbedtls_ssl_config *config)
 {
+	static const mbedtls_ecp_group_id curves[] = { MBEDTLS_ECP_DP_SECP256R1,
+		MBEDTLS_ECP_DP_CURVE25519, MBEDTLS_ECP_DP_SECP384R1, MBEDTLS_ECP_DP_SECP521R1,
+		MBEDTLS_ECP_DP_NONE };
+	static const int suites[] = { MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+		MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+		MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+		MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+		MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, 0 };
+
 	mbedtls_ssl_conf_min_version(
 	    config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
 	mbedtls_ssl_conf_renegotiation(config, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+	mbedtls_ssl_conf_curves(config, curves);
+	mbedtls_ssl_conf_ciphersuites(config, suites);
 }
 
 bool

@@ -28,6 +28,8 @@ struct timers;
 struct shadow_watches;
 struct presences;
 struct gateway;
+struct doors;
+struct tls_claim;
 
 struct host {
 	const struct options *options;
@@ -39,6 +41,10 @@ struct host {
 	struct external *external; /* brokers elsewhere; NULL: none yet */
 	/* Tells sources beside the broker to go on after a pause; NULL: there are none. */
 	void (*resume)(struct host *host);
+	struct doors *doors; /* TLS listeners, and the certificate authority */
+	/* Whether who shows this certificate, or none, is let in: 0, or -1 and why not. NULL: a
+	 * certificate must be verified. */
+	int (*identify)(struct host *host, const struct tls_claim *claim, struct err *err);
 	struct http_client *http_client;
 	struct http_server *http_server; /* for the http trigger; NULL: none */
 	struct shadow_service *shadow_service;

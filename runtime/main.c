@@ -14,6 +14,7 @@
 #include "runtime/command.h"
 #include "runtime/commit.h"
 #include "runtime/deploy.h"
+#include "runtime/doors.h"
 #include "runtime/figures.h"
 #include "runtime/function.h"
 #include "runtime/gateway.h"
@@ -232,6 +233,7 @@ write_metrics(void *arg, struct buf *out)
 	figures_http(out, host->http_server, host->http_client);
 	external_figures(host->external, out);
 	timers_write_figures(host->timers, out);
+	doors_figures(host->doors, out);
 	metrics_write(host, out);
 	figures_process(out);
 }
@@ -318,6 +320,7 @@ go(void *arg)
 	if (http_server_address(host->http_server) != NULL)
 		log_info("http", "HTTP on %s", http_server_address(host->http_server));
 	change_followers_start(host->change_followers);
+	doors_pause(host->doors, false);
 	external_start(host->external);
 	timers_start(host->timers);
 	tables_start(host->tables);
@@ -357,6 +360,9 @@ open_all(struct service *service, struct err *err)
 			return -1;
 		listener_pause(host->mqtt, true);
 	}
+	host->doors = doors_open(host, err);
+	if (host->doors == NULL)
+		return -1;
 	host->dispatch = dispatch_new(host);
 	host->tracer = tracer_new(host);
 	host->functions = functions_new(host);
@@ -402,6 +408,7 @@ stop(void *arg)
 	log_info("moonlet", "stopping: what runs is finished first");
 	if (host->mqtt != NULL)
 		listener_pause(host->mqtt, true);
+	doors_pause(host->doors, true);
 	broker_hold(host->broker);
 	http_server_drain(host->http_server);
 	external_hold(host->external);
@@ -468,6 +475,7 @@ close_all(struct service *service)
 	free(host->followers.list);
 	log_ring_free(service->log_ring);
 	conn_group_free(host->group);
+	doors_close(host->doors);
 }
 
 static void
@@ -475,8 +483,10 @@ reload_now(void *arg)
 {
 	const struct service *service = arg;
 
-	if (service->ready)
-		reload_begin(service->reload);
+	if (!service->ready)
+		return;
+	doors_reload(service->host.doors);
+	reload_begin(service->reload);
 }
 
 static int

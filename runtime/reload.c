@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "runtime/doors.h"
 #include "runtime/gateway.h"
 #include "runtime/loader.h"
 #include "runtime/tables.h"
@@ -104,6 +105,7 @@ apply(struct reload *reload)
 		log_set_level(level);
 	gateway_configure(reload->host);
 	tables_redeclare(reload->host->tables, reload->options);
+	doors_reload(reload->host->doors);
 	log_info("moonlet", "%s has been read again", reload->path);
 }
 

@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.." || exit 2
 find lib store net sandbox runtime triggers tests bench -name '*.[ch]' 2>/dev/null | sort | xargs awk -v figures="${1:-}" '
 BEGIN {
 	# Longer than the rule, each with its reason: "path:function" or "path".
+	excused["net/tls_context.c:write_ticket"] = "a type of mbedtls"
 	excused["tests/test_mqtt_packet.c:append_samples"] = "a table of packets"
 }
 function complain(line, text) { printf "%s:%d: %s\n", FILENAME, line, text; bad = 1 }

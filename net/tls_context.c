@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT
+ * Contexts, by mbedtls.
+ */
+#include "net/tls_context.h"
+
+#include <mbedtls/ssl_ticket.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "net/certificate_mbed.h"
+#include "net/mbed.h"
+#include "net/tls_private.h"
+
+enum { TICKET_S = 86400 };
+
+struct tls_context {
+	uint32_t refs;
+	unsigned lane_count;
+	pthread_mutex_t ticket_lock; /* all lanes have the same tickets */
+	mbedtls_ssl_ticket_context tickets;
+	struct tls_lane lanes[];
+};
+
+static int
+write_ticket(void *arg, const mbedtls_ssl_session *session, unsigned char *start,
+    const unsigned char *end, size_t *len, uint32_t *lifetime_s)
+{
+	struct tls_context *context = arg;
+	int code;
+
+	(void)pthread_mutex_lock(&context->ticket_lock);
+	code = mbedtls_ssl_ticket_write(&context->tickets, session, start, end, len, lifetime_s);
+	(void)pthread_mutex_unlock(&context->ticket_lock);
+	return code;
+}
+
+static int
+parse_ticket(void *arg, mbedtls_ssl_session *session, unsigned char *text, size_t len)
+{
+	struct tls_context *context = arg;
+	int code;
+
+	(void)pthread_mutex_lock(&context->ticket_lock);
+	code = mbedtls_ssl_ticket_parse(&context->tickets, session, text, len);
+	(void)pthread_mutex_unlock(&context->ticket_lock);
+	return code;
+}
+
+/* Keeps the name; which certificate is shown does not depend on it. */
+static int
+note_server_name(void *arg, mbedtls_ssl_context *ssl, const unsigned char *name, size_t len)
+{
+	struct tls_lane *lane = arg;
+
+	(void)ssl;
+	if (len < sizeof(lane->server_name)) {
+		memcpy(lane->server_name, name, len);
+		lane->server_name[len] = '\0';
+	}
+	return 0;
+}
+
+static int
+load_key(struct tls_lane *lane, struct bytes text, struct err *err)
+{
+	char *terminated = bytes_to_string(text);
+	int code = mbed_key_parse(&lane->key, bytes_of(terminated, text.len + 1));
+
+	explicit_bzero(terminated, text.len);
+	free(terminated);
+	if (code != 0)
+		return mbed_err(err, code), err_prefix(err, "the key");
+	if (mbed_key_fits(&lane->certificate.pk, &lane->key) != 0)
+		return err_set(err, "the key is not the certificate's");
+	return 0;
+}
+
+static int
+load(struct tls_lane *lane, const struct tls_material *material, struct err *err)
+{
+	int code = 0;
+
+	if (material->certificate.len > 0) {
+		if (certificate_chain_parse(&lane->certificate, material->certificate, err) < 0)
+			return err_prefix(err, "the certificate");
+		if (load_key(lane, material->key, err) < 0)
+			return -1;
+		code = mbedtls_ssl_conf_own_cert(&lane->config, &lane->certificate, &lane->key);
+	}
+	if (code != 0)
+		return mbed_err(err, code);
+	if (material->authorities.len > 0) {
+		if (certificate_chain_parse(&lane->authorities, material->authorities, err) < 0)
+			return err_prefix(err, "the authorities");
+	}
+	/* Also where there is none: without a chain nothing is asked for. */
+	mbedtls_ssl_conf_ca_chain(&lane->config, &lane->authorities, NULL);
+	return 0;
+}
+
+static void
+set_server(struct tls_context *context, struct tls_lane *lane, const struct tls_material *material)
+{
+	mbedtls_ssl_config *config = &lane->config;
+
+	/* A bad certificate is refused behind the handshake, by who knows the registry too. */
+	mbedtls_ssl_conf_authmode(
+	    config, material->ask ? MBEDTLS_SSL_VERIFY_OPTIONAL : MBEDTLS_SSL_VERIFY_NONE);
+	mbedtls_ssl_conf_cert_req_ca_list(config, MBEDTLS_SSL_CERT_REQ_CA_LIST_DISABLED);
+	mbedtls_ssl_conf_sni(config, note_server_name, lane);
+	mbedtls_ssl_conf_session_tickets_cb(config, write_ticket, parse_ticket, context);
+}
+
+static int
+fill_lane(struct tls_context *context, struct tls_lane *lane, const struct tls_material *material,
+    struct err *err)
+{
+	bool is_server = material->side == TLS_SERVER;
+	mbedtls_ssl_config *config = &lane->config;
+	int code = mbedtls_ssl_config_defaults(config,
+	    is_server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
+	    MBEDTLS_SSL_PRESET_DEFAULT);
+
+	if (code == 0 && material->protocols != NULL)
+		code = mbedtls_ssl_conf_alpn_protocols(
+		    config, (const char **)(uintptr_t)material->protocols);
+	if (code != 0)
+		return mbed_err(err, code);
+	mbedtls_ssl_conf_rng(config, mbed_random, NULL);
+	mbed_choices(config);
+	if (is_server)
+		set_server(context, lane, material);
+	else
+		mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);
+	return load(lane, material, err);
+}
+
+static int
+set_tickets(struct tls_context *context, struct err *err)
+{
+	int code = mbedtls_ssl_ticket_setup(
+	    &context->tickets, mbed_random, NULL, MBEDTLS_CIPHER_AES_256_GCM, TICKET_S);
+
+	return code == 0 ? 0 : mbed_err(err, code);
+}
+
+struct tls_context *
+tls_context_new(const struct tls_material *material, struct err *err)
+{
+	struct tls_context *context =
+	    xcalloc(1, sizeof(*context) + material->lanes * sizeof(context->lanes[0]));
+	int result;
+
+	mbed_start();
+	context->refs = 1;
+	(void)pthread_mutex_init(&context->ticket_lock, NULL);
+	mbedtls_ssl_ticket_init(&context->tickets);
+	result = set_tickets(context, err);
+	while (result == 0 && context->lane_count < material->lanes) {
+		struct tls_lane *lane = &context->lanes[context->lane_count++];
+
+		mbedtls_ssl_config_init(&lane->config);
+		mbedtls_x509_crt_init(&lane->certificate);
+		mbedtls_x509_crt_init(&lane->authorities);
+		mbedtls_pk_init(&lane->key);
+		result = fill_lane(context, lane, material, err);
+	}
+	if (result == 0)
+		return context;
+	tls_context_unref(context);
+	return NULL;
+}
+
+struct tls_context *
+tls_context_ref(struct tls_context *context)
+{
+	context->refs++;
+	return context;
+}
+
+void
+tls_context_unref(struct tls_context *context)
+{
+	if (context == NULL || --context->refs > 0)
+		return;
+	for (unsigned i = 0; i < context->lane_count; i++) {
+		mbedtls_ssl_config_free(&context->lanes[i].config);
+		mbedtls_x509_crt_free(&context->lanes[i].certificate);
+		mbedtls_x509_crt_free(&context->lanes[i].authorities);
+		mbedtls_pk_free(&context->lanes[i].key);
+	}
+	mbedtls_ssl_ticket_free(&context->tickets);
+	(void)pthread_mutex_destroy(&context->ticket_lock);
+	free(context);
+}
+
+struct tls_lane *
+tls_context_lane(struct tls_context *context, unsigned lane)
+{
+	return &context->lanes[lane];
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ * Between net/tls.c and net/tls_door.c.
+ */
+#ifndef NET_TLS_PARTS_H
+#define NET_TLS_PARTS_H
+
+#include "lib/queue.h"
+#include "net/tls.h"
+
+struct tls_pool;
+
+struct tls {
+	struct loop *loop;
+	struct tls_pool *pool;
+	struct tls_limits limits;
+	struct tls_figures figures;
+	struct buf scratch[2]; /* of transports, see net/tls_link.c */
+	TAILQ_HEAD(, tls_door) doors;
+	TAILQ_HEAD(, tls_handshake) handshakes;
+	int64_t told_us; /* when a refusal was logged last */
+	uint64_t untold; /* refusals since */
+};
+
+/* Lets the listeners rest, or go on, by how many handshakes there are. */
+void tls_doors_update(struct tls *tls);
+/* Those with this arg. */
+void tls_cancel_all(struct tls *tls, const void *arg);
+
+#endif

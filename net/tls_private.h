@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ * Inside of net/tls_*.c.
+ */
+#ifndef NET_TLS_PRIVATE_H
+#define NET_TLS_PRIVATE_H
+
+#include <mbedtls/ssl.h>
+
+#include "net/tls_context.h"
+
+struct tls_link;
+
+/* One lane's copy. `server_name`: what the handshake at hand was told; only its thread looks. */
+struct tls_lane {
+	mbedtls_ssl_config config;
+	mbedtls_x509_crt certificate;
+	mbedtls_x509_crt authorities;
+	mbedtls_pk_context key;
+	char server_name[256];
+};
+
+struct tls_lane *tls_context_lane(struct tls_context *context, unsigned lane);
+
+/* The transport of a connection whose handshake is over. Takes over `ssl` (on the heap) and one
+ * reference of the context. */
+struct tls_link *tls_link_new(
+    mbedtls_ssl_context *ssl, struct tls_context *context, struct buf *scratch);
+extern const struct transport transport_tls;
+
+#endif
