@@ -77,10 +77,21 @@ broker_persist(struct broker *broker, const struct writes *writes,
 }
 
 bool
+broker_keeps_topic(const struct broker *broker, struct bytes topic)
+{
+	const char *prefix = broker->config.host_topics;
+	size_t len = prefix != NULL ? strlen(prefix) : 0;
+
+	return len > 0 && topic.len >= len && memcmp(topic.data, prefix, len) == 0;
+}
+
+bool
 broker_authorized(struct client *client, enum broker_action action, struct bytes topic)
 {
 	const struct broker_hooks *hooks = &client->broker->hooks;
 
+	if (action == BROKER_ACTION_PUBLISH && broker_keeps_topic(client->broker, topic))
+		return false;
 	return hooks->authorize == NULL ||
 	       hooks->authorize(hooks->arg, client->session->link.key, action, topic);
 }

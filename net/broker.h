@@ -94,6 +94,7 @@ struct broker_config {
 	uint16_t topic_alias_maximum;
 	uint16_t inflight_maximum; /* QoS 1 and 2 on their way to a client, at most */
 	uint16_t keep_alive_s_max; /* 0: no limit */
+	const char *host_topics;   /* clients may not publish on topics that begin so; NULL: none */
 };
 
 extern const struct broker_config broker_defaults;

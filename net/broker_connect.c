@@ -99,6 +99,10 @@ check(struct client *client, const struct mqtt_connect *connect, const char **te
 		*text = "the will's topic is not valid";
 		return MQTT_TOPIC_INVALID;
 	}
+	if (connect->has_will && broker_keeps_topic(broker, connect->will_topic)) {
+		*text = "only the host publishes on the will's topic";
+		return MQTT_NOT_AUTHORIZED;
+	}
 	if (broker->hooks.authenticate == NULL)
 		return MQTT_SUCCESS;
 	reason = broker->hooks.authenticate(broker->hooks.arg, connect, client->peer);

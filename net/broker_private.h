@@ -241,6 +241,8 @@ client_is_slow(const struct client *client)
 
 /* broker.c */
 void broker_client_end(struct client *client, uint8_t reason, const char *text);
+/* Whether only the host may publish on it. */
+bool broker_keeps_topic(const struct broker *broker, struct bytes topic);
 bool broker_authorized(struct client *client, enum broker_action action, struct bytes topic);
 void broker_persist(struct broker *broker, const struct writes *writes,
     void (*done)(void *done_arg, int status), void *done_arg);

@@ -112,6 +112,7 @@ config_of(const struct options *options)
 	config.session_expiry_s_max = expiry_s < UINT32_MAX ? (uint32_t)expiry_s : UINT32_MAX;
 	config.connect_timeout_ms = (uint32_t)options_number(options, OPTION_CONNECT_TIMEOUT_MS);
 	config.receive_maximum = (uint16_t)options_number(options, OPTION_RECEIVE_MAXIMUM);
+	config.host_topics = "$aws/events/";
 	config.topic_alias_maximum = (uint16_t)options_number(options, OPTION_TOPIC_ALIAS_MAXIMUM);
 	return config;
 }

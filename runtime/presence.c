@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "lib/frame.h"
-#include "lib/glob.h"
 #include "lib/json_text.h"
 #include "lib/log.h"
 #include "lib/topic.h"
@@ -55,7 +54,7 @@ struct present {
 struct presences {
 	struct host *host;
 	STAILQ_HEAD(notices, notice) notices;
-	TAILQ_HEAD(, presence_watch) watches;
+	struct glob_index watches;
 	struct hash_map present;
 	struct task tell;
 	bool stopped;
@@ -70,7 +69,7 @@ presences_new(struct host *host)
 
 	presences->host = host;
 	STAILQ_INIT(&presences->notices);
-	TAILQ_INIT(&presences->watches);
+	glob_index_init(&presences->watches);
 	task_init(&presences->tell, tell_all, presences);
 	return presences;
 }
@@ -120,19 +119,20 @@ presences_free(struct presences *presences)
 	while ((node = hash_next(&presences->present, NULL)) != NULL)
 		present_free(presences, HASH_OWNER(node, struct present, link));
 	hash_clear(&presences->present);
+	glob_index_clear(&presences->watches);
 	free(presences);
 }
 
 void
 presences_watch(struct presences *presences, struct presence_watch *watch)
 {
-	TAILQ_INSERT_TAIL(&presences->watches, watch, link);
+	glob_index_add(&presences->watches, &watch->entry, bytes_of_string(watch->client));
 }
 
 void
 presences_unwatch(struct presences *presences, struct presence_watch *watch)
 {
-	TAILQ_REMOVE(&presences->watches, watch, link);
+	glob_index_remove(&presences->watches, &watch->entry);
 }
 
 /* --- what is told --- */
@@ -278,51 +278,79 @@ presences_subscribed(struct presences *presences, const struct presence *presenc
 
 /* --- telling --- */
 
+/* A notice whose functions are being found. */
+struct finding {
+	struct notice *notice;
+	struct occurrence *event; /* one for all of them; NULL: none yet */
+	bool follows_end;
+};
+
 static void
-find_followers(struct notice *notice)
+make_event(struct finding *finding)
 {
-	struct host *host = notice->presences->host;
-	struct happening happening = { .trigger = "presence",
+	const struct notice *notice = finding->notice;
+	const struct happening happening = { .trigger = "presence",
 		.subject = buf_bytes(&notice->topic),
 		.key = buf_bytes(&notice->client_id),
 		.client_id = buf_bytes(&notice->client_id),
 		.payload = buf_bytes(&notice->payload),
 		.qos = 1 };
-	struct occurrence *event = NULL;
-	struct presence_watch *watch;
 
-	TAILQ_FOREACH (watch, &notice->presences->watches, link) {
-		if ((watch->changes & kinds[notice->kind].change) == 0 ||
-		    watch->function->current == NULL ||
-		    !glob_match(bytes_of_string(watch->client), buf_bytes(&notice->client_id)))
-			continue;
-		if (event == NULL)
-			event = occurrence_new(host, &happening);
-		followers_add(&notice->followers, watch->function, event);
-	}
-	occurrence_drop(event);
+	finding->event = occurrence_new(notice->presences->host, &happening);
 }
 
-/* Whether anybody would be told by a run after this one that the client is gone. */
 static bool
-is_followed(const struct notice *notice)
+is_there(const struct followers *followers, const struct function *function)
 {
-	struct presences *presences = notice->presences;
-	struct buf topic = { 0 };
-	struct presence_watch *watch;
-	bool found = notice->followers.count > 0 || notice->must_keep;
+	for (size_t i = 0; i < followers->count; i++) {
+		if (followers->list[i].function == function)
+			return true;
+	}
+	return false;
+}
 
-	TAILQ_FOREACH (watch, &presences->watches, link) {
-		if (!found && (watch->changes & PRESENCE_DISCONNECTED) != 0)
-			found = glob_match(
-			    bytes_of_string(watch->client), buf_bytes(&notice->client_id));
-	}
-	if (!found && notice->topic.len > 0) {
-		buf_append_string(&topic, kinds[NOTICE_DISCONNECTED].topic);
-		buf_append_bytes(&topic, buf_bytes(&notice->client_id));
-		found =
-		    shadow_service_must_keep(presences->host->shadow_service, buf_bytes(&topic));
-	}
+static void
+note_watch(void *arg, struct glob_entry *entry)
+{
+	const struct presence_watch *watch = (const struct presence_watch *)(void *)entry;
+	struct finding *finding = arg;
+	struct followers *followers = &finding->notice->followers;
+
+	finding->follows_end |= (watch->changes & PRESENCE_DISCONNECTED) != 0;
+	if ((watch->changes & kinds[finding->notice->kind].change) == 0 ||
+	    watch->function->current == NULL || is_there(followers, watch->function))
+		return;
+	if (finding->event == NULL)
+		make_event(finding);
+	followers_add(followers, watch->function, finding->event);
+}
+
+/* Also whether a function would be told of the client's end. */
+static bool
+find_followers(struct notice *notice)
+{
+	struct finding finding = { .notice = notice };
+
+	if (kinds[notice->kind].change != 0)
+		glob_index_match(&notice->presences->watches, buf_bytes(&notice->client_id),
+		    note_watch, &finding);
+	occurrence_drop(finding.event);
+	return finding.follows_end;
+}
+
+/* Whether anybody who must not miss it would get the message on the client's end. */
+static bool
+end_must_be_kept(const struct notice *notice)
+{
+	struct buf topic = { 0 };
+	bool found;
+
+	if (notice->topic.len == 0)
+		return false;
+	buf_append_string(&topic, kinds[NOTICE_DISCONNECTED].topic);
+	buf_append_bytes(&topic, buf_bytes(&notice->client_id));
+	found =
+	    shadow_service_must_keep(notice->presences->host->shadow_service, buf_bytes(&topic));
 	buf_clear(&topic);
 	return found;
 }
@@ -347,15 +375,15 @@ present_add(struct presences *presences, struct bytes client_id)
 	hash_insert(&presences->present, &present->link, bytes_of(present->id, client_id.len));
 }
 
-/* The row of the connection follows. */
+/* The row of the connection follows; `follows_end`: there is to be one. */
 static void
-note_connection(struct notice *notice)
+note_connection(struct notice *notice, bool follows_end)
 {
 	struct presences *presences = notice->presences;
 	struct bytes client_id = buf_bytes(&notice->client_id);
 	struct present *present = present_find(presences, client_id);
 
-	if (notice->kind == NOTICE_CONNECTED && is_followed(notice)) {
+	if (notice->kind == NOTICE_CONNECTED && (follows_end || end_must_be_kept(notice))) {
 		present_add(presences, client_id);
 		writes_put(&notice->writes, SPACE_PRESENCE, client_id, buf_bytes(&notice->payload));
 	} else if (notice->kind == NOTICE_DISCONNECTED && present != NULL) {
@@ -427,12 +455,12 @@ static void
 tell(struct notice *notice)
 {
 	struct host *host = notice->presences->host;
+	bool follows_end = find_followers(notice);
 
-	find_followers(notice);
 	notice->must_keep =
 	    kinds[notice->kind].change != 0 && notice->topic.len > 0 &&
 	    shadow_service_must_keep(host->shadow_service, buf_bytes(&notice->topic));
-	note_connection(notice);
+	note_connection(notice, follows_end);
 	followers_store(&notice->followers, host, &notice->writes);
 	if (notice->writes.count == 0 && !notice->must_keep) {
 		publish(notice, bytes_of(NULL, 0));

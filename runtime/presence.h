@@ -11,13 +11,14 @@
 #ifndef RUNTIME_PRESENCE_H
 #define RUNTIME_PRESENCE_H
 
+#include "lib/glob_index.h"
 #include "runtime/host.h"
 
 enum presence_change { PRESENCE_CONNECTED = 1 << 0, PRESENCE_DISCONNECTED = 1 << 1 };
 
 /* What one element of a function's `on` asks for. */
 struct presence_watch {
-	TAILQ_ENTRY(presence_watch) link;
+	struct glob_entry entry; /* the client: first, for the index finds it */
 	struct function *function;
 	char *client;	  /* pattern (lib/glob.h) */
 	unsigned changes; /* enum presence_change */

@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 
-#include "lib/glob.h"
 #include "lib/json_text.h"
 #include "lib/log.h"
 #include "runtime/backlog.h"
@@ -37,7 +36,7 @@ shadow_watches_new(struct host *host)
 {
 	struct shadow_watches *watches = xcalloc(1, sizeof(*watches));
 
-	TAILQ_INIT(&watches->list);
+	glob_index_init(&watches->things);
 	watches->host = host;
 	return watches;
 }
@@ -45,14 +44,27 @@ shadow_watches_new(struct host *host)
 void
 shadow_watches_free(struct shadow_watches *watches)
 {
+	if (watches != NULL)
+		glob_index_clear(&watches->things);
 	free(watches);
+}
+
+void
+shadow_watches_add(struct shadow_watches *watches, struct shadow_watch *watch)
+{
+	glob_index_add(&watches->things, &watch->entry, bytes_of_string(watch->thing));
+}
+
+void
+shadow_watches_remove(struct shadow_watches *watches, struct shadow_watch *watch)
+{
+	glob_index_remove(&watches->things, &watch->entry);
 }
 
 static bool
 takes(const struct shadow_watch *watch, const struct shadow_request *request)
 {
-	if (watch->function->current == NULL ||
-	    !glob_match(bytes_of_string(watch->thing), request->thing))
+	if (watch->function->current == NULL)
 		return false;
 	if (request->name.len == 0)
 		return watch->name[0] == '\0';
@@ -101,26 +113,42 @@ make_events(struct shadow_follow *follow, const struct shadow_request *request, 
 	}
 }
 
+/* A request whose functions are being found. */
+struct finding {
+	const struct shadow_request *request;
+	struct shadow_follow *follow; /* NULL: none yet */
+};
+
+static void
+note_watch(void *arg, struct glob_entry *entry)
+{
+	const struct shadow_watch *watch = (const struct shadow_watch *)(void *)entry;
+	struct finding *finding = arg;
+
+	if (!takes(watch, finding->request))
+		return;
+	if (finding->follow == NULL)
+		finding->follow = xcalloc(1, sizeof(*finding->follow));
+	target_of(finding->follow, watch->function)->changes |= watch->changes;
+}
+
 struct shadow_follow *
 shadow_follow_new(const struct shadow_watches *watches, enum shadow_request_kind kind,
     const struct shadow_request *request, uint8_t hops)
 {
-	struct shadow_follow *follow = NULL;
-	struct shadow_watch *watch;
+	struct finding finding = { .request = request };
+	struct shadow_follow *follow;
 
 	if (watches == NULL || kind == SHADOW_REQUEST_GET)
 		return NULL;
-	TAILQ_FOREACH (watch, &watches->list, link) {
-		if (!takes(watch, request))
-			continue;
-		if (follow == NULL && !hops_allow(watches->host, hops, request->thing))
-			return NULL;
-		if (follow == NULL)
-			follow = xcalloc(1, sizeof(*follow));
-		target_of(follow, watch->function)->changes |= watch->changes;
-	}
+	glob_index_match(&watches->things, request->thing, note_watch, &finding);
+	follow = finding.follow;
 	if (follow == NULL)
 		return NULL;
+	if (!hops_allow(watches->host, hops, request->thing)) {
+		shadow_follow_free(follow);
+		return NULL;
+	}
 	follow->host = watches->host;
 	follow->kind = kind;
 	follow->thing_bytes = request->thing.len;

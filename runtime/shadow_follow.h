@@ -5,6 +5,7 @@
 #ifndef RUNTIME_SHADOW_FOLLOW_H
 #define RUNTIME_SHADOW_FOLLOW_H
 
+#include "lib/glob_index.h"
 #include "runtime/host.h"
 #include "store/shadows.h"
 
@@ -16,7 +17,7 @@ enum shadow_change {
 
 /* What one element of a function's `on` asks for. */
 struct shadow_watch {
-	TAILQ_ENTRY(shadow_watch) link;
+	struct glob_entry entry; /* the thing: first, for the index finds it */
 	struct function *function;
 	char *thing;	  /* pattern (lib/glob.h) */
 	char *name;	  /* pattern; empty: the classic shadow */
@@ -25,12 +26,15 @@ struct shadow_watch {
 
 /* All of them. One stands in the host. */
 struct shadow_watches {
-	TAILQ_HEAD(, shadow_watch) list;
+	struct glob_index things;
 	struct host *host;
 };
 
 struct shadow_watches *shadow_watches_new(struct host *host);
 void shadow_watches_free(struct shadow_watches *watches); /* empty by then; takes NULL */
+
+void shadow_watches_add(struct shadow_watches *watches, struct shadow_watch *watch);
+void shadow_watches_remove(struct shadow_watches *watches, struct shadow_watch *watch);
 
 /* One request and the functions that its change would run. */
 struct shadow_follow;

@@ -116,7 +116,7 @@ bind_shadow(struct host *host, struct function *function, const cJSON *spec, str
 	watch->function = function;
 	watch->thing = xstrdup(cJSON_GetStringValue(member(spec, "shadow")));
 	watch->name = xstrdup(name != NULL ? name : "");
-	TAILQ_INSERT_TAIL(&host->shadow_watches->list, watch, link);
+	shadow_watches_add(host->shadow_watches, watch);
 	return watch;
 }
 
@@ -125,7 +125,7 @@ unbind_shadow(struct host *host, void *arg)
 {
 	struct shadow_watch *watch = arg;
 
-	TAILQ_REMOVE(&host->shadow_watches->list, watch, link);
+	shadow_watches_remove(host->shadow_watches, watch);
 	free(watch->thing);
 	free(watch->name);
 	free(watch);
