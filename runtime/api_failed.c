@@ -150,6 +150,7 @@ run_again(const struct failed_job *failed)
 	event = read.kind == FAILED_EVENT ? occurrence_decode(host, read.row.event) : NULL;
 	read.row.sequence = failed->sequence;
 	read.row.due_ms = failed->now_ms;
+	read.row.created_ms = failed->now_ms;
 	read.row.attempt = 1;
 	if (function != NULL && function->current != NULL && event != NULL)
 		backlog_offer(function, event, &read.row);

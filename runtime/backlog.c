@@ -104,7 +104,8 @@ struct page {
 	struct store_job job;
 	struct function *function;
 	struct queue_page wanted;
-	struct buf rows; /* one after another: u64 sequence, u32 attempt, i64 due, event */
+	struct buf
+	    rows; /* one after another: u64 sequence, u32 attempt, i64 due, i64 created, event */
 	uint64_t last;
 	size_t count;
 };
@@ -119,6 +120,7 @@ note_row(void *arg, const struct queue_row *row)
 	frame_u64(&page->rows, row->sequence);
 	frame_u32(&page->rows, row->attempt);
 	frame_i64(&page->rows, row->due_ms);
+	frame_i64(&page->rows, row->created_ms);
 	frame_bytes(&page->rows, row->event);
 	return page->rows.len < PAGE_BYTES;
 }
@@ -140,6 +142,7 @@ submit_row(struct function *function, struct cursor *cursor)
 
 	row.attempt = cursor_u32(cursor);
 	row.due_ms = cursor_i64(cursor);
+	row.created_ms = cursor_i64(cursor);
 	row.event = cursor_bytes(cursor);
 	if (hash_find(&backlog->stored, bytes_of(&row.sequence, sizeof(row.sequence))) != NULL)
 		return;

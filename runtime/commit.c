@@ -10,6 +10,7 @@
 
 #include "lib/mqtt_packet.h"
 #include "lib/topic.h"
+#include "runtime/destination.h"
 #include "runtime/effect.h"
 #include "runtime/function.h"
 #include "runtime/shadow_service.h"
@@ -464,6 +465,23 @@ submit_commit(struct commit *commit, const struct commit_input *input)
 		state_submitted(kept->host->records, &kept->writes, whole->job.version);
 }
 
+/* A record that cannot go anywhere undoes nothing of what it tells. */
+static void
+tell_destination(struct commit *commit, const struct outcome *outcome)
+{
+	const struct destination_story story = { commit->invocation, commit->version, "Success",
+		outcome };
+	struct destination_parts parts = { &commit->writes, &commit->followers, &commit->tables,
+		NULL };
+	struct err err;
+
+	if (destination_add(&commit->version->manifest->on_success, &story, &parts, &err) < 0)
+		log_error("function", "%s: on_success: %s", commit->invocation->function->name,
+		    err.text);
+	if (parts.route != NULL)
+		add_route(commit, parts.route);
+}
+
 void
 commit_begin(struct invocation *invocation, const struct commit_input *input)
 {
@@ -496,6 +514,8 @@ commit_begin(struct invocation *invocation, const struct commit_input *input)
 		forget_effects(&commit);
 	else
 		count_metrics(invocation->function, input);
+	if (!event->dry_run && event->ended == NULL)
+		tell_destination(&commit, &outcome);
 	if (kept && commit.followers.count > 0)
 		followers_store(&commit.followers, host, &commit.writes);
 	if (event->source != NULL && !event->dry_run)

@@ -28,6 +28,9 @@ void commit_begin(struct invocation *invocation, const struct commit_input *inpu
 void failure_begin(struct invocation *invocation, const struct outcome *outcome);
 /* A new row for the durable queue. */
 void failure_row(const struct invocation *invocation, struct queue_row *row, struct buf *event);
+/* Its event has been stored: whoever waits for the acknowledgement gets it. */
+void failure_let_ack_go(struct invocation *invocation);
+bool failure_is_too_old(const struct invocation *invocation);
 
 /* services.c: aborts the request of an invocation that was taken away from its worker. */
 void commit_abort_call(struct invocation *invocation);

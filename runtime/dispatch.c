@@ -11,6 +11,7 @@
 #include "lib/protocol.h"
 #include "runtime/backlog.h"
 #include "runtime/commit.h"
+#include "runtime/dead_letters.h"
 #include "runtime/function.h"
 #include "runtime/pool.h"
 #include "runtime/tracer.h"
@@ -30,6 +31,7 @@ dispatch_new(struct host *host)
 
 	dispatch->host = host;
 	host->backlog = backlog_new(host);
+	host->dead_letters = dead_letters_new(host);
 	task_init(&dispatch->pump, pump_later, dispatch);
 	TAILQ_INIT(&dispatch->stalled);
 	TAILQ_INIT(&dispatch->spare_lanes);
@@ -450,6 +452,7 @@ dispatch_submit_stored(
 
 	invocation->sequence = row->sequence;
 	invocation->attempt = row->attempt;
+	invocation->since_ms = row->created_ms;
 	backlog_enter(invocation);
 	enter(invocation, row->due_ms - loop_wall_ms(function->host->loop));
 }

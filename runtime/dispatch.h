@@ -78,9 +78,17 @@ struct invocation {
 	int64_t begun_us;
 	int64_t due_us; /* of a loose one that pauses */
 	uint64_t sequence;	       /* in the durable queue; 0: none yet */
+	int64_t since_ms; /* when it was put into the queue anew; 0: its event's time counts */
 	size_t stored_bytes;
 	struct hash_node stored_link; /* of a stored one, by sequence, in the backlog */
 };
+
+/* What its age is counted from. */
+static inline int64_t
+invocation_since_ms(const struct invocation *invocation)
+{
+	return invocation->since_ms != 0 ? invocation->since_ms : invocation->event->time_ms;
+}
 
 struct dispatch {
 	struct host *host;

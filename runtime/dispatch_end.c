@@ -6,6 +6,7 @@
 #include "lib/log.h"
 #include "runtime/backlog.h"
 #include "runtime/commit.h"
+#include "runtime/dead_letters.h"
 #include "runtime/function.h"
 #include "runtime/pool.h"
 
@@ -135,5 +136,7 @@ dispatch_free(struct dispatch *dispatch)
 	task_cancel(&dispatch->pump);
 	backlog_free(dispatch->host->backlog);
 	dispatch->host->backlog = NULL;
+	dead_letters_free(dispatch->host->dead_letters);
+	dispatch->host->dead_letters = NULL;
 	free(dispatch);
 }

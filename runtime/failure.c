@@ -9,17 +9,15 @@
 
 #include "runtime/backlog.h"
 #include "runtime/commit.h"
+#include "runtime/dead_letters.h"
 #include "runtime/function.h"
 
-enum { PAUSE_FIRST_US = 100000, PAUSE_MAX_US = 60000000, CRASHES_MAX = 3 };
+enum { CRASHES_MAX = 3 };
 
 /* A failure whose writes are on their way to the disk. */
 struct failure {
 	struct invocation *invocation;
-	struct occurrence *copy; /* the event without its acknowledgement */
-	struct queue_row row;
-	int64_t pause_us; /* 0: it is given up */
-	char *message;
+	int64_t pause_us;
 };
 
 static void
@@ -51,28 +49,38 @@ say(const struct invocation *invocation, const struct outcome *outcome, int64_t 
 static int64_t
 pause_of(struct invocation *invocation)
 {
-	int64_t pause_us = PAUSE_FIRST_US;
+	const struct manifest *manifest = invocation->function->current->manifest;
+	int64_t pause_us = manifest->backoff_first_ms * 1000;
+	int64_t longest_us = manifest->backoff_max_ms * 1000;
 	uint32_t random;
 
-	for (uint32_t i = 1; i < invocation->attempt && pause_us < PAUSE_MAX_US; i++)
+	for (uint32_t i = 1; i < invocation->attempt && pause_us < longest_us; i++)
 		pause_us *= 2;
-	if (pause_us > PAUSE_MAX_US)
-		pause_us = PAUSE_MAX_US;
+	if (pause_us > longest_us)
+		pause_us = longest_us;
 	loop_sys(invocation->dispatch->host->loop)->random(&random, sizeof(random));
-	return pause_us * 3 / 4 + (int64_t)(random % (uint32_t)(pause_us / 2 + 1));
+	return pause_us * 3 / 4 + (int64_t)random % (pause_us / 2 + 1);
+}
+
+bool
+failure_is_too_old(const struct invocation *invocation)
+{
+	int64_t now_ms = loop_wall_ms(invocation->dispatch->host->loop);
+	const struct version *version = invocation->function->current;
+
+	return version != NULL &&
+	       now_ms - invocation_since_ms(invocation) >= version->manifest->age_ms_max;
 }
 
 static bool
 may_try_again(const struct invocation *invocation)
 {
-	const struct host *host = invocation->dispatch->host;
 	const struct function *function = invocation->function;
-	int64_t age_ms = loop_wall_ms(host->loop) - invocation->event->time_ms;
 
 	return function->current != NULL && invocation->event->ended == NULL &&
 	       function->crashes < CRASHES_MAX &&
 	       invocation->attempt <= function->current->manifest->retries &&
-	       age_ms < options_number(host->options, OPTION_EVENT_AGE_MS_MAX);
+	       !failure_is_too_old(invocation);
 }
 
 void
@@ -83,25 +91,14 @@ failure_row(const struct invocation *invocation, struct queue_row *row, struct b
 	*row = (struct queue_row){ .sequence = invocation->sequence,
 		.function_name = bytes_of_string(invocation->function->name),
 		.due_ms = loop_wall_ms(host->loop),
-		.created_ms = invocation->event->time_ms,
+		.created_ms = invocation_since_ms(invocation),
 		.attempt = invocation->attempt };
 	occurrence_encode(invocation->event, event);
 	row->event = buf_bytes(event);
 }
 
-static void
-remove_row(const struct invocation *invocation, struct writes *writes)
-{
-	const struct queue_row row = { .function_name = bytes_of_string(invocation->function->name),
-		.sequence = invocation->sequence };
-
-	if (invocation->stored)
-		queue_remove(writes, &row);
-}
-
-/* Its event has been stored: whoever waits for the acknowledgement gets it. */
-static void
-let_ack_go(struct invocation *invocation)
+void
+failure_let_ack_go(struct invocation *invocation)
 {
 	struct host *host = invocation->dispatch->host;
 	struct buf encoded = { 0 };
@@ -121,35 +118,18 @@ stored(void *arg, int status)
 {
 	struct failure *failure = arg;
 	struct invocation *invocation = failure->invocation;
-	const struct outcome outcome = { .reason = FAIL_ERROR,
-		.message = bytes_of_string(failure->message) };
 
 	if (status == 0) {
 		invocation->event->handled = true;
-		if (failure->pause_us > 0 && !invocation->stored)
+		if (!invocation->stored)
 			backlog_enter(invocation);
-		let_ack_go(invocation);
+		failure_let_ack_go(invocation);
 	} else if (invocation->event->ack != NULL) {
 		/* It could not be stored: the source is told, and keeps it. */
 		ack_release(ack_hold(invocation->event->ack), MQTT_QUOTA_EXCEEDED);
 	}
-	if (failure->pause_us > 0)
-		dispatch_again(invocation, failure->pause_us);
-	else
-		dispatch_give_up(invocation, &outcome);
-	free(failure->message);
+	dispatch_again(invocation, failure->pause_us);
 	free(failure);
-}
-
-static struct failure *
-failure_new(struct invocation *invocation, const struct outcome *outcome, int64_t pause_us)
-{
-	struct failure *failure = xcalloc(1, sizeof(*failure));
-
-	failure->invocation = invocation;
-	failure->pause_us = pause_us;
-	failure->message = bytes_to_string(outcome->message);
-	return failure;
 }
 
 static void
@@ -158,6 +138,7 @@ try_again(struct invocation *invocation, const struct outcome *outcome)
 	struct host *host = invocation->dispatch->host;
 	int64_t pause_us = pause_of(invocation);
 	struct failure *failure;
+	struct queue_row row;
 	struct writes writes = { 0 };
 	struct buf event = { 0 };
 
@@ -171,12 +152,14 @@ try_again(struct invocation *invocation, const struct outcome *outcome)
 		dispatch_again(invocation, pause_us);
 		return;
 	}
-	failure = failure_new(invocation, outcome, pause_us);
+	failure = xcalloc(1, sizeof(*failure));
+	failure->invocation = invocation;
+	failure->pause_us = pause_us;
 	if (invocation->sequence == 0)
 		invocation->sequence = backlog_sequence(host->backlog);
-	failure_row(invocation, &failure->row, &event);
-	failure->row.due_ms += pause_us / 1000;
-	queue_put(&writes, &failure->row);
+	failure_row(invocation, &row, &event);
+	row.due_ms += pause_us / 1000;
+	queue_put(&writes, &row);
 	store_write(host->store, &writes, stored, failure);
 	buf_clear(&event);
 }
@@ -184,38 +167,11 @@ try_again(struct invocation *invocation, const struct outcome *outcome)
 static void
 give_up(struct invocation *invocation, const struct outcome *outcome)
 {
-	struct host *host = invocation->dispatch->host;
-	const struct occurrence *event = invocation->event;
-	struct failed_row failed = { .failed_ms = loop_wall_ms(host->loop),
-		.error = outcome->message,
-		.traceback = outcome->traceback };
-	struct failure *failure;
-	struct writes writes = { 0 };
-	struct buf encoded = { 0 };
-	char trace[EVENT_ID_BYTES * 2 + 1];
-	uint64_t random;
-
 	say(invocation, outcome, 0);
-	if (event->ended != NULL) {
+	if (invocation->event->ended != NULL)
 		dispatch_give_up(invocation, outcome);
-		return;
-	}
-	invocation->function->metrics.dead_letters++;
-	if (invocation->function->current != NULL)
-		failed.function_version = bytes_of_string(invocation->function->current->hash);
-	invocation_id(invocation, trace);
-	failed.trace = bytes_of_string(trace);
-	loop_sys(host->loop)->random(&random, sizeof(random));
-	failed_id(failed.failed_ms, ++host->failed_count, random, failed.id);
-	failure = failure_new(invocation, outcome, 0);
-	remove_row(invocation, &writes);
-	failure_row(invocation, &failed.row, &encoded);
-	failure->row = failed.row;
-	failed_put(&writes, &failed);
-	if (event->source != NULL)
-		event->source->mark(event->source_arg, event, &writes);
-	store_write(host->store, &writes, stored, failure);
-	buf_clear(&encoded);
+	else
+		dead_letter_begin(invocation, outcome);
 }
 
 void

@@ -19,6 +19,7 @@ struct tracer;
 struct pool;
 struct dispatch;
 struct backlog;
+struct dead_letters;
 struct external;
 struct shadow_service;
 struct change_followers;
@@ -59,6 +60,7 @@ struct host {
 	struct dispatch *dispatch;
 	struct tracer *tracer; /* NULL: nothing is traced */
 	struct backlog *backlog; /* the durable queue */
+	struct dead_letters *dead_letters;
 	struct followers followers; /* of the message at hand; used again for the next */
 	struct trie topics;	    /* topic filters -> functions, for the topic trigger */
 	const struct trigger *const *triggers;
@@ -66,7 +68,6 @@ struct host {
 	void *trigger_states[16]; /* of the triggers, by their place in the table */
 	uint64_t run_id;
 	uint64_t event_count;
-	uint64_t failed_count; /* dead letters of this run */
 	uint64_t secret[2]; /* seeds handlers' random numbers; the same over restarts */
 	uint64_t seed[2];   /* made of it; of what workers have that depends on no event */
 	bool draining;

@@ -8,9 +8,17 @@
 #include <string.h>
 
 #include "lib/nearest.h"
+#include "lib/table_def.h"
 #include "lib/topic.h"
+#include "runtime/function_folder.h"
 
-enum { MEMORY_BYTES_MIN = 65536, RETRIES_MAX = 100 };
+enum {
+	MEMORY_BYTES_MIN = 65536,
+	RETRIES_MAX = 100,
+	BACKOFF_FIRST_MS = 100,
+	BACKOFF_LONGEST_MS = 60000,
+	BACKOFF_MS_MAX = 24 * 3600 * 1000,
+};
 
 /* What is being read: where errors point to. */
 struct reading {
@@ -268,6 +276,115 @@ read_retries(struct reading *reading, const cJSON *value, struct err *err)
 	return read_count(reading, value, RETRIES_MAX, &reading->manifest->retries, err);
 }
 
+/* A duration as "3s", or seconds as a number. -1: neither. */
+static int
+duration_of(const cJSON *value, int64_t *ms)
+{
+	const char *text = cJSON_GetStringValue(value);
+
+	if (cJSON_IsNumber(value)) {
+		*ms = whole_number(value->valuedouble * 1000);
+		return value->valuedouble >= 0 ? 0 : -1;
+	}
+	return text != NULL ? duration_parse(text, ms) : -1;
+}
+
+static int
+read_backoff(struct reading *reading, const cJSON *value, struct err *err)
+{
+	static const char *const names[] = { "first", "max", NULL };
+	struct manifest *manifest = reading->manifest;
+	int64_t *const places[] = { &manifest->backoff_first_ms, &manifest->backoff_max_ms };
+	const cJSON *member;
+
+	if (!cJSON_IsObject(value))
+		return fail_value(
+		    reading, "backoff", "is a table: { first = \"100ms\", max = \"1min\" }", err);
+	cJSON_ArrayForEach(member, value)
+	{
+		size_t i = strcmp(member->string, names[0]) == 0 ? 0 : 1;
+
+		if (strcmp(member->string, names[i]) != 0)
+			return fail_unknown(reading, member->string, names, "key of backoff", err);
+		if (duration_of(member, places[i]) < 0 || *places[i] < 1 ||
+		    *places[i] > BACKOFF_MS_MAX)
+			return fail_value(reading, names[i], "is a duration from 1ms to 1d", err);
+	}
+	if (manifest->backoff_first_ms > manifest->backoff_max_ms &&
+	    cJSON_GetObjectItemCaseSensitive(value, "max") != NULL)
+		return fail_value(reading, "backoff", "has a first pause above its longest", err);
+	if (manifest->backoff_first_ms > manifest->backoff_max_ms)
+		manifest->backoff_max_ms = manifest->backoff_first_ms;
+	return 0;
+}
+
+static int
+read_max_age(struct reading *reading, const cJSON *value, struct err *err)
+{
+	int64_t most = options_number(reading->source->options, OPTION_EVENT_AGE_MS_MAX), ms;
+
+	if (duration_of(value, &ms) < 0)
+		return fail_value(reading, "max_age", "is a duration as \"1h\"", err);
+	if (ms < 1 || ms > most)
+		return fail_value(
+		    reading, "max_age", "is longer than the operator's event_age_max, or 0", err);
+	reading->manifest->age_ms_max = ms;
+	return 0;
+}
+
+static int
+check_destination(const struct reading *reading, const char *key,
+    const struct destination *destination, struct err *err)
+{
+	struct bytes name = bytes_of_string(destination->name);
+	struct err why;
+
+	if (destination->kind == DESTINATION_TOPIC && topic_name_check(name) != TOPIC_OK)
+		return fail_value(reading, key, topic_defect_text(topic_name_check(name)), err);
+	if (destination->kind == DESTINATION_TOPIC && name.data[0] == '$')
+		return fail_value(reading, key, "may not be a topic that begins with $", err);
+	if (destination->kind == DESTINATION_FUNCTION &&
+	    !function_name_check(destination->name, &why))
+		return fail_value(reading, key, why.text, err);
+	if (destination->kind == DESTINATION_TABLE && !table_name_is_valid(name))
+		return fail_value(reading, key, "does not name a table", err);
+	return 0;
+}
+
+static int
+read_destination(
+    struct reading *reading, const cJSON *value, struct destination *destination, struct err *err)
+{
+	static const char *const names[] = { "topic", "invoke", "table", NULL };
+	const cJSON *member = cJSON_IsObject(value) ? value->child : NULL;
+	size_t i = 0;
+
+	if (member == NULL || member->next != NULL || cJSON_GetStringValue(member) == NULL)
+		return fail_value(reading, value->string,
+		    "is one of { topic = \"errors/x\" }, { invoke = \"name\" }, { table = "
+		    "\"name\" }",
+		    err);
+	while (names[i] != NULL && strcmp(names[i], member->string) != 0)
+		i++;
+	if (names[i] == NULL)
+		return fail_unknown(reading, member->string, names, "destination", err);
+	destination->kind = (enum destination_kind)(DESTINATION_TOPIC + i);
+	destination->name = xstrdup(cJSON_GetStringValue(member));
+	return check_destination(reading, value->string, destination, err);
+}
+
+static int
+read_on_failure(struct reading *reading, const cJSON *value, struct err *err)
+{
+	return read_destination(reading, value, &reading->manifest->on_failure, err);
+}
+
+static int
+read_on_success(struct reading *reading, const cJSON *value, struct err *err)
+{
+	return read_destination(reading, value, &reading->manifest->on_success, err);
+}
+
 static int
 read_concurrency(struct reading *reading, const cJSON *value, struct err *err)
 {
@@ -318,6 +435,10 @@ static const struct key_row keys[] = {
 	{ "timeout", read_timeout },
 	{ "memory", read_memory },
 	{ "retries", read_retries },
+	{ "backoff", read_backoff },
+	{ "max_age", read_max_age },
+	{ "on_failure", read_on_failure },
+	{ "on_success", read_on_success },
 	{ "concurrency", read_concurrency },
 	{ "order", read_order },
 	{ "description", read_description },
@@ -357,6 +478,9 @@ manifest_new(const struct manifest_source *source, struct err *err)
 	manifest->timeout_ms = (uint32_t)options_number(source->options, OPTION_TIMEOUT_MS);
 	manifest->memory_bytes_max = (uint32_t)options_number(source->options, OPTION_MEMORY_BYTES);
 	manifest->retries = (uint32_t)options_number(source->options, OPTION_RETRIES);
+	manifest->backoff_first_ms = BACKOFF_FIRST_MS;
+	manifest->backoff_max_ms = BACKOFF_LONGEST_MS;
+	manifest->age_ms_max = options_number(source->options, OPTION_EVENT_AGE_MS_MAX);
 	if (!cJSON_IsObject(manifest->json)) {
 		(void)err_set(err,
 		    "%s: the file must return a table with names: { on = ..., handler = ... }",
@@ -380,6 +504,8 @@ manifest_free(struct manifest *manifest)
 	}
 	cJSON_Delete(manifest->json);
 	free(manifest->description);
+	free(manifest->on_failure.name);
+	free(manifest->on_success.name);
 	free(manifest);
 }
 
@@ -401,18 +527,26 @@ pattern_takes(enum allow_kind kind, const char *pattern, struct bytes subject)
 }
 
 bool
+manifest_grants(const struct options *options, enum allow_kind kind, struct bytes subject)
+{
+	bool granted = (options->allow_kinds >> kind & 1) == 0;
+
+	for (size_t i = 0; !granted && i < options->allow_count; i++)
+		granted = options->allows[i].kind == kind &&
+			  pattern_takes(kind, options->allows[i].pattern, subject);
+	return granted;
+}
+
+bool
 manifest_allows(const struct manifest *manifest, const struct options *options,
     enum allow_kind kind, struct bytes subject)
 {
 	const struct pattern_list *list = &manifest->allow[kind];
-	bool declared = false, granted = (options->allow_kinds >> kind & 1) == 0;
+	bool declared = false;
 
 	for (size_t i = 0; !declared && i < list->count; i++)
 		declared = pattern_takes(kind, list->patterns[i], subject);
-	for (size_t i = 0; !granted && i < options->allow_count; i++)
-		granted = options->allows[i].kind == kind &&
-			  pattern_takes(kind, options->allows[i].pattern, subject);
-	return declared && granted;
+	return declared && manifest_grants(options, kind, subject);
 }
 
 enum egress_grant

@@ -23,6 +23,19 @@ struct pattern_list {
 	size_t count;
 };
 
+/* Where a record of an end goes (runtime/destination.h). */
+enum destination_kind {
+	DESTINATION_NONE,
+	DESTINATION_TOPIC,
+	DESTINATION_FUNCTION,
+	DESTINATION_TABLE
+};
+
+struct destination {
+	enum destination_kind kind;
+	char *name;
+};
+
 struct manifest {
 	cJSON *json;
 	struct {
@@ -34,6 +47,12 @@ struct manifest {
 	uint32_t timeout_ms;
 	uint32_t memory_bytes_max;
 	uint32_t retries;
+	int64_t
+	    backoff_first_ms; /* the pause before the second attempt; each later one doubles it */
+	int64_t backoff_max_ms;
+	int64_t age_ms_max; /* an older event is not tried again */
+	struct destination on_failure;
+	struct destination on_success;
 	uint32_t concurrency; /* running at once; 0: no bound of its own */
 	enum function_order order;
 	char *description; /* NULL: none */
@@ -61,6 +80,8 @@ unsigned manifest_line(struct bytes source, const char *key);
  * with "*" at their end for any rest. */
 bool manifest_allows(const struct manifest *manifest, const struct options *options,
     enum allow_kind kind, struct bytes subject);
+/* Whether the operator does, of what a function need not declare as access. */
+bool manifest_grants(const struct options *options, enum allow_kind kind, struct bytes subject);
 enum egress_grant manifest_allows_http(const struct manifest *manifest,
     const struct options *options, const struct egress_target *target);
 

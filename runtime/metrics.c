@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/dead_letters.h"
 #include "runtime/dispatch.h"
 #include "runtime/figures.h"
 #include "runtime/function.h"
@@ -176,6 +177,13 @@ metrics_write(struct host *host, struct buf *out)
 	    host->dispatch->taken_back);
 	figures_gauge(out, "moonlet_image_bytes", "Images of functions in all workers.",
 	    (double)pool_image_bytes(host->pool));
+	figures_gauge(out, "moonlet_queue_waiting",
+	    "Events of the durable queue that are in memory.", backlog_waiting(host->backlog));
+	figures_gauge(out, "moonlet_queue_behind",
+	    "Functions of which more events wait on the disk.", backlog_behind(host->backlog));
+	figures_counter(out, "moonlet_failed_dropped_total",
+	    "Failed events that left because there were too many or they were too old.",
+	    dead_letters_dropped(host->dead_letters));
 	if (host->tracer != NULL) {
 		const struct tracer_figures traces = tracer_figures(host->tracer);
 

@@ -71,6 +71,10 @@ a_handler_alone_gets_the_operators_defaults(void **state)
 	assert_int_equal(manifest->timeout_ms, 3000);
 	assert_int_equal(manifest->memory_bytes_max, 16 << 20);
 	assert_int_equal(manifest->retries, 2);
+	assert_int_equal(manifest->backoff_first_ms, 100);
+	assert_int_equal(manifest->backoff_max_ms, 60000);
+	assert_int_equal(manifest->age_ms_max, 6 * 3600 * 1000);
+	assert_int_equal(manifest->on_failure.kind, DESTINATION_NONE);
 	assert_int_equal(manifest->order, ORDER_KEY);
 	manifest_free(manifest);
 }
@@ -81,7 +85,8 @@ each_key_is_read(void **state)
 	struct manifest *manifest = manifest_of(
 	    "{\"handler\":true,\"on\":[{\"topic\":\"a\"},{\"topic\":\"b\"}],\"timeout\":1.5,"
 	    "\"memory\":\"1MiB\",\"retries\":0,\"concurrency\":4,\"order\":\"none\","
-	    "\"description\":\"text\"}");
+	    "\"description\":\"text\",\"backoff\":{\"first\":\"1s\",\"max\":60},\"max_age\":\"1h\","
+	    "\"on_failure\":{\"topic\":\"errors/x\"},\"on_success\":{\"table\":\"ends\"}}");
 
 	(void)state;
 	assert_int_equal(manifest->trigger_count, 2);
@@ -92,6 +97,12 @@ each_key_is_read(void **state)
 	assert_int_equal(manifest->concurrency, 4);
 	assert_int_equal(manifest->order, ORDER_NONE);
 	assert_string_equal(manifest->description, "text");
+	assert_int_equal(manifest->backoff_first_ms, 1000);
+	assert_int_equal(manifest->backoff_max_ms, 60000);
+	assert_int_equal(manifest->age_ms_max, 3600000);
+	assert_int_equal(manifest->on_failure.kind, DESTINATION_TOPIC);
+	assert_string_equal(manifest->on_failure.name, "errors/x");
+	assert_int_equal(manifest->on_success.kind, DESTINATION_TABLE);
 	manifest_free(manifest);
 }
 
@@ -103,6 +114,17 @@ what_is_wrong_is_said_with_its_line(void **state)
 	} cases[] = {
 		{ "return {\n  retrys = 3,\n}", "{\"retrys\":3}",
 		    "f.lua:2: unknown key 'retrys': did you mean 'retries'?" },
+		{ "", "{\"backoff\":3}", "backoff is a table" },
+		{ "", "{\"backoff\":{\"frist\":3}}", "did you mean 'first'?" },
+		{ "", "{\"backoff\":{\"first\":0}}", "first is a duration from 1ms to 1d" },
+		{ "", "{\"backoff\":{\"first\":3,\"max\":2}}", "a first pause above its longest" },
+		{ "", "{\"max_age\":\"7h\"}", "max_age is longer than the operator's" },
+		{ "", "{\"on_failure\":\"x\"}", "on_failure is one of { topic" },
+		{ "", "{\"on_failure\":{\"topic\":\"a/#\"}}", "on_failure " },
+		{ "", "{\"on_failure\":{\"topic\":\"$aws/x\"}}", "begins with $" },
+		{ "", "{\"on_success\":{\"queue\":\"x\"}}", "unknown destination 'queue'" },
+		{ "", "{\"on_success\":{\"table\":\"a b\"}}", "does not name a table" },
+		{ "", "{\"on_success\":{\"invoke\":\"lib\"}}", "on_success " },
 		{ "", "{\"zzz\":3}", "f.lua: unknown key 'zzz'" },
 		{ "", "[1]", "f.lua: the file must return a table" },
 		{ "on = 1", "{\"on\":1}", "f.lua:1: on is a table that names a trigger" },
