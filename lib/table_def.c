@@ -347,6 +347,18 @@ table_def_read(struct bytes json, struct table_def *def, struct err *err)
 
 /* --- keys --- */
 
+/* Of the encoded string that begins at `begun` and ends with the key: without its marks, and those of
+ * the zeros in it. */
+static size_t
+string_bytes(const struct buf *key, size_t begun)
+{
+	size_t len = key->len - begun - 3;
+
+	for (size_t i = begun + 1; i + 2 < key->len; i++)
+		len -= key->data[i] == 0;
+	return len;
+}
+
 /* 1: appended, 0: the item has no such attribute, -1: it cannot be a key. */
 static int
 append_key(struct bytes item, const char *attribute, size_t bytes_max, struct buf *key)
@@ -359,7 +371,7 @@ append_key(struct bytes item, const char *attribute, size_t bytes_max, struct bu
 	if (!item_key_json(key, value))
 		return -1;
 	if (json_text_kind(value) == JSON_TEXT_STRING &&
-	    (value.len == 2 || key->len - before > bytes_max + 3)) {
+	    (value.len == 2 || string_bytes(key, before) > bytes_max)) {
 		key->len = before;
 		return -1;
 	}

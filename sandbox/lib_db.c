@@ -11,12 +11,16 @@
 const char db_absent;
 static const char seen_key;
 static const char written_key;
+static const char parts_key;	/* what db_source has returned */
+static const char versions_key; /* name -> the version that was read */
+
+enum part { PART_UPDATE = 1, PART_PUT_IF, PART_DELETE_IF, PART_BATCH };
 
 const struct table_def *
-db_table(lua_State *lua, const char *what)
+db_table_at(lua_State *lua, const char *what, int index)
 {
 	struct worker *worker = worker_of(lua);
-	struct bytes name = world_string(lua, 1);
+	struct bytes name = world_string(lua, index);
 
 	(void)world_run(lua, what);
 	world_permit(lua, "db", what, name);
@@ -25,8 +29,14 @@ db_table(lua_State *lua, const char *what)
 			return &worker->tables[i];
 	}
 	(void)luaL_error(lua, "%s: there is no table \"%s\"; moonlet db create makes one", what,
-	    lua_tostring(lua, 1));
+	    lua_tostring(lua, index));
 	return NULL;
+}
+
+const struct table_def *
+db_table(lua_State *lua, const char *what)
+{
+	return db_table_at(lua, what, 1);
 }
 
 struct db_attribute
@@ -151,38 +161,48 @@ db_push_written(lua_State *lua)
 	push_kept(lua, &written_key);
 }
 
-/* Pushes the table of what was seen, and the name of an item in it. */
-static void
-push_seen(lua_State *lua, const struct table_def *def, const struct db_key *key)
+void
+db_push_name(lua_State *lua, const struct table_def *def, const struct db_key *key)
 {
-	db_push_seen(lua);
 	lua_pushfstring(lua, "%s/", def->name);
 	lua_pushlstring(lua, (const char *)key->bytes, key->len);
 	lua_concat(lua, 2);
 }
 
-/* The run itself has written the item whose seen name stands at `index`. */
+/* Under the name at `index`, in the table at the top of the stack: what stands below it. Pops both.
+ */
 static void
-note_written(lua_State *lua, int index)
+note(lua_State *lua, int index)
 {
-	db_push_written(lua);
+	lua_insert(lua, -2);
 	lua_pushvalue(lua, index);
-	lua_pushboolean(lua, 1);
+	lua_insert(lua, -2);
 	lua_rawset(lua, -3);
 	lua_pop(lua, 1);
 }
 
-/* Notes the text at the top of the stack (nil: there is no item) under the seen name below it, and
- * pops both and the table. */
+/* The text at the top of the stack, or something else for no item, which it pops. */
 static void
-note_seen(lua_State *lua)
+note_seen(lua_State *lua, int index)
 {
-	if (lua_isnil(lua, -1)) {
+	if (lua_type(lua, -1) != LUA_TSTRING) {
 		lua_pop(lua, 1);
 		lua_pushlightuserdata(lua, (void *)(uintptr_t)&db_absent);
 	}
-	lua_rawset(lua, -3);
-	lua_pop(lua, 1);
+	db_push_seen(lua);
+	note(lua, index);
+}
+
+/* A name in two: the table's, and the key. */
+static struct bytes
+split_name(lua_State *lua, int index, struct bytes *key)
+{
+	struct bytes name = world_string(lua, index);
+	const uint8_t *slash = memchr(name.data, '/', name.len);
+	size_t len = (size_t)(slash - name.data);
+
+	*key = bytes_of(slash + 1, name.len - len - 1);
+	return bytes_of(name.data, len);
 }
 
 int
@@ -200,50 +220,86 @@ db_push_item(lua_State *lua, struct bytes item)
 	return 1;
 }
 
-/* The stack has the seen table and name at 3 and 4, the table's name at 1. */
+void
+db_note_read(lua_State *lua, int index, struct cursor *reply)
+{
+	int64_t version = cursor_i64(reply);
+	struct bytes item = cursor_bytes(reply), key, table = split_name(lua, index, &key);
+	struct sink *out = world_effect(lua, EFFECT_READ);
+
+	sink_u8(lua, out, READ_ITEM);
+	sink_bytes(lua, out, table);
+	sink_bytes(lua, out, key);
+	sink_i64(lua, out, version);
+	world_effect_end(lua);
+	if (item.len == 0)
+		lua_pushboolean(lua, 0);
+	else
+		lua_pushlstring(lua, (const char *)item.data, item.len);
+	note_seen(lua, index);
+	lua_pushinteger(lua, version);
+	push_kept(lua, &versions_key);
+	note(lua, index);
+}
+
+/* Nil for an item that the run itself has written. */
+static void
+push_version(lua_State *lua, int index)
+{
+	db_push_written(lua);
+	lua_pushvalue(lua, index);
+	if (lua_rawget(lua, -2) != LUA_TNIL) {
+		lua_pushnil(lua);
+		return;
+	}
+	push_kept(lua, &versions_key);
+	lua_pushvalue(lua, index);
+	(void)lua_rawget(lua, -2);
+}
+
+/* The item of the name at `index`, which has been seen, and its version: as results. */
+static int
+push_seen_item(lua_State *lua, int index)
+{
+	struct bytes item = { 0 };
+	int version;
+
+	push_version(lua, index);
+	version = lua_gettop(lua);
+	db_push_seen(lua);
+	lua_pushvalue(lua, index);
+	if (lua_rawget(lua, -2) == LUA_TSTRING)
+		item = world_string(lua, -1);
+	(void)db_push_item(lua, item);
+	if (item.len == 0)
+		return 1;
+	lua_pushvalue(lua, version);
+	return 2;
+}
+
 static int
 get_answered(lua_State *lua, struct cursor *reply)
 {
-	int64_t version = cursor_i64(reply);
-	struct bytes item = cursor_bytes(reply);
-	struct sink *out = world_effect(lua, EFFECT_READ);
-	size_t len, name_len;
-	const char *name = lua_tolstring(lua, 1, &name_len);
-	const char *key = lua_tolstring(lua, 4, &len);
-
-	sink_u8(lua, out, READ_ITEM);
-	sink_bytes(lua, out, bytes_of(name, name_len));
-	sink_bytes(lua, out, bytes_of(key + name_len + 1, len - name_len - 1));
-	sink_i64(lua, out, version);
-	world_effect_end(lua);
-	lua_settop(lua, 4);
-	if (item.len == 0)
-		lua_pushnil(lua);
-	else
-		lua_pushlstring(lua, (const char *)item.data, item.len);
-	note_seen(lua);
-	return db_push_item(lua, item);
+	db_note_read(lua, 3, reply);
+	return push_seen_item(lua, 3);
 }
 
-/* db.get(table, key) -> item or nil */
+/* db.get(table, key) -> item, version; or nil */
 static int
 db_get(lua_State *lua)
 {
 	const struct table_def *def = db_table(lua, "db.get");
 	struct sink *out;
 	struct db_key key;
-	size_t len;
 
 	lua_settop(lua, 2);
 	db_take_key(lua, def, 2, &key);
-	push_seen(lua, def, &key);
-	lua_pushvalue(lua, 4);
-	if (lua_rawget(lua, 3) != LUA_TNIL) {
-		const char *text = lua_tolstring(lua, -1, &len);
-
-		return db_push_item(lua, text != NULL ? bytes_of(text, len) : bytes_of(NULL, 0));
-	}
-	lua_settop(lua, 4);
+	db_push_name(lua, def, &key);
+	db_push_seen(lua);
+	lua_pushvalue(lua, 3);
+	if (lua_rawget(lua, 4) != LUA_TNIL)
+		return push_seen_item(lua, 3);
+	lua_settop(lua, 3);
 	out = world_call(lua, CALL_DB_GET, "db.get");
 	sink_u16(lua, out, 1);
 	sink_bytes(lua, out, bytes_of_string(def->name));
@@ -251,7 +307,67 @@ db_get(lua_State *lua)
 	return world_wait(lua, get_answered);
 }
 
-/* db.put(table, item) */
+void
+db_put_item(lua_State *lua, const struct table_def *def, int index, struct sink *out)
+{
+	size_t begun = out->len + sizeof(uint32_t);
+
+	sink_payload(lua, out, index, "item");
+	if (out->len - begun > ITEM_BYTES_MAX)
+		(void)luaL_error(lua, "db.put: %s: an item has at most %d KiB as JSON", def->name,
+		    ITEM_BYTES_MAX / 1024);
+	if (out->data[begun] != '{')
+		(void)luaL_error(
+		    lua, "db.put: %s: an item is a table with names as keys", def->name);
+}
+
+static void
+note_written(lua_State *lua, int index)
+{
+	lua_pushboolean(lua, 1);
+	db_push_written(lua);
+	note(lua, index);
+}
+
+void
+db_write(lua_State *lua, int index, int item)
+{
+	bool is_put = lua_type(lua, item) == LUA_TSTRING;
+	struct bytes key, table = split_name(lua, index, &key);
+	struct sink *out = world_effect(lua, is_put ? EFFECT_DB_PUT : EFFECT_DB_DELETE);
+
+	sink_bytes(lua, out, table);
+	sink_bytes(lua, out, is_put ? world_string(lua, item) : key);
+	world_effect_end(lua);
+	note_written(lua, index);
+	lua_pushvalue(lua, item);
+	note_seen(lua, index);
+}
+
+static int
+pass_on(lua_State *lua, int status, lua_KContext context)
+{
+	(void)status;
+	(void)context;
+	return lua_gettop(lua);
+}
+
+/* Calls a function of the part in Lua with all that is on the stack; returns its results. */
+static int
+call_part(lua_State *lua, enum part part)
+{
+	int count = lua_gettop(lua);
+
+	db_prepare(lua);
+	(void)lua_rawgetp(lua, LUA_REGISTRYINDEX, &parts_key);
+	(void)lua_rawgeti(lua, -1, part);
+	lua_insert(lua, 1);
+	lua_pop(lua, 1);
+	lua_callk(lua, count, LUA_MULTRET, 0, pass_on);
+	return lua_gettop(lua);
+}
+
+/* db.put(table, item[, conditions]) -> whether it was put */
 static int
 db_put(lua_State *lua)
 {
@@ -260,47 +376,43 @@ db_put(lua_State *lua)
 	struct db_key key;
 	size_t begun;
 
-	lua_settop(lua, 2);
 	luaL_checktype(lua, 2, LUA_TTABLE);
+	if (!lua_isnoneornil(lua, 3))
+		return call_part(lua, PART_PUT_IF);
+	lua_settop(lua, 2);
 	db_take_key(lua, def, 2, &key);
-	push_seen(lua, def, &key);
+	db_push_name(lua, def, &key);
 	out = world_effect(lua, EFFECT_DB_PUT);
 	sink_bytes(lua, out, bytes_of_string(def->name));
 	begun = out->len + sizeof(uint32_t);
-	sink_payload(lua, out, 2, "item");
-	if (out->len - begun > ITEM_BYTES_MAX)
-		return luaL_error(lua, "db.put: %s: an item has at most %d KiB as JSON", def->name,
-		    ITEM_BYTES_MAX / 1024);
-	if (out->data[begun] != '{')
-		return luaL_error(
-		    lua, "db.put: %s: an item is a table with names as keys", def->name);
+	db_put_item(lua, def, 2, out);
 	world_effect_end(lua);
-	note_written(lua, 4);
+	note_written(lua, 3);
 	lua_pushlstring(lua, (const char *)out->data + begun, out->len - begun);
-	note_seen(lua);
-	return 0;
+	note_seen(lua, 3);
+	lua_pushboolean(lua, 1);
+	return 1;
 }
 
-/* db.delete(table, key) */
+/* db.delete(table, key[, conditions]) -> whether it was deleted */
 static int
 db_delete(lua_State *lua)
 {
 	const struct table_def *def = db_table(lua, "db.delete");
-	struct sink *out;
 	struct db_key key;
 
+	if (!lua_isnoneornil(lua, 3))
+		return call_part(lua, PART_DELETE_IF);
 	lua_settop(lua, 2);
 	db_take_key(lua, def, 2, &key);
-	push_seen(lua, def, &key);
-	out = world_effect(lua, EFFECT_DB_DELETE);
-	sink_bytes(lua, out, bytes_of_string(def->name));
-	sink_bytes(lua, out, bytes_of(key.bytes, key.len));
-	world_effect_end(lua);
-	note_written(lua, 4);
-	lua_pushnil(lua);
-	note_seen(lua);
-	return 0;
+	db_push_name(lua, def, &key);
+	lua_pushboolean(lua, 0);
+	db_write(lua, 3, 4);
+	lua_pushboolean(lua, 1);
+	return 1;
 }
+
+/* --- for the part in Lua --- */
 
 /* The key's attributes, as an item that has nothing else: (table, key) -> item */
 static int
@@ -322,51 +434,97 @@ db_fresh(lua_State *lua)
 	return 1;
 }
 
-/* In Lua, so that the function may wait. */
-static const char update_source[] =
-    "local get, put, fresh, json_null = ...\n"
-    "local type, error, next = type, error, next\n"
-    "return function(name, key, change)\n"
-    "  local item = get(name, key) or fresh(name, key)\n"
-    "  if type(change) == 'function' then\n"
-    "    item = change(item)\n"
-    "    if item == nil then return nil end\n"
-    "    if type(item) ~= 'table' then\n"
-    "      error('db.update: the function returns the item, or nil to leave it', 2)\n"
-    "    end\n"
-    "  elseif type(change) == 'table' then\n"
-    "    for name, value in next, change do\n"
-    "      if value == json_null then value = nil end\n"
-    "      item[name] = value\n"
-    "    end\n"
-    "  else\n"
-    "    error('db.update: the third argument is a function or a table of attributes', 2)\n"
-    "  end\n"
-    "  put(name, item)\n"
-    "  return item\n"
-    "end\n";
-
-static void
-push_update(lua_State *lua)
+/* (table, key, item): raises where the item has another key. */
+static int
+db_same_key(lua_State *lua)
 {
-	if (luaL_loadbuffer(lua, update_source, sizeof(update_source) - 1, "=db.update") != LUA_OK)
-		(void)lua_error(lua);
-	lua_getfield(lua, -2, "get");
-	lua_getfield(lua, -3, "put");
-	lua_pushcfunction(lua, db_fresh);
-	lua_pushlightuserdata(lua, NULL);
-	lua_call(lua, 4, 1);
+	const struct table_def *def = db_table(lua, "db.update");
+	struct db_key before, now;
+
+	db_take_key(lua, def, 2, &before);
+	db_take_key(lua, def, 3, &now);
+	if (before.len != now.len || memcmp(before.bytes, now.bytes, now.len) != 0)
+		return luaL_error(
+		    lua, "db.update: %s: the function has changed the item's key", def->name);
+	return 0;
+}
+
+/* (what, text, environment) -> the condition as a function */
+static int
+db_compile(lua_State *lua)
+{
+	const char *what = luaL_checkstring(lua, 1), *text = luaL_checkstring(lua, 2);
+	const char *source = lua_pushfstring(lua, "return %s", text);
+	const char *name = lua_pushfstring(lua, "=condition \"%s\"", text);
+
+	if (luaL_loadbufferx(lua, source, strlen(source), name, "t") != LUA_OK)
+		return luaL_error(
+		    lua, "%s: the condition cannot be parsed: %s", what, lua_tostring(lua, -1));
+	lua_pushvalue(lua, 3);
+	(void)lua_setupvalue(lua, -2, 1);
+	return 1;
+}
+
+/* (what, options): raises where they are none. */
+static int
+db_check(lua_State *lua)
+{
+	static const char *const names[] = { "if_absent", "if_version", "condition", NULL };
+	const char *what = luaL_checkstring(lua, 1);
+	int type;
+
+	luaL_checktype(lua, 2, LUA_TTABLE);
+	if (strcmp(what, "db.batch") != 0)
+		world_check_options(lua, 2, names, what);
+	type = world_option(lua, 2, "if_absent");
+	if (type != LUA_TNIL && type != LUA_TBOOLEAN)
+		return luaL_error(lua, "%s: if_absent is true or false", what);
+	if (world_option(lua, 2, "if_version") != LUA_TNIL && !lua_isinteger(lua, -1))
+		return luaL_error(lua, "%s: if_version is the second result of db.get, or 0", what);
+	type = world_option(lua, 2, "condition");
+	if (type != LUA_TNIL && type != LUA_TSTRING && type != LUA_TFUNCTION)
+		return luaL_error(lua, "%s: condition is a string or a function", what);
+	return 0;
+}
+
+void
+db_prepare(lua_State *lua)
+{
+	static const lua_CFunction parts[] = { db_get, db_put, db_delete, db_fresh, db_same_key,
+		db_compile, db_check, db_fetch, db_apply };
+	enum { PARTS = sizeof(parts) / sizeof(*parts) };
+
+	if (lua_rawgetp(lua, LUA_REGISTRYINDEX, &parts_key) == LUA_TNIL) {
+		if (luaL_loadbufferx(lua, db_source, strlen(db_source), "=db", "t") != LUA_OK)
+			(void)lua_error(lua);
+		for (int i = 0; i < PARTS; i++)
+			lua_pushcfunction(lua, parts[i]);
+		lua_pushlightuserdata(lua, NULL);
+		lua_call(lua, PARTS + 1, 1);
+		lua_rawsetp(lua, LUA_REGISTRYINDEX, &parts_key);
+	}
+	lua_pop(lua, 1);
+}
+
+static int
+db_update(lua_State *lua)
+{
+	return call_part(lua, PART_UPDATE);
+}
+
+static int
+db_batch(lua_State *lua)
+{
+	return call_part(lua, PART_BATCH);
 }
 
 int
 lib_db(lua_State *lua)
 {
 	static const luaL_Reg functions[] = { { "get", db_get }, { "put", db_put },
-		{ "delete", db_delete }, { "query", db_query }, { "scan", db_scan },
-		{ NULL, NULL } };
+		{ "delete", db_delete }, { "update", db_update }, { "query", db_query },
+		{ "scan", db_scan }, { "batch", db_batch }, { NULL, NULL } };
 
 	luaL_newlib(lua, functions);
-	push_update(lua);
-	lua_setfield(lua, -2, "update");
 	return 1;
 }

@@ -40,6 +40,11 @@ static void
 keep_allow(lua_State *lua, int table)
 {
 	lua_pushliteral(lua, "allow");
+	if (lua_rawget(lua, table) == LUA_TTABLE &&
+	    (lua_pushliteral(lua, "db"), lua_rawget(lua, -2)) != LUA_TNIL)
+		db_prepare(lua);
+	lua_settop(lua, table);
+	lua_pushliteral(lua, "allow");
 	lua_rawget(lua, table);
 	lua_setfield(lua, LUA_REGISTRYINDEX, "allow");
 }
