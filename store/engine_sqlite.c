@@ -385,7 +385,7 @@ make_tables(struct engine_db *db, struct err *err)
 		if (run_text(db, text, "open", err) < 0)
 			return -1;
 	}
-	return 0;
+	return run_text(db, sqlite_views_keyed, "make views", err);
 }
 
 static int

@@ -71,6 +71,21 @@ sqlite_view_create(const struct table_def *def, struct buf *sql)
 	append_bound(sql, def->name, 1);
 }
 
+/* A key up to its first byte 0, to its second, and behind. */
+#define KEYED_VIEW(view, space, columns)                                                      \
+	"CREATE VIEW IF NOT EXISTS " view " AS SELECT"                                        \
+	" CAST(substr(k, 1, i - 1) AS TEXT) AS function,"                                     \
+	" CAST(substr(k, i + 1, j - 1) AS TEXT) AS ordering_key,"                             \
+	" CAST(substr(k, i + j + 1) AS TEXT) AS name, " columns " FROM"                       \
+	" (SELECT *, instr(substr(k, i + 1), x'00') AS j FROM"                                \
+	" (SELECT *, instr(k, x'00') AS i FROM"                                               \
+	" (SELECT CAST(key AS BLOB) AS k, version, value FROM " space ")));"
+
+const char sqlite_views_keyed[] = KEYED_VIEW("states", "state", "version, value")
+    KEYED_VIEW("timers", "timer",
+	"json_extract(value, '$.due') AS due, json_extract(value, '$.payload') AS payload,"
+	" json_extract(value, '$.topic') AS topic, version");
+
 void
 sqlite_view_drop(struct bytes name, struct buf *sql)
 {

@@ -8,6 +8,9 @@
 #include "lib/table_def.h"
 
 void sqlite_view_create(const struct table_def *def, struct buf *sql);
+/* For states and timers, whose keys have three parts: run when the database is opened. */
+extern const char sqlite_views_keyed[];
+
 void sqlite_view_drop(struct bytes name, struct buf *sql);
 
 #endif

@@ -34,7 +34,9 @@ return {
   handler = function(event, context)
     local car = context.topic:match("[^/]+$")
     if context.trigger ~= "timer" then return timer.set("tick", 0, 1) end
-    mqtt.publish("ticks/" .. car, event, { qos = 1 })
+    local count = (state.get("count") or 0) + 1
+    state.set("count", count)
+    mqtt.publish("ticks/" .. car, count == event and event or event .. " though it is run " .. count, { qos = 1 })
     if event < 40 then timer.set("tick", "5ms", event + 1) end
   end,
 }
@@ -96,8 +98,11 @@ done
 wait_for 10 grep -q 'late/c c after 1 teller' "$work/heard"
 same "one timer is left" 1 "$(rows timer)"
 sqlite3 "file:$work/data/moonlet.db?mode=ro" \
-  "select json_extract(value, '$.payload.car'), json_extract(value, '$.topic') from timer" >"$work/row"
-same "the row can be read" 'd|heart/d' "$(cat "$work/row")"
+  "select function, ordering_key, name, json_extract(payload, '$.car'), topic from timers" >"$work/row"
+same "the row can be read" 'heart|heart/d|missed|d|heart/d' "$(cat "$work/row")"
+sqlite3 "file:$work/data/moonlet.db?mode=ro" \
+  "select * from states where ordering_key = 'heart/d'" | sed 's/|[0-9]*|/|/' >"$work/row"
+same "states too" 'heart|heart/d|beats|1' "$(cat "$work/row")"
 tell heart/d stop
 wait_for 10 no_rows timer
 
