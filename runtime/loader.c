@@ -1,61 +1,43 @@
 /* SPDX-License-Identifier: MIT
- * The loader has a loop, a zygote and one worker of its own, and turns the loop until the answer
- * is there. A worker that died is replaced at the next request.
+ * A lone worker that is asked to load. One that died is replaced at the next request.
  */
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "lib/frame.h"
 #include "runtime/config.h"
 #include "runtime/loader.h"
-#include "runtime/zygote.h"
+#include "runtime/lone.h"
 
 enum {
 	LOAD_TIMEOUT_MS = 2000, /* the worker ends a load that takes longer */
 	ANSWER_US = 10000000,	/* without an answer it is given up */
-	IMAGES_BYTES_MAX = 1 << 28,
 };
 
 struct loader {
-	struct loop *loop;
-	struct zygote *zygote;
-	struct watch watch;
-	struct timer timer;
-	struct buf in;
+	struct lone *lone;
 	struct buf *loaded; /* of the request that waits */
 	struct err problem;
-	uint64_t workers;  /* started so far */
 	uint32_t function; /* number of the last load */
-	int channel;	   /* -1: no worker */
-	int outcome;	   /* 1: none yet; else what loader_load returns */
+	bool settled;
+	int outcome; /* what loader_load returns */
 };
 
 static void
 settle(struct loader *loader, int outcome, const char *problem)
 {
+	loader->settled = true;
 	loader->outcome = outcome;
 	if (outcome < 0)
 		err_set(&loader->problem, "%s", problem);
 }
 
 static void
-drop_worker(struct loader *loader)
+take_frame(void *arg, const struct frame *frame)
 {
-	watch_clear(&loader->watch);
-	if (loader->channel >= 0)
-		close(loader->channel);
-	loader->channel = -1;
-	buf_reset(&loader->in);
-}
-
-static void
-take_frame(struct loader *loader, const struct frame *frame)
-{
+	struct loader *loader = arg;
 	struct cursor cursor = cursor_of(frame->fields);
 	struct bytes text;
 	char *message;
@@ -80,98 +62,25 @@ take_frame(struct loader *loader, const struct frame *frame)
 }
 
 static void
-take_frames(struct loader *loader)
+worker_gone(void *arg, const char *how)
 {
-	struct frame frame;
-	enum frame_result result;
-	size_t used;
-
-	while ((result = frame_next(buf_bytes(&loader->in), &frame, &used)) == FRAME_OK) {
-		take_frame(loader, &frame);
-		buf_drain(&loader->in, used);
-	}
-	if (result == FRAME_BAD)
-		settle(loader, -1, "the worker's answer cannot be read");
-}
-
-static void
-channel_ready(void *arg, bool readable, bool writable)
-{
-	struct loader *loader = arg;
-	ssize_t got = recv(loader->channel, buf_reserve(&loader->in, 65536), 65536, MSG_DONTWAIT);
-
-	(void)readable;
-	(void)writable;
-	if (got > 0) {
-		loader->in.len += (size_t)got;
-		take_frames(loader);
-	} else if (got == 0) {
-		/* How it ended, the zygote tells. */
-		watch_want(&loader->watch, false, false);
-	}
-}
-
-static void
-worker_started(void *arg, uint64_t id, int pidfd)
-{
-	(void)arg;
-	(void)id;
-	close(pidfd);
-}
-
-static void
-worker_ended(void *arg, uint64_t id, const char *how)
-{
-	struct loader *loader = arg;
 	char text[128];
 
-	if (id != loader->workers)
-		return;
 	snprintf(text, sizeof(text), "the worker ended (%s)", how);
-	settle(loader, -1, text);
-	drop_worker(loader);
-}
-
-static void
-zygote_gone(void *arg)
-{
-	settle(arg, -1, "moonlet-worker ended");
-}
-
-static void
-zygote_ready(void *arg, uint32_t layers)
-{
-	(void)arg;
-	(void)layers;
-}
-
-static void
-timed_out(void *arg)
-{
-	settle(arg, -1, "the worker does not answer");
-	drop_worker(arg);
+	settle(arg, -1, text);
 }
 
 struct loader *
 loader_start(struct err *err)
 {
 	struct loader *loader = xcalloc(1, sizeof(*loader));
-	struct zygote_hooks hooks = { loader, worker_started, worker_ended, zygote_gone,
-		zygote_ready };
-	char program[PATH_MAX];
+	const struct lone_hooks hooks = { take_frame, worker_gone, loader };
 
-	loader->channel = -1;
-	loader->loop = loop_new(&sys_posix, err);
-	if (loader->loop != NULL) {
-		timer_init(&loader->timer, loader->loop, timed_out, loader);
-		if (zygote_program(program, sizeof(program), err) == 0)
-			loader->zygote = zygote_start(loader->loop, program, &hooks, err);
-	}
-	if (loader->zygote == NULL) {
-		loader_end(loader);
-		return NULL;
-	}
-	return loader;
+	loader->lone = lone_start(&hooks, err);
+	if (loader->lone != NULL)
+		return loader;
+	free(loader);
+	return NULL;
 }
 
 void
@@ -179,26 +88,8 @@ loader_end(struct loader *loader)
 {
 	if (loader == NULL)
 		return;
-	drop_worker(loader);
-	zygote_stop(loader->zygote);
-	timer_clear(&loader->timer);
-	loop_free(loader->loop);
-	buf_clear(&loader->in);
+	lone_end(loader->lone);
 	free(loader);
-}
-
-static void
-write_setup(struct buf *out)
-{
-	size_t begun = frame_begin(out, HOST_SETUP);
-	uint64_t secret[2];
-
-	sys_posix.random(secret, sizeof(secret));
-	frame_u32(out, PROTOCOL_VERSION);
-	frame_u64(out, secret[0]);
-	frame_u64(out, secret[1]);
-	frame_u64(out, IMAGES_BYTES_MAX);
-	frame_finish(out, begun);
 }
 
 static void
@@ -226,49 +117,13 @@ write_load(struct loader *loader, const struct loader_request *request, struct b
 }
 
 static int
-start_worker(struct loader *loader, struct buf *out, struct err *err)
+start_worker(struct loader *loader, struct err *err)
 {
-	int ends[2];
+	uint64_t seed[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-		return err_errno(err, "start a worker");
-	loader->channel = ends[0];
 	loader->function = 0;
-	watch_init(&loader->watch, loader->loop, loader->channel, channel_ready, loader);
-	watch_want(&loader->watch, true, false);
-	write_setup(out);
-	return zygote_spawn(loader->zygote, ++loader->workers, ends[1], err);
-}
-
-/* The worker reads as we write: the host's side may wait here. */
-static int
-send_all(struct loader *loader, const struct buf *out, struct err *err)
-{
-	size_t sent = 0;
-
-	while (sent < out->len) {
-		ssize_t got =
-		    send(loader->channel, out->data + sent, out->len - sent, MSG_NOSIGNAL);
-
-		if (got < 0)
-			return err_errno(err, "write to the worker");
-		sent += (size_t)got;
-	}
-	return 0;
-}
-
-static int
-wait_for_answer(struct loader *loader, struct err *err)
-{
-	timer_set(&loader->timer, ANSWER_US);
-	while (loader->outcome == 1) {
-		if (loop_turn(loader->loop, true, err) < 0)
-			return -1;
-	}
-	timer_cancel(&loader->timer);
-	if (loader->outcome < 0)
-		*err = loader->problem;
-	return loader->outcome;
+	sys_posix.random(seed, sizeof(seed));
+	return lone_worker(loader->lone, seed, err);
 }
 
 int
@@ -279,14 +134,22 @@ loader_load(struct loader *loader, const struct loader_request *request, struct 
 	int status = 0;
 
 	loader->loaded = loaded;
-	loader->outcome = 1;
-	if (loader->channel < 0)
-		status = start_worker(loader, &out, err);
+	loader->settled = false;
+	if (!lone_has_worker(loader->lone))
+		status = start_worker(loader, err);
 	write_load(loader, request, &out);
 	if (status == 0)
-		status = send_all(loader, &out, err);
+		status = lone_send(loader->lone, &out, err);
 	buf_clear(&out);
-	return status == 0 ? wait_for_answer(loader, err) : -1;
+	if (status == 0)
+		status = lone_wait(loader->lone, &loader->settled, ANSWER_US, err);
+	if (!loader->settled) {
+		lone_drop_worker(loader->lone);
+		return -1;
+	}
+	if (loader->outcome < 0)
+		*err = loader->problem;
+	return loader->outcome;
 }
 
 static int
