@@ -7,10 +7,9 @@
 #include "lib/topic.h"
 #include "runtime/api_parts.h"
 #include "runtime/function.h"
+#include "runtime/trace_raw.h"
 #include "runtime/trace_story.h"
 #include "runtime/tracer.h"
-#include "store/queue_row.h"
-#include "store/traces.h"
 
 enum {
 	TRACES_DEFAULT = 20,
@@ -27,13 +26,11 @@ struct traces_job {
 	struct host *host;
 	char *function_name; /* NULL: of all */
 	uint64_t run;	     /* of a raw one; 0: the last */
-	uint8_t id[TRACE_ID_BYTES];
+	char *id;	     /* as it was asked for */
 	unsigned limit;
 	unsigned seen;
 	uint64_t before; /* where a list goes on */
 	bool failed_only;
-	bool again;	   /* `id` was a dead letter's, now it is its event's */
-	struct buf letter; /* the dead letter of that id, where there is one */
 	struct buf raw;
 	cJSON *list;
 };
@@ -60,7 +57,7 @@ static void
 job_free(struct traces_job *traces)
 {
 	free(traces->function_name);
-	buf_clear(&traces->letter);
+	free(traces->id);
 	buf_clear(&traces->raw);
 	cJSON_Delete(traces->list);
 	free(traces);
@@ -151,45 +148,16 @@ add_story(void *arg, const struct trace_row *row)
 	return true;
 }
 
-/* The id may be a dead letter's: it leads to its event. */
-static int
-find_letter(struct txn *txn, struct traces_job *traces, struct err *err)
-{
-	char id[QUEUE_ID_TEXT];
-
-	queue_id_text(traces->id, id);
-	return failed_get(txn, bytes_of_string(id), &traces->letter, err) < 0 ? -1 : 0;
-}
-
 static int
 run_story(struct txn *txn, struct store_job *job, struct err *err)
 {
 	struct traces_job *traces = job_of(job);
+	uint8_t id[TRACE_ID_BYTES];
+	int found = trace_id_resolve(txn, traces->id, id, err);
 
-	if (traces_of(txn, traces->id, add_story, traces, err) < 0)
-		return -1;
-	return cJSON_GetArraySize(traces->list) > 0 ? 0 : find_letter(txn, traces, err);
-}
-
-/* True: it is asked again, for the dead letter's event. */
-static bool
-ask_again(struct traces_job *traces)
-{
-	struct occurrence *event = NULL;
-	struct queue_read read;
-
-	if (traces->again || traces->letter.len == 0 ||
-	    queue_row_read(&read, buf_bytes(&traces->letter)) < 0)
-		return false;
-	event = occurrence_decode(traces->host, read.row.event);
-	if (event != NULL) {
-		memcpy(traces->id, event->id, sizeof(traces->id));
-		traces->again = true;
-		submit(traces);
-	}
-	occurrence_drop(event);
-	queue_read_clear(&read);
-	return traces->again;
+	if (found == 1 && traces_of(txn, id, add_story, traces, err) < 0)
+		found = -1;
+	return found < 0 ? -1 : 0;
 }
 
 /* How a function's triggers stand to the event. */
@@ -257,8 +225,6 @@ on_story(struct store_job *job)
 	if (job->status < 0) {
 		http_exchange_error(traces->exchange, 500, "%s", job->err.text);
 	} else if (cJSON_GetArraySize(traces->list) == 0) {
-		if (ask_again(traces))
-			return;
 		http_exchange_error(traces->exchange, 404,
 		    "there is no trace of that id: kept are failed runs, and others where "
 		    "trace_sample says so (moonlet run --record keeps all)");
@@ -272,52 +238,13 @@ on_story(struct store_job *job)
 	job_free(traces);
 }
 
-/* The last run that is wanted, with what it shares: three byte strings. */
-static bool
-take_raw(void *arg, const struct trace_row *row)
-{
-	struct traces_job *traces = arg;
-	struct trace_record record;
-
-	if (!trace_record_read(row->trace, &record) || !is_wanted(traces, &record) ||
-	    (traces->run != 0 && traces->run != row->number))
-		return true;
-	buf_reset(&traces->raw);
-	buf_append(&traces->raw, row->shared[0].digest, TRACE_DIGEST_BYTES);
-	buf_append(&traces->raw, row->shared[1].digest, TRACE_DIGEST_BYTES);
-	frame_bytes(&traces->raw, row->trace);
-	return true;
-}
-
-static int
-add_shared(struct txn *txn, struct buf *raw, struct err *err)
-{
-	struct buf shared = { 0 };
-	int found = 1;
-
-	for (int i = 0; found > 0 && i < TRACE_SHARED; i++) {
-		uint8_t digest[TRACE_DIGEST_BYTES];
-
-		memcpy(digest, raw->data + i * TRACE_DIGEST_BYTES, sizeof(digest));
-		found = traces_shared(txn, digest, &shared, err);
-		frame_bytes(raw, buf_bytes(&shared));
-	}
-	buf_clear(&shared);
-	if (found > 0)
-		buf_drain(raw, TRACE_SHARED * TRACE_DIGEST_BYTES);
-	return found == 0 ? err_set(err, "the trace's sources are missing") : found < 0 ? -1 : 0;
-}
-
 static int
 run_raw(struct txn *txn, struct store_job *job, struct err *err)
 {
 	struct traces_job *traces = job_of(job);
+	const struct trace_wanted wanted = { traces->id, traces->function_name, traces->run };
 
-	if (traces_of(txn, traces->id, take_raw, traces, err) < 0)
-		return -1;
-	if (traces->raw.len > 0)
-		return add_shared(txn, &traces->raw, err);
-	return find_letter(txn, traces, err);
+	return trace_raw_read(txn, &wanted, &traces->raw, err) < 0 ? -1 : 0;
 }
 
 static void
@@ -329,8 +256,6 @@ on_raw(struct store_job *job)
 	if (job->status < 0) {
 		http_exchange_error(traces->exchange, 500, "%s", job->err.text);
 	} else if (traces->raw.len == 0) {
-		if (ask_again(traces))
-			return;
 		http_exchange_error(traces->exchange, 404, "there is no trace of that id");
 	} else {
 		answer.body = buf_bytes(&traces->raw);
@@ -342,14 +267,7 @@ on_raw(struct store_job *job)
 static void
 submit_id(struct traces_job *traces)
 {
-	struct bytes id = http_match_param(http_exchange_match(traces->exchange), "id");
-
-	if (queue_id_read(id, traces->id) < 0) {
-		http_exchange_error(
-		    traces->exchange, 400, "an id is %d hexadecimal digits", QUEUE_ID_TEXT - 1);
-		job_free(traces);
-		return;
-	}
+	traces->id = bytes_to_string(http_match_param(http_exchange_match(traces->exchange), "id"));
 	submit(traces);
 }
 

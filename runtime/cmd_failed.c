@@ -136,6 +136,8 @@ cmd_replay(struct command_call *call)
 	struct err err;
 	int status;
 
+	if (command_value(call, "local") != NULL && call->count == 1)
+		return cmd_replay_local(call);
 	if ((all != NULL) == (call->count == 1)) {
 		err_set(&err, "needs the id of a failed event (moonlet failed), or --all NAME");
 		(void)command_fail(call, &err);

@@ -120,5 +120,6 @@ int cmd_shadow(struct command_call *call);
 int cmd_trace(struct command_call *call);
 int cmd_failed(struct command_call *call);
 int cmd_replay(struct command_call *call);
+int cmd_replay_local(struct command_call *call);
 
 #endif

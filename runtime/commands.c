@@ -71,6 +71,11 @@ static const struct command_switch trace_switches[] = {
 
 static const struct command_switch replay_switches[] = {
 	{ "all", "NAME", "every failed event of this function", 0 },
+	{ "local", NULL, "here, without a host's help and without effects: what it does otherwise", 0 },
+	{ "with", "FILE", "with --local: this file in place of the function's", 0 },
+	{ "function", "NAME", "with --local: of the event's runs, this function's last", 0 },
+	{ "run", "N", "with --local: of the event's runs, this one (moonlet trace)", 0 },
+	JSON_SWITCH,
 	{ NULL, NULL, NULL, 0 },
 };
 
@@ -154,8 +159,10 @@ const struct command command_table[] = {
 	  .help = "list the newest kept runs, or tell an event's story",
 	  .more = "The id is an event's (as logs and handlers have it) or a failed event's. Kept are failed runs,\n"
 		  "and others as trace_sample or run --record says.\n" },
-	{ .name = "replay", .arguments = "[ID]", .run = cmd_replay, .arguments_max = 1, .switches = replay_switches,
-	  .help = "run a failed event again" },
+	{ .name = "replay", .arguments = "[ID|FILE]", .run = cmd_replay, .arguments_max = 1, .switches = replay_switches,
+	  .help = "run a failed event again",
+	  .more = "With --local nothing happens but here: the run that moonlet trace shows is repeated in a worker of\n"
+		  "its own, with the recorded answers. Exits 1 where it does otherwise than then.\n" },
 	{ .name = "backup", .arguments = "FILE", .run = cmd_backup, .arguments_min = 1, .arguments_max = 1,
 	  .switches = backup_switches, .help = "copy the database, also while the host runs",
 	  .more = "To restore: stop the host, put the copy in the data folder as moonlet.db, and remove\n"

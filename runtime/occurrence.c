@@ -129,6 +129,20 @@ occurrence_decode(struct host *host, struct bytes encoded)
 	return occurrence_new(host, &h);
 }
 
+bool
+occurrence_id(struct bytes encoded, uint8_t id[EVENT_ID_BYTES])
+{
+	struct cursor cursor = cursor_of(encoded);
+
+	for (int i = 0; i < 6; i++)
+		(void)cursor_bytes(&cursor);
+	for (int i = 0; i < 4; i++)
+		(void)cursor_u8(&cursor);
+	(void)cursor_i64(&cursor);
+	cursor_copy(&cursor, id, EVENT_ID_BYTES);
+	return !cursor.bad;
+}
+
 const char *
 host_trigger_name(const struct host *host, struct bytes name)
 {

@@ -121,6 +121,8 @@ void occurrence_drop(struct occurrence *event); /* takes NULL */
 
 /* For the durable queue. */
 void occurrence_encode(const struct occurrence *event, struct buf *out);
+/* The event's id alone. False: it does not decode. */
+bool occurrence_id(struct bytes encoded, uint8_t id[EVENT_ID_BYTES]);
 struct occurrence *occurrence_decode(
     struct host *host, struct bytes encoded); /* NULL: does not decode */
 

@@ -25,7 +25,7 @@ local function mixed()
 end
 
 return {
-  on = { topic = "exact/#" },
+  on = { topic = "exact/in" },
   allow = { shadow = "*", publish = "#" },
   handler = function(event, context)
     local seen = { table.concat(at_load, " "), order(mixed()), order(_G), order(string) }

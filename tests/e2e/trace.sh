@@ -1,0 +1,125 @@
+#!/bin/bash
+# Kept runs: what moonlet trace tells of them, and that moonlet replay --local repeats them to the bit.
+. "$(dirname "$0")/lib.sh"
+need python3 mosquitto_pub
+
+functions=$work/functions
+mkdir -p "$functions"
+cat >"$functions/order.lua" <<'LUA'
+return {
+  on = { topic = "orders/+" },
+  retries = 1,
+  allow = { shadow = "*", invoke = "price", secrets = "key", publish = "out/#" },
+  handler = function(event, context)
+    log.info("order of " .. event.n)
+    local shadow_is = shadow.get("car")
+    local price = invoke.call("price", { n = event.n })
+    local key = secrets.get("key")
+    log.warn("key " .. key, math.random(1000), os.time(), uuid.v4())
+    mqtt.publish("out/" .. context.topic:match("[^/]+$"), { price = price.total, key = key })
+    if event.n > 5 then error("too much: " .. event.n) end
+    return { total = price.total }
+  end,
+}
+LUA
+cat >"$functions/price.lua" <<'LUA'
+return { on = { topic = "prices/+" }, handler = function(event) return { total = event.n * 2 } end }
+LUA
+cp "$tests_dir/exact.lua" "$functions/exact.lua"
+cat >"$work/moonlet.lua" <<'LUA'
+secrets = { key = "never-to-be-seen" }
+LUA
+start_moonlet "$functions" -c "$work/moonlet.lua"
+run() { "$moonlet" "$@" --data "$work/data"; }
+field() { python3 -c 'import json, sys; v = json.load(sys.stdin)
+for k in sys.argv[1:]: v = v[int(k) if k.lstrip("-").isdigit() else k]
+print(v if isinstance(v, str) else json.dumps(v))' "$@"; }
+traces_of() { run trace --json --function "$1" "${@:2}" | python3 -c 'import json, sys; print(len(json.load(sys.stdin)))'; }
+# replays WHAT STATUS ARGUMENT...: into $work/replay
+replays() {
+  local status=0
+  run replay --local "${@:3}" >"$work/replay" 2>&1 || status=$?
+  [ "$status" = "$2" ] || fail "$1: exit $status: $(cat "$work/replay")"
+}
+says() { grep -qF -- "$2" "$work/$1" || fail "$1 does not say '$2': $(cat "$work/$1")"; }
+
+# Failed runs are kept whole, each attempt; those that succeed are not.
+run pub orders/small '{"n":3}' --qos 1
+run pub orders/big '{"n":9}' --qos 1
+wait_for 10 sh -c "'$moonlet' failed order --data '$work/data' | grep -q 'too much'"
+wait_for 5 sh -c "'$moonlet' trace --json --data '$work/data' | python3 -c 'import json, sys; sys.exit(len(json.load(sys.stdin)) != 2)'"
+id=$(run trace --json | field 0 id)
+run trace "$id" >"$work/story"
+says story "topic orders/big"
+says story 'payload  {"n":9}'
+says story "matches  order"
+says story "price: it listens to topic prices/+"
+says story "attempt 1: failed"
+says story "attempt 2: failed"
+says story 'invoke.call price {"n":9} -> {"total":18}'
+says story "shadow.get car -> nil"
+says story "secrets.get key -> (a secret)"
+says story "log info: order of 9"
+says story "order.lua:12: too much: 9"
+says story "stack traceback:"
+grep -q never-to-be-seen "$work/story" && fail "the story holds the secret"
+# ... also by the id of the dead letter.
+letter=$(run failed order --json | field 0 id)
+same "event of the dead letter" "$id" "$(run trace "$letter" --json | field runs 0 id)"
+run trace 0123 >"$work/none" 2>&1 && fail "there is a trace of no id"
+says none "there is no trace of that id"
+
+# The same again, without a host's help; and with a fix.
+replays "the failed run" 0 "$id"
+says replay "the same, to the bit"
+replays "by the dead letter" 0 "$letter"
+sed 's/event.n > 5/event.n > 50/' "$functions/order.lua" >"$work/fix.lua"
+replays "the fixed run" 1 "$id" --with "$work/fix.lua"
+says replay '- error order.lua:12: too much: 9'
+says replay '+ effect {"publish":"out/big"'
+says replay '+ result {"total":18}'
+# ... what was not recorded, or otherwise, is said.
+sed 's/{ n = event.n })/{ n = event.n + 1 })/' "$functions/order.lua" >"$work/other.lua"
+replays "another question" 1 "$id" --with "$work/other.lua"
+says replay 'invoke.call price {"n":10}: differs from the recorded one, whose answer it gets'
+sed 's/shadow.get("car")/shadow.get("bus")/' "$functions/order.lua" >"$work/other.lua"
+replays "a new question" 1 "$id" --with "$work/other.lua"
+says replay 'shadow.get bus: was not recorded; the handler gets an error'
+says replay 'shadow.get car: was recorded and is not made now'
+echo 'return {' >"$work/broken.lua"
+replays "a broken file" 2 "$id" --with "$work/broken.lua"
+says replay "it does not load: order.lua:"
+same "by program" true "$(run replay "$id" --local --json | field same)"
+
+# A file of its own goes anywhere; and the data folder will do when no host runs.
+run trace "$id" --save "$work/saved.trace"
+stop_moonlet
+replays "no host runs" 0 "$id"
+"$moonlet" replay "$work/saved.trace" --local --data "$work/nowhere" >"$work/replay" || fail "a saved trace: $(cat "$work/replay")"
+grep -rq never-to-be-seen "$work/data" "$work/saved.trace" && fail "the secret stands in the data folder"
+
+# All that could differ from run to run: in fresh workers, and of the ten thousandth run of a busy one.
+sed -i 's/for i = 1, 20000 do/for i = 1, 200 do/' "$functions/exact.lua"
+start_moonlet "$functions" -c "$work/moonlet.lua" --record --workers 1 --trace-count-max 200
+printf '{"n":%d}\n' $(seq 10000) | mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -t exact/in -q 1 -l
+handled() { run ls --json | python3 -c 'import json, sys; sys.exit(next(f["invocations"] for f in json.load(sys.stdin) if f["name"] == "exact") < 10000)'; }
+wait_for 60 handled
+same "bound of traces" 200 "$(traces_of exact -n 1000)"
+id=$(run trace --json --function exact -n 1 | field 0 id)
+grep -q '"n":10000' <<<"$(run trace "$id" --json | field runs 0 event payload)" || fail "the newest is not the last"
+for i in $(seq 20); do
+  replays "replay $i" 0 "$id"
+  says replay "the same, to the bit"
+  [ "$i" -gt 1 ] || cp "$work/replay" "$work/first"
+  cmp -s "$work/first" "$work/replay" || fail "replay $i prints something else"
+done
+stop_moonlet
+
+# One in N of those that succeed.
+rm -rf "$work/data"
+start_moonlet "$functions" --trace-sample 10
+printf '{"n":%d}\n' $(seq 100) | mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -t prices/a -q 1 -l
+sampled() { [ "$(traces_of price -n 1000)" = 10 ]; }
+wait_for 10 sampled
+curl -sS -m 10 "http://127.0.0.1:$http_port/metrics" | grep -q '^moonlet_traces_total 10$' || fail "the metric of traces"
+stop_moonlet
