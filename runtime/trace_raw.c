@@ -30,7 +30,7 @@ note_any(void *arg, const struct trace_row *row)
 
 /* The event of a dead letter. */
 static int
-event_of_letter(struct txn *txn, const char *text, uint8_t id[TRACE_ID_BYTES], struct err *err)
+letter_event(struct txn *txn, const char *text, uint8_t id[TRACE_ID_BYTES], struct err *err)
 {
 	struct buf letter = { 0 };
 	struct queue_read read;
@@ -53,7 +53,7 @@ trace_id_resolve(struct txn *txn, const char *text, uint8_t id[TRACE_ID_BYTES], 
 		return 0;
 	if (traces_of(txn, id, note_any, &any, err) < 0)
 		return -1;
-	return any ? 1 : event_of_letter(txn, text, id, err);
+	return any ? 1 : letter_event(txn, text, id, err);
 }
 
 static bool
