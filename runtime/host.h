@@ -23,6 +23,7 @@ struct dead_letters;
 struct external;
 struct shadow_service;
 struct change_followers;
+struct tickers;
 struct records;
 struct tables;
 struct timers;
@@ -53,6 +54,7 @@ struct host {
 	struct tables *tables;
 	struct timers *timers; /* of handlers */
 	struct change_followers *change_followers; /* NULL: not yet */
+	struct tickers *tickers;
 	struct shadow_watches *shadow_watches; /* NULL: not yet */
 	struct presences *presences;	       /* NULL: nobody follows clients */
 	struct functions *functions;

@@ -28,8 +28,9 @@
 #include "runtime/shadow_follow.h"
 #include "runtime/shadow_service.h"
 #include "runtime/tables.h"
-#include "runtime/tracer.h"
+#include "runtime/tickers.h"
 #include "runtime/timers.h"
+#include "runtime/tracer.h"
 #include "runtime/web.h"
 #include "triggers/external.h"
 #include "triggers/triggers.h"
@@ -155,6 +156,7 @@ open_gateway(struct service *service, struct err *err)
 	host->shadow_watches = shadow_watches_new(host);
 	host->presences = presences_new(host);
 	host->change_followers = change_followers_new(host);
+	host->tickers = tickers_new(host);
 	parts.broker = host->broker;
 	parts.watches = host->shadow_watches;
 	host->shadow_service = shadow_service_new(&parts);
@@ -320,6 +322,7 @@ go(void *arg)
 	if (http_server_address(host->http_server) != NULL)
 		log_info("http", "HTTP on %s", http_server_address(host->http_server));
 	change_followers_start(host->change_followers);
+	tickers_start(host->tickers);
 	doors_pause(host->doors, false);
 	external_start(host->external);
 	timers_start(host->timers);
@@ -441,6 +444,8 @@ close_all(struct service *service)
 	timers_stop(host->timers);
 	if (host->change_followers != NULL)
 		change_followers_stop(host->change_followers);
+	if (host->tickers != NULL)
+		tickers_stop(host->tickers);
 	tables_stop(host->tables);
 	dispatch_stop(host->dispatch);
 	dispatch_free(host->dispatch);
@@ -449,6 +454,7 @@ close_all(struct service *service)
 	host->pool = NULL;
 	functions_free(host->functions);
 	change_followers_free(host->change_followers);
+	tickers_free(host->tickers);
 	http_client_free(host->http_client);
 	web_close(service->web);
 	presences_stop(host->presences);

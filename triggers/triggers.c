@@ -6,6 +6,7 @@
 const struct trigger *const trigger_table[] = {
 	&trigger_http,
 	&trigger_presence,
+	&trigger_schedule,
 	&trigger_shadow,
 	&trigger_table_changes,
 	&trigger_topic,

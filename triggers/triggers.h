@@ -11,6 +11,7 @@ extern const size_t trigger_table_count;
 
 extern const struct trigger trigger_http;
 extern const struct trigger trigger_presence;
+extern const struct trigger trigger_schedule;
 extern const struct trigger trigger_shadow;
 extern const struct trigger trigger_table_changes;
 extern const struct trigger trigger_topic;
