@@ -69,6 +69,7 @@ sending_put(struct sending *sending)
 		worker->solo = false;
 	sending->invocation = NULL;
 	sending->worker = NULL;
+	sending->waits = false; /* an answer that comes now has nobody to go to */
 	TAILQ_INSERT_HEAD(&pool->spare, sending, link);
 }
 

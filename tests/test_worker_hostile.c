@@ -82,7 +82,7 @@ put_bytes(struct storm *storm, struct buf *out)
 static void
 put_effect(struct storm *storm, struct buf *out)
 {
-	uint8_t kind = (uint8_t)draw(storm, EFFECT_METRIC + 2);
+	uint8_t kind = (uint8_t)draw(storm, EFFECT_TIMER + 2);
 
 	frame_u8(out, kind);
 	if (kind == EFFECT_PUBLISH) {
@@ -90,7 +90,7 @@ put_effect(struct storm *storm, struct buf *out)
 		frame_u8(out, (uint8_t)draw(storm, 3));
 		frame_u32(out, (uint32_t)draw(storm, 3));
 	}
-	if (kind == EFFECT_SHADOW)
+	if (kind == EFFECT_SHADOW || kind == EFFECT_READ || kind == EFFECT_TIMER)
 		frame_u8(out, (uint8_t)draw(storm, 3));
 	put_bytes(storm, out);
 	if (kind == EFFECT_METRIC)
@@ -99,6 +99,8 @@ put_effect(struct storm *storm, struct buf *out)
 		put_bytes(storm, out);
 	if (kind == EFFECT_PUBLISH || kind == EFFECT_SHADOW)
 		put_bytes(storm, out);
+	if (kind == EFFECT_READ || kind == EFFECT_TIMER)
+		frame_i64(out, (int64_t)draw(storm, 4000));
 }
 
 static void
@@ -120,7 +122,7 @@ put_call(struct storm *storm, struct buf *out)
 {
 	frame_u32(out, (uint32_t)draw(storm, 3));
 	frame_u64(out, draw(storm, 10) == 0 ? UINT64_MAX / 3 : draw(storm, 1000));
-	frame_u8(out, (uint8_t)draw(storm, CALL_SECRET + 2));
+	frame_u8(out, (uint8_t)draw(storm, CALL_STATE_GET + 2));
 	for (uint64_t i = draw(storm, 5); i > 0; i--)
 		put_bytes(storm, out);
 	put_noise(storm, out, (size_t)draw(storm, 2) * 4);
