@@ -14,7 +14,13 @@
 #include "net/http_server.h"
 #include "net/listener.h"
 
-enum http_phase { HTTP_PHASE_HEAD, HTTP_PHASE_BODY, HTTP_PHASE_ANSWER, HTTP_PHASE_LEAVING };
+enum http_phase {
+	HTTP_PHASE_HEAD,
+	HTTP_PHASE_BODY,
+	HTTP_PHASE_ANSWER,
+	HTTP_PHASE_LEAVING,
+	HTTP_PHASE_GIVING, /* another protocol follows: its owner gets the connection */
+};
 
 struct http_conn {
 	TAILQ_ENTRY(http_conn) link;
@@ -22,6 +28,9 @@ struct http_conn {
 	struct conn *conn;
 	struct timer timer;
 	struct http_exchange *exchange; /* in BODY and ANSWER */
+	struct task give_task;
+	void (*taken)(void *arg, struct stream *stream);
+	void *taken_arg;
 	enum http_phase phase;
 	bool begun;	       /* HEAD: its first byte is here */
 	bool in_input;	       /* the server is walking through its input */
@@ -63,6 +72,7 @@ struct http_server {
 	SLIST_HEAD(, http_listener) listeners;
 	TAILQ_HEAD(, http_conn) conns;
 	unsigned conn_count;
+	struct http_foreign foreign;
 	bool draining;
 	bool closing;
 	int64_t date_s; /* of `date` */
@@ -75,6 +85,9 @@ void exchange_free(struct http_exchange *exchange);
 void exchange_abandon(struct http_exchange *exchange);
 /* The answer is written: the connection goes on to the next request, or ends. */
 void http_conn_answered(struct http_conn *conn, bool keep_alive);
+/* Gives the connection away when its output has left. */
+void http_conn_give(
+    struct http_conn *conn, void (*taken)(void *arg, struct stream *stream), void *arg);
 /* Ends a connection whose output nobody reads. */
 void http_conn_check_output(struct http_conn *conn);
 

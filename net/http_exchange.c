@@ -159,6 +159,24 @@ http_exchange_respond(struct http_exchange *exchange, const struct http_answer *
 	finish(exchange);
 }
 
+void
+http_exchange_upgrade(struct http_exchange *exchange, const struct http_answer *answer,
+    void (*taken)(void *arg, struct stream *stream), void *arg)
+{
+	struct http_conn *conn = exchange->conn;
+
+	assert(!exchange->streaming);
+	if (conn != NULL) {
+		exchange->keep_alive = true;
+		write_head(exchange, answer);
+		buf_append_string(conn_out(conn->conn), "\r\n");
+		conn_wrote(conn->conn);
+		conn->exchange = NULL;
+		http_conn_give(conn, taken, arg);
+	}
+	exchange_free(exchange);
+}
+
 static void
 append_escaped(struct buf *out, const char *text)
 {

@@ -64,11 +64,52 @@ http_conn_answered(struct http_conn *conn, bool keep_alive)
 		conn_read(conn->conn, !conn->choked);
 }
 
+/* The connection leaves the server. */
+static void
+forget(struct http_conn *conn)
+{
+	struct http_server *server = conn->server;
+
+	timer_clear(&conn->timer);
+	task_cancel(&conn->give_task);
+	TAILQ_REMOVE(&server->conns, conn, link);
+	server->conn_count--;
+	peer_unref(conn->peer);
+	loop_free_later(server->loop, conn);
+}
+
+static void
+give_now(void *arg)
+{
+	struct http_conn *conn = arg;
+	struct stream stream = { .peer = conn->peer };
+
+	if (conn_is_ending(conn->conn) || conn_pending(conn->conn) > 0)
+		return;
+	conn_take(conn->conn, &stream);
+	conn->peer = NULL;
+	forget(conn);
+	conn->taken(conn->taken_arg, &stream);
+}
+
+void
+http_conn_give(struct http_conn *conn, void (*taken)(void *arg, struct stream *stream), void *arg)
+{
+	conn->phase = HTTP_PHASE_GIVING;
+	conn->taken = taken;
+	conn->taken_arg = arg;
+	conn_read(conn->conn, false);
+	set_timer(conn, LEAVING_MS);
+	task_schedule(&conn->give_task, conn->server->loop);
+}
+
 static void
 on_drained(void *arg)
 {
 	struct http_conn *conn = arg;
 
+	if (conn->phase == HTTP_PHASE_GIVING)
+		task_schedule(&conn->give_task, conn->server->loop);
 	if (conn->phase == HTTP_PHASE_LEAVING)
 		conn_shut(conn->conn);
 	if (!conn->choked)
@@ -114,7 +155,7 @@ on_timer(void *arg)
 		conn_end(conn->conn, false, "idle");
 	else if (conn->phase == HTTP_PHASE_BODY)
 		refuse(conn, 408, "the request's body took too long");
-	else if (conn->phase == HTTP_PHASE_LEAVING)
+	else if (conn->phase == HTTP_PHASE_LEAVING || conn->phase == HTTP_PHASE_GIVING)
 		conn_end(conn->conn, false, "left");
 }
 
@@ -225,6 +266,15 @@ begin_exchange(struct http_conn *conn, struct bytes head_bytes)
 		begin_body(conn);
 }
 
+static bool
+is_foreign(const struct http_conn *conn, struct bytes in)
+{
+	const struct http_foreign *foreign = &conn->server->foreign;
+
+	return foreign->taken != NULL && conn->peer->is_tls && !conn->begun &&
+	       in.data[0] == foreign->first;
+}
+
 static size_t
 take_head(struct http_conn *conn, struct bytes in)
 {
@@ -234,6 +284,10 @@ take_head(struct http_conn *conn, struct bytes in)
 
 	if (in.len == 0)
 		return 0;
+	if (is_foreign(conn, in)) {
+		http_conn_give(conn, conn->server->foreign.taken, conn->server->foreign.arg);
+		return 0;
+	}
 	if (!conn->begun) {
 		conn->begun = true;
 		set_timer(conn, conn->server->config.head_timeout_ms);
@@ -303,6 +357,8 @@ take(struct http_conn *conn, struct bytes in)
 		return conn->exchange->streaming ? in.len : 0;
 	case HTTP_PHASE_LEAVING:
 		return in.len;
+	case HTTP_PHASE_GIVING:
+		return 0;
 	}
 	return 0;
 }
@@ -340,11 +396,7 @@ on_ended(void *arg, const char *reason)
 	(void)reason;
 	if (conn->exchange != NULL)
 		exchange_abandon(conn->exchange);
-	timer_clear(&conn->timer);
-	TAILQ_REMOVE(&server->conns, conn, link);
-	server->conn_count--;
-	peer_unref(conn->peer);
-	free(conn);
+	forget(conn);
 	if (server->closing && server->conn_count == 0)
 		server_gone(server);
 }
@@ -366,6 +418,7 @@ http_server_accept(struct http_server *server, struct stream *stream)
 	conn->server = server;
 	conn->peer = stream->peer;
 	timer_init(&conn->timer, server->loop, on_timer, conn);
+	task_init(&conn->give_task, give_now, conn);
 	set_timer(conn, server->config.head_timeout_ms);
 	conn->conn = conn_open(server->group, stream, &conn_events, conn);
 	TAILQ_INSERT_TAIL(&server->conns, conn, link);
@@ -397,6 +450,12 @@ http_server_new(
 	SLIST_INIT(&server->listeners);
 	TAILQ_INIT(&server->conns);
 	return server;
+}
+
+void
+http_server_give_foreign(struct http_server *server, const struct http_foreign *foreign)
+{
+	server->foreign = *foreign;
 }
 
 static void

@@ -53,6 +53,13 @@ int http_server_listen_unix(struct http_server *server, const char *path, struct
     __attribute__((warn_unused_result));
 /* A connection that somebody else has accepted. Takes over the stream. */
 void http_server_accept(struct http_server *server, struct stream *stream);
+/* Connections by TLS that begin with the byte `first` are no HTTP: they are given away, unread. */
+struct http_foreign {
+	uint8_t first;
+	void (*taken)(void *arg, struct stream *stream); /* NULL: there are none */
+	void *arg;
+};
+void http_server_give_foreign(struct http_server *server, const struct http_foreign *foreign);
 /* Where it listens: the address of the last http_server_listen, with its port. NULL: nowhere. */
 const char *http_server_address(const struct http_server *server);
 unsigned http_server_connections(const struct http_server *server);
@@ -92,6 +99,10 @@ void http_exchange_respond(struct http_exchange *exchange, const struct http_ans
 /* {"error":"..."} */
 void http_exchange_error(struct http_exchange *exchange, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Answers 101 and gives the connection away: `taken` gets it with what was read behind the head,
+ * from the loop, unless the client leaves before. */
+void http_exchange_upgrade(struct http_exchange *exchange, const struct http_answer *answer,
+    void (*taken)(void *arg, struct stream *stream), void *arg);
 void http_exchange_json(struct http_exchange *exchange, int status, const char *json);
 
 /* Begins an answer whose body comes in pieces. `gone` is called, from the loop, where the client

@@ -13,6 +13,7 @@
 
 #include "lib/log.h"
 #include "net/pem_file.h"
+#include "net/websocket.h"
 #include "runtime/figures.h"
 
 enum {
@@ -21,6 +22,8 @@ enum {
 	RENEW_S = 30 * 86400,
 	NAME_BYTES = 128,
 	FILES = 3,
+	PACKET_BESIDE = 65535 + 8192, /* of a packet, beside its payload */
+	CONNECT_BYTE = 0x10,
 };
 
 static const char own[] = "own";
@@ -37,6 +40,7 @@ struct doors {
 	struct tls_context *context;
 	struct tls_door *mqtts;
 	struct tls_door *https;
+	struct websockets *websockets;
 	struct buf trusted; /* beside the configured */
 	struct timer look;
 	struct file_state files[FILES];
@@ -320,6 +324,12 @@ change(struct doors *doors, struct tls_door *door)
 		tls_door_change(door, doors->context, client_mode_is(doors, "required"));
 }
 
+static uint64_t
+frame_bytes_max(const struct host *host)
+{
+	return (uint64_t)options_number(host->options, OPTION_PAYLOAD_BYTES_MAX) + PACKET_BESIDE;
+}
+
 void
 doors_reload(struct doors *doors)
 {
@@ -327,6 +337,8 @@ doors_reload(struct doors *doors)
 	struct tls_context *context;
 	struct err err;
 
+	websockets_configure(doors->websockets,
+	    options_text(doors->host->options, OPTION_WS_ORIGINS), frame_bytes_max(doors->host));
 	if (doors->tls != NULL)
 		tls_configure(doors->tls, &limits);
 	if (doors->context == NULL)
@@ -418,6 +430,34 @@ open_doors(struct doors *doors, struct err *err)
 	return open_door(doors, OPTION_HTTPS, TLS_PROTOCOL_HTTP, &doors->https, err);
 }
 
+static void
+accepted_mqtt(void *arg, struct stream *stream)
+{
+	struct host *host = arg;
+
+	broker_accept_stream(host->broker, stream);
+}
+
+/* MQTT that comes to the HTTP server: as WebSocket, or by TLS without ALPN. */
+static int
+open_websockets(struct doors *doors, struct err *err)
+{
+	static const struct http_route route = { HTTP_GET, "/mqtt", websockets_open,
+		"MQTT by WebSocket" };
+	struct host *host = doors->host;
+	const struct http_foreign foreign = { CONNECT_BYTE, accepted_mqtt, host };
+	const struct websockets_config config = {
+		.origins = options_text(host->options, OPTION_WS_ORIGINS),
+		.frame_bytes_max = frame_bytes_max(host),
+		.arg = host,
+		.accepted = accepted_mqtt,
+	};
+
+	doors->websockets = websockets_new(&config);
+	http_server_give_foreign(host->http_server, &foreign);
+	return http_server_add(host->http_server, &route, doors->websockets, err);
+}
+
 struct doors *
 doors_open(struct host *host, struct err *err)
 {
@@ -425,7 +465,7 @@ doors_open(struct host *host, struct err *err)
 
 	doors->host = host;
 	timer_init(&doors->look, host->loop, look, doors);
-	if (open_doors(doors, err) == 0)
+	if (open_websockets(doors, err) == 0 && open_doors(doors, err) == 0)
 		return doors;
 	doors_close(doors);
 	return NULL;
@@ -440,6 +480,7 @@ doors_close(struct doors *doors)
 	tls_door_close(doors->https);
 	tls_context_unref(doors->context);
 	tls_free(doors->tls);
+	websockets_free(doors->websockets);
 	authority_free(doors->authority);
 	buf_clear(&doors->trusted);
 	timer_clear(&doors->look);

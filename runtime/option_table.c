@@ -34,6 +34,8 @@ const struct option option_table[OPTION_COUNT] = {
 	[OPTION_TLS_CLIENT] = { "tls_client", "MODE", "optional",
 	    "whether TLS clients need a certificate: none, optional, required", .type = OPTION_CHOICE,
 	    .choices = "none optional required" },
+	[OPTION_WS_ORIGINS] = { "ws_origins", "ORIGINS", "same",
+	    "web pages that may use MQTT by WebSocket: https://HOST ..., same: of this host, any", .type = OPTION_TEXT },
 	[OPTION_WORKERS] = { "workers", "N", "0",
 	    "worker processes; 0: one for each core", .type = OPTION_NUMBER, .min = 0, .max = 256, .at_start = true },
 	[OPTION_LOG] = { "log", "FORMAT", "human",

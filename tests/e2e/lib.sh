@@ -17,6 +17,7 @@ build_dir=$(cd "${build_dir:-$PWD}" && pwd)
 moonlet=$build_dir/moonlet
 work=$(mktemp -d "${TMPDIR:-/tmp}/moonlet-test.XXXXXX")
 started=()
+export -n MOONLET_NODE_MODULES # names no option: for the tests alone
 
 finish() {
   local status=$?

@@ -1,0 +1,38 @@
+// MQTT.js over ws:// and wss://, for tests/e2e/websocket.sh: node client_ws.js URL CA_FILE [ORIGIN]
+// Large and small messages there and back; exits 1 with a line where something is wrong.
+'use strict';
+
+const crypto = require('crypto');
+const fs = require('fs');
+const mqtt = require('mqtt');
+
+const [url, caFile, origin] = process.argv.slice(2);
+
+function fail(what) {
+  console.error(what);
+  process.exit(1);
+}
+
+const timer = setTimeout(() => fail('took too long'), 20000);
+const ca = caFile && caFile !== '-' ? fs.readFileSync(caFile) : undefined;
+const headers = origin ? { Origin: origin } : {};
+const client = mqtt.connect(url, { ca, protocolVersion: 5, reconnectPeriod: 0, wsOptions: { ca, headers } });
+const payloads = [0, 1, 125, 126, 127, 65535, 65536, 200000].map((size) => crypto.randomBytes(size));
+let next = 0;
+
+client.on('error', (error) => fail('error: ' + error.message));
+client.on('message', (topic, payload) => {
+  if (!payload.equals(payloads[next])) fail('message ' + next + ' is wrong: ' + payload.length + ' bytes');
+  if (++next < payloads.length) return;
+  client.end(false, {}, () => {
+    clearTimeout(timer);
+    console.log('all came back');
+    process.exit(0);
+  });
+});
+client.on('connect', () => {
+  client.subscribe('ws/echo', { qos: 1 }, (error) => {
+    if (error) fail('subscribe: ' + error.message);
+    for (const payload of payloads) client.publish('ws/echo', payload, { qos: 1 });
+  });
+});

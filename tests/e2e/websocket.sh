@@ -1,0 +1,56 @@
+#!/bin/bash
+# MQTT by WebSocket: the door to it with curl, frames by hand, and MQTT.js over ws:// and wss:// where it
+# is installed.
+. "$(dirname "$0")/lib.sh"
+need curl python3
+
+start_moonlet "$work/functions" --mqtts 127.0.0.1:0 --https 127.0.0.1:0 --ws-origins 'same https://panel.example'
+https_port=$(sed -n 's/.*HTTPS on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/moonlet.log")
+key='Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
+
+# ask STATUS HEADER...: what the server says to a request for a WebSocket.
+ask() {
+  local status=$1
+  shift
+  local arguments=()
+  for header in "$@"; do arguments+=(-H "$header"); done
+  got=$(curl -s -o "$work/body" -D "$work/head" -w '%{http_code}' --max-time 0.3 --http1.1 "${arguments[@]}" \
+    "http://127.0.0.1:$http_port/mqtt" || true)
+  same "status for: $*" "$status" "$got"
+}
+open=('Connection: keep-alive, Upgrade' 'Upgrade: websocket')
+
+echo "the door"
+ask 426
+grep -qi '^Sec-WebSocket-Version: 13' "$work/head" || fail "no version"
+ask 426 "${open[@]}" 'Sec-WebSocket-Version: 8' "$key" 'Sec-WebSocket-Protocol: mqtt'
+ask 400 "${open[@]}" 'Sec-WebSocket-Version: 13' 'Sec-WebSocket-Key: short' 'Sec-WebSocket-Protocol: mqtt'
+ask 400 "${open[@]}" 'Sec-WebSocket-Version: 13' "$key"
+ask 400 "${open[@]}" 'Sec-WebSocket-Version: 13' "$key" 'Sec-WebSocket-Protocol: chat'
+ask 403 "${open[@]}" 'Sec-WebSocket-Version: 13' "$key" 'Sec-WebSocket-Protocol: mqtt' 'Origin: https://evil.example'
+for origin in "http://127.0.0.1:$http_port" https://panel.example; do
+  ask 101 "${open[@]}" 'Sec-WebSocket-Version: 13' "$key" 'Sec-WebSocket-Protocol: chat, mqtt' "Origin: $origin"
+done
+ask 101 "${open[@]}" 'Sec-WebSocket-Version: 13' "$key" 'Sec-WebSocket-Protocol: mqttv3.1'
+grep -qi '^Sec-WebSocket-Protocol: mqttv3.1' "$work/head" || fail "the subprotocol is not told"
+grep -qi '^Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=' "$work/head" || fail "a wrong answer to the key"
+
+echo "frames"
+python3 "$tests_dir/e2e/client_ws.py" "$http_port"
+
+modules=${MOONLET_NODE_MODULES:-$build_dir/clients/node_modules}
+if command -v node >/dev/null && [ -d "$modules/mqtt" ]; then
+  for url in "ws://127.0.0.1:$http_port/mqtt" "wss://localhost:$https_port/mqtt"; do
+    echo "MQTT.js, ${url%%:*}"
+    NODE_PATH=$modules node "$tests_dir/e2e/client_ws.js" "$url" "$work/data/tls/ca.pem"
+  done
+  echo "MQTT.js, mqtts on the port of https, without ALPN"
+  NODE_PATH=$modules node "$tests_dir/e2e/client_ws.js" "mqtts://localhost:$https_port" "$work/data/tls/ca.pem"
+  ! NODE_PATH=$modules node "$tests_dir/e2e/client_ws.js" "ws://127.0.0.1:$http_port/mqtt" - https://evil.example 2>/dev/null ||
+    fail "a page from elsewhere may connect"
+else
+  echo "MQTT.js is not installed"
+fi
+kill -0 "$moonlet_pid"
+stop_moonlet
+same "exit status" 0 "$moonlet_status"
