@@ -47,7 +47,8 @@ enum broker_action { BROKER_ACTION_CONNECT, BROKER_ACTION_PUBLISH, BROKER_ACTION
 /* What is known of a session's connection. Borrowed for the call. */
 struct presence {
 	struct bytes client_id;
-	struct bytes user;  /* the name that it gave; empty: none */
+	struct bytes
+	    principal;	    /* its certificate's fingerprint, or the name that it gave, or empty */
 	const char *peer;   /* "192.0.2.7:49152" */
 	int64_t connection; /* its number: the same at its end, and greater than any before, also
 			       over restarts where the clock does not go back */
@@ -166,6 +167,10 @@ void broker_untap(struct broker *broker, struct tap *tap);
  * retained and will, in this order and by key. False: the record does not decode. */
 bool broker_restore(struct broker *broker, enum space space, struct bytes key, struct bytes value);
 void broker_restored(struct broker *broker); /* after the last one */
+
+/* Calls `each` for every connected client. */
+void broker_each_client(
+    struct broker *broker, void (*each)(void *arg, const struct presence *presence), void *arg);
 
 const struct broker_metrics *broker_metrics(const struct broker *broker);
 

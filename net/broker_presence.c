@@ -5,12 +5,15 @@
 
 #include "lib/log.h"
 #include "net/broker_private.h"
+#include "net/certificate.h"
 
 static struct presence
 presence_of(const struct client *client)
 {
+	const struct certificate *certificate = client->peer->certificate;
+
 	return (struct presence){ .client_id = client->session->link.key,
-		.user = bytes_of_string(client->user),
+		.principal = bytes_of_string(certificate != NULL ? certificate->id : client->user),
 		.peer = client->peer->address,
 		.connection = client->number };
 }
@@ -32,8 +35,8 @@ presence_begin(struct client *client, const struct mqtt_connect *connect)
 	struct broker *broker = client->broker;
 	struct presence presence;
 
-	log_debug("gateway", "client %s connected from %s", client->session->id,
-	    client->peer->address);
+	log_debug(
+	    "gateway", "client %s connected from %s", client->session->id, client->peer->address);
 	client->number = next_connection(broker);
 	if (connect->has_user)
 		client->user = bytes_to_string(connect->user);
@@ -70,4 +73,21 @@ presence_subscribed(struct client *client, bool subscribed, struct bytes filters
 	presence = presence_of(client);
 	presence.connected = true;
 	hooks->subscribed(hooks->arg, &presence, subscribed, filters);
+}
+
+void
+broker_each_client(
+    struct broker *broker, void (*each)(void *arg, const struct presence *presence), void *arg)
+{
+	const struct client *client;
+
+	TAILQ_FOREACH (client, &broker->clients, link) {
+		struct presence presence;
+
+		if (client->session == NULL)
+			continue;
+		presence = presence_of(client);
+		presence.connected = true;
+		each(arg, &presence);
+	}
 }

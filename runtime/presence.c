@@ -11,8 +11,8 @@
 #include "lib/json_text.h"
 #include "lib/log.h"
 #include "lib/topic.h"
-#include "lib/utf8.h"
 #include "runtime/function.h"
+#include "runtime/presence_text.h"
 #include "runtime/shadow_service.h"
 
 enum { OUTBOX_KEY_BYTES = 32 };
@@ -57,10 +57,12 @@ struct presences {
 	struct glob_index watches;
 	struct hash_map present;
 	struct task tell;
+	struct task adopt;
 	bool stopped;
 };
 
 static void tell_all(void *arg);
+static void adopt_all(void *arg);
 
 struct presences *
 presences_new(struct host *host)
@@ -71,6 +73,7 @@ presences_new(struct host *host)
 	STAILQ_INIT(&presences->notices);
 	glob_index_init(&presences->watches);
 	task_init(&presences->tell, tell_all, presences);
+	task_init(&presences->adopt, adopt_all, presences);
 	return presences;
 }
 
@@ -95,6 +98,7 @@ presences_stop(struct presences *presences)
 		return;
 	presences->stopped = true;
 	task_cancel(&presences->tell);
+	task_cancel(&presences->adopt);
 	while ((notice = STAILQ_FIRST(&presences->notices)) != NULL) {
 		STAILQ_REMOVE_HEAD(&presences->notices, link);
 		notice_free(notice);
@@ -127,6 +131,8 @@ void
 presences_watch(struct presences *presences, struct presence_watch *watch)
 {
 	glob_index_add(&presences->watches, &watch->entry, bytes_of_string(watch->client));
+	if ((watch->changes & PRESENCE_DISCONNECTED) != 0)
+		task_schedule(&presences->adopt, presences->host->loop);
 }
 
 void
@@ -138,41 +144,6 @@ presences_unwatch(struct presences *presences, struct presence_watch *watch)
 /* --- what is told --- */
 
 static void
-put_text(struct buf *out, const char *name, struct bytes value)
-{
-	buf_printf(out, ",\"%s\":", name);
-	json_text_quote(utf8_is_valid(value) ? value : bytes_of(NULL, 0), out);
-}
-
-/* Of the address without its port. */
-static void
-put_address(struct buf *out, const char *peer)
-{
-	const char *end = strrchr(peer, ':');
-	struct bytes address = bytes_of(peer, end != NULL ? (size_t)(end - peer) : strlen(peer));
-
-	if (address.len >= 2 && address.data[0] == '[')
-		address = bytes_of(address.data + 1, address.len - 2);
-	put_text(out, "ipAddress", address);
-}
-
-/* The same for one connection, and never again. */
-static void
-put_session(struct buf *out, const struct host *host, const struct presence *presence)
-{
-	const uint64_t first[2] = { (uint64_t)presence->connection, host->run_id };
-	struct buf seed = { 0 };
-
-	buf_append(&seed, first, sizeof(first));
-	buf_append_bytes(&seed, presence->client_id);
-	buf_printf(out, ",\"sessionIdentifier\":\"%016llx",
-	    (unsigned long long)hash_bytes(buf_bytes(&seed)));
-	buf_append_u8(&seed, 0);
-	buf_printf(out, "%016llx\"", (unsigned long long)hash_bytes(buf_bytes(&seed)));
-	buf_clear(&seed);
-}
-
-static void
 begin_payload(struct notice *notice, int64_t now_ms)
 {
 	struct buf *out = &notice->payload;
@@ -181,39 +152,6 @@ begin_payload(struct notice *notice, int64_t now_ms)
 	json_text_quote(buf_bytes(&notice->client_id), out);
 	buf_printf(out, ",\"timestamp\":%lld,\"eventType\":\"%s\"", (long long)now_ms,
 	    kinds[notice->kind].event);
-}
-
-static const char *
-reason_text(const struct presence *presence)
-{
-	static const struct {
-		uint8_t reason;
-		const char *text;
-	} reasons[] = {
-		{ MQTT_SUCCESS, "CONNECTION_LOST" },
-		{ MQTT_MALFORMED, "CLIENT_ERROR" },
-		{ MQTT_PROTOCOL_ERROR, "CLIENT_ERROR" },
-		{ MQTT_TOPIC_INVALID, "CLIENT_ERROR" },
-		{ MQTT_FILTER_INVALID, "CLIENT_ERROR" },
-		{ MQTT_TOPIC_ALIAS_INVALID, "CLIENT_ERROR" },
-		{ MQTT_PACKET_TOO_LARGE, "CLIENT_ERROR" },
-		{ MQTT_RECEIVE_MAXIMUM_EXCEEDED, "CLIENT_ERROR" },
-		{ MQTT_KEEP_ALIVE_TIMEOUT, "MQTT_KEEP_ALIVE_TIMEOUT" },
-		{ MQTT_SESSION_TAKEN_OVER, "DUPLICATE_CLIENTID" },
-		{ MQTT_NOT_AUTHORIZED, "FORBIDDEN_ACCESS" },
-		{ MQTT_BAD_CREDENTIALS, "AUTH_ERROR" },
-		{ MQTT_MESSAGE_RATE_TOO_HIGH, "THROTTLED" },
-		{ MQTT_QUOTA_EXCEEDED, "THROTTLED" },
-		{ MQTT_SERVER_UNAVAILABLE, "SERVER_ERROR" },
-	};
-
-	if (presence->by_client)
-		return "CLIENT_INITIATED_DISCONNECT";
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++) {
-		if (reasons[i].reason == presence->reason)
-			return reasons[i].text;
-	}
-	return "SERVER_INITIATED_DISCONNECT";
 }
 
 static struct notice *
@@ -243,13 +181,10 @@ presences_changed(struct presences *presences, const struct presence *presence)
 	if (presences == NULL || presences->stopped)
 		return;
 	out = &notice_new(presences, kind, presence->client_id)->payload;
-	put_session(out, presences->host, presence);
-	put_text(out, "principalIdentifier", presence->user);
-	put_address(out, presence->peer);
-	buf_printf(out, ",\"versionNumber\":%lld", (long long)presence->connection);
+	presence_put_connection(out, presences->host, presence);
 	if (!presence->connected)
 		buf_printf(out, ",\"clientInitiatedDisconnect\":%s,\"disconnectReason\":\"%s\"",
-		    presence->by_client ? "true" : "false", reason_text(presence));
+		    presence->by_client ? "true" : "false", presence_reason(presence));
 	buf_append_u8(out, '}');
 }
 
@@ -265,8 +200,8 @@ presences_subscribed(struct presences *presences, const struct presence *presenc
 	if (presences == NULL || presences->stopped)
 		return;
 	out = &notice_new(presences, kind, presence->client_id)->payload;
-	put_session(out, presences->host, presence);
-	put_text(out, "principalIdentifier", presence->user);
+	presence_put_session(out, presences->host, presence);
+	presence_put_principal(out, presence);
 	buf_append_string(out, ",\"topics\":[");
 	while (cursor.at < cursor.end && !cursor.bad) {
 		buf_append_string(out, comma);
@@ -483,6 +418,56 @@ tell_all(void *arg)
 		STAILQ_REMOVE_HEAD(&presences->notices, link);
 		tell(notice);
 	}
+}
+
+/* --- clients that connected before anybody followed them --- */
+
+struct adopting {
+	struct presences *presences;
+	struct writes writes;
+};
+
+static void
+note_end(void *arg, struct glob_entry *entry)
+{
+	const struct presence_watch *watch = (const struct presence_watch *)(void *)entry;
+
+	*(bool *)arg = *(bool *)arg || (watch->changes & PRESENCE_DISCONNECTED) != 0;
+}
+
+static void
+adopt(void *arg, const struct presence *presence)
+{
+	struct adopting *adopting = arg;
+	struct presences *presences = adopting->presences;
+	struct buf row = { 0 };
+	bool follows_end = false;
+
+	if (present_find(presences, presence->client_id) != NULL)
+		return;
+	glob_index_match(&presences->watches, presence->client_id, note_end, &follows_end);
+	if (!follows_end)
+		return;
+	present_add(presences, presence->client_id);
+	buf_append_string(&row, "{\"clientId\":");
+	json_text_quote(presence->client_id, &row);
+	presence_put_connection(&row, presences->host, presence);
+	buf_append_u8(&row, '}');
+	writes_put(&adopting->writes, SPACE_PRESENCE, presence->client_id, buf_bytes(&row));
+	buf_clear(&row);
+}
+
+static void
+adopt_all(void *arg)
+{
+	struct adopting adopting = { .presences = arg };
+	struct host *host = adopting.presences->host;
+
+	tell_all(arg); /* what is on its way comes first */
+	broker_each_client(host->broker, adopt, &adopting);
+	if (adopting.writes.count > 0)
+		store_write(host->store, &adopting.writes, NULL, NULL);
+	writes_clear(&adopting.writes);
 }
 
 /* --- after a restart --- */

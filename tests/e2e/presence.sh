@@ -92,8 +92,30 @@ wait_for 5 is_absent 4
 kill -CONT "$car_pid"
 wait_for 10 heard 'seen/car-4 3 connected'
 
+# A client that was there before the function that follows it.
+mosquitto_sub -p "$mqtt_port" -q 1 -i bus-1 -t x >/dev/null 2>&1 &
+bus_pid=$!
+remember $bus_pid
+wait_for 5 heard 'presence/connected/bus-1'
+cat >"$work/functions/buses.lua" <<'LUA'
+return {
+  on = { presence = "disconnected", client = "bus-*" },
+  allow = { publish = "seen/+" },
+  handler = function(event) mqtt.publish("seen/" .. event.clientId, event.disconnectReason, { qos = 1 }) end,
+}
+LUA
+bus_is_present() { [ "$(sqlite3 "file:$work/data/moonlet.db?mode=ro" "select count(*) from presence where key = 'bus-1'")" -eq 1 ]; }
+wait_for 10 bus_is_present
+kill -STOP "$bus_pid"
+stop_moonlet KILL
+start_moonlet "$work/functions"
+wait_for 10 heard 'seen/bus-1 SERVER_ERROR'
+kill -9 "$bus_pid"
+
+wait_for 10 heard 'seen/car-4 5 connected'
+
 # The same where it was stopped in good order.
 stop_moonlet TERM
 start_moonlet "$work/functions"
-wait_for 10 heard 'seen/car-4 4 disconnected'
-wait_for 10 heard 'seen/car-4 5 connected'
+wait_for 10 heard 'seen/car-4 6 disconnected'
+wait_for 10 heard 'seen/car-4 7 connected'
