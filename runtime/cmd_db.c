@@ -292,7 +292,7 @@ put_one(const struct command_call *call, struct bytes item, struct err *err)
 	return status;
 }
 
-/* An item, or a list of them. */
+/* The item itself, or the name of its file. */
 static int
 put(const struct command_call *call, struct err *err)
 {
@@ -300,7 +300,7 @@ put(const struct command_call *call, struct err *err)
 	struct buf text = { 0 };
 	int status = 0;
 
-	if (argument[0] == '{' || argument[0] == '[')
+	if (argument[0] == '{')
 		buf_append_string(&text, argument);
 	else
 		status = command_read(argument, ITEM_FILE_BYTES_MAX, &text, err);
@@ -434,6 +434,11 @@ cmd_db(struct command_call *call)
 	struct err err;
 	int status;
 
+	if (strcmp(call->arguments[0], "verify") == 0) {
+		call->arguments[0] = call->arguments[1];
+		call->count--;
+		return cmd_verify(call);
+	}
 	while (at < count && strcmp(words[at].word, call->arguments[0]) != 0)
 		at++;
 	if (at == count || call->count - 1 < words[at].arguments_min ||

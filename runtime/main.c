@@ -232,6 +232,7 @@ write_metrics(void *arg, struct buf *out)
 	const struct store_figures store = store_figures(host->store);
 
 	figures_store(out, &store, store_health(host->store));
+	tables_write_metrics(host->tables, out);
 	figures_http(out, host->http_server, host->http_client);
 	external_figures(host->external, out);
 	timers_write_figures(host->timers, out);

@@ -24,6 +24,7 @@ struct records {
 	struct hash_map map;
 	TAILQ_HEAD(rows, row) used; /* the most recently used first */
 	struct buf key;
+	uint64_t lost; /* the highest version of a row that has left */
 	struct records_figures figures;
 };
 
@@ -56,6 +57,8 @@ row_bytes(const struct row *row)
 	return sizeof(*row) + row->key_len + (row->value != NULL ? row->value->len : 0);
 }
 
+/* A newer one takes its place, or it is lost: then what a read began before saw is older than what
+ * was known, and must not be kept. */
 static void
 row_remove(struct records *records, struct row *row)
 {
@@ -65,6 +68,13 @@ row_remove(struct records *records, struct row *row)
 	TAILQ_REMOVE(&records->used, row, used_link);
 	blob_unref(row->value);
 	free(row);
+}
+
+static void
+row_lose(struct records *records, struct row *row)
+{
+	records->lost = row->version > records->lost ? row->version : records->lost;
+	row_remove(records, row);
 }
 
 void
@@ -113,7 +123,7 @@ row_add(struct records *records, enum space space, struct bytes key, const struc
 	records->figures.rows++;
 	records->figures.bytes += row_bytes(row);
 	while (records->figures.bytes > records->bytes_max)
-		row_remove(records, TAILQ_LAST(&records->used, rows));
+		row_lose(records, TAILQ_LAST(&records->used, rows));
 }
 
 static int
@@ -141,7 +151,8 @@ read_done(struct store_job *job)
 	if (job->status < 0) {
 		reading->done(reading->arg, NULL, &job->err);
 	} else {
-		if (row_find(reading->records, reading->space, key) == NULL)
+		if (row_find(reading->records, reading->space, key) == NULL &&
+		    job->version > reading->records->lost)
 			row_add(reading->records, reading->space, key, &record);
 		reading->done(reading->arg, &record, NULL);
 	}
@@ -210,7 +221,7 @@ records_forget(struct records *records, enum space space, struct bytes key, uint
 	struct row *row = row_find(records, space, key);
 
 	if (row != NULL && (version == 0 || row->version == version))
-		row_remove(records, row);
+		row_lose(records, row);
 }
 
 void
@@ -221,7 +232,7 @@ records_forget_all(struct records *records, enum space space, struct bytes prefi
 	TAILQ_FOREACH_SAFE (row, &records->used, used_link, next) {
 		if (row->key[0] == (uint8_t)space && row->key_len > prefix.len &&
 		    memcmp(row->key + 1, prefix.data, prefix.len) == 0)
-			row_remove(records, row);
+			row_lose(records, row);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "lib/table_query.h"
 #include "runtime/change_follower.h"
 #include "runtime/host.h"
+#include "runtime/figures.h"
 #include "runtime/pool.h"
 #include "runtime/tables_parts.h"
 
@@ -321,6 +322,22 @@ tables_committed(struct tables *tables, const struct table_ops *ops)
 
 	if (ops->count > 0 && host->change_followers != NULL)
 		change_followers_wake(host->change_followers);
+}
+
+void
+tables_write_metrics(const struct tables *tables, struct buf *out)
+{
+	struct records_figures records = records_figures(tables->host->records);
+
+	figures_gauge(out, "moonlet_tables", "Tables that are defined.", (double)tables->count);
+	figures_counter(out, "moonlet_tables_expired_total",
+	    "Items deleted because their time had come.", tables->expired);
+	figures_counter(out, "moonlet_records_hits_total",
+	    "Items and states that handlers read from memory.", records.hits);
+	figures_counter(out, "moonlet_records_misses_total",
+	    "Items and states that handlers read from the store.", records.misses);
+	figures_gauge(out, "moonlet_records_bytes", "What is kept in memory of them.",
+	    (double)records.bytes);
 }
 
 /* --- reads --- */

@@ -81,7 +81,7 @@ bool tables_get(struct tables *tables, struct bytes fields, tables_done_fn *done
 bool tables_query(struct tables *tables, struct bytes fields, tables_done_fn *done, void *arg);
 
 /* The table, or NULL with an error that names it. */
-uint64_t tables_expired(const struct tables *tables); /* items deleted at their end */
+void tables_write_metrics(const struct tables *tables, struct buf *out);
 
 struct table *tables_need(const struct tables *tables, struct bytes name, struct err *err);
 

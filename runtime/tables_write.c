@@ -219,9 +219,3 @@ tables_sweep_stop(struct tables *tables)
 {
 	timer_clear(&tables->sweep_timer);
 }
-
-uint64_t
-tables_expired(const struct tables *tables)
-{
-	return tables->expired;
-}
