@@ -102,6 +102,8 @@ everything_that_a_file_may_say_is_understood(void **state)
 	    apply(&options,
 		"\"limits\":{\"timeout\":\"5s\",\"clients_max\":100,\"payload_bytes_max\":1024},"
 		"\"broker\":[\"mqtt://a:1883\",{\"url\":\"mqtt://u:p@b\",\"share\":\"x\"}],"
+		"\"tables\":{\"cars\":{\"key\":\"id\",\"sort\":\"ts\",\"ttl\":\"ends\",\"index\":"
+		"{\"by_place\":\"place, ts\"}}},"
 		"\"secrets\":{\"key\":\"abc\",\"home\":{\"env\":\"PATH\"}},"
 		"\"allow\":{\"publish\":[\"alerts/#\",\"x\"],\"http\":[],\"shadow\":\"*\"}",
 		&err),
@@ -113,6 +115,10 @@ everything_that_a_file_may_say_is_understood(void **state)
 	assert_string_equal(options.brokers[1].share, "x");
 	assert_string_equal(options_secret(&options, bytes_of_string("key")), "abc");
 	assert_null(options_secret(&options, bytes_of_string("ke")));
+	assert_int_equal(options.table_count, 1);
+	assert_string_equal(options.tables[0].ttl, "ends");
+	assert_string_equal(options.tables[0].indexes[0].hash, "place");
+	assert_string_equal(options.tables[0].indexes[0].sort, "ts");
 	assert_int_equal(options.allow_count, 3);
 	assert_int_equal(
 	    options.allow_kinds, 1U << ALLOW_PUBLISH | 1U << ALLOW_HTTP | 1U << ALLOW_SHADOW);
@@ -166,6 +172,19 @@ static const struct {
 	{ "\"broker\":{\"url\":5}", "broker: url must be text" },
 	{ "\"broker\":[5]", "each must be a URL or a table" },
 	{ "\"broker\":[[\"mqtt://x\"]]", "each must be a URL or a table" },
+	{ "\"tables\":3", "tables must be a table" },
+	{ "\"tables\":{\"cars\":1}", "table cars must be a table, like { key" },
+	{ "\"tables\":{\"cars\":{}}", "table cars needs a key" },
+	{ "\"tables\":{\"cars\":{\"key\":1}}", "table cars: key must be text" },
+	{ "\"tables\":{\"cars\":{\"kye\":\"id\"}}", "unknown name 'kye': did you mean 'key'?" },
+	{ "\"tables\":{\"a b\":{\"key\":\"id\"}}", "table \"a b\": 1 to 64 letters" },
+	{ "\"tables\":{\"cars\":{\"key\":\"id\",\"sort\":\"id\"}}", "the same attribute" },
+	{ "\"tables\":{\"cars\":{\"key\":\"id\",\"index\":\"x\"}}", "index must be a table" },
+	{ "\"tables\":{\"cars\":{\"key\":\"id\",\"index\":{\"x\":1}}}", "index x must be text" },
+	{ "\"tables\":{\"cars\":{\"key\":\"id\",\"index\":{\"x\":\"a,b,c\"}}}",
+	    "more than two attributes" },
+	{ "\"tables\":{\"cars\":{\"key\":\"id\",\"index\":{\"x\":\"\"}}}",
+	    "the key of an index is the name of an attribute" },
 	{ "\"secrets\":\"x\"", "secrets must be a table" },
 	{ "\"secrets\":{\"a\":5}", "secret 'a' must be text, { file = PATH } or { env = NAME }" },
 	{ "\"secrets\":{\"a\":{}}", "secret 'a' must be text" },

@@ -6,11 +6,12 @@
 #include "tests/dispatch_world.h"
 
 #include "lib/topic.h"
+#include "runtime/tables.h"
 
 enum { FRAMES = 20000, FRAMES_A_TURN = 4, FIELD_BYTES = 48 };
 
 static const char plain[] =
-    "{\"on\":{\"topic\":\"in/#\"},\"allow\":{\"publish\":\"out/#\"},\"retries\":0}";
+    "{\"on\":{\"topic\":\"in/#\"},\"allow\":{\"publish\":\"out/#\",\"db\":\"cars\"},\"retries\":0}";
 static const char canary[] =
     "{\"on\":{\"topic\":\"bird/#\"},\"allow\":{\"publish\":\"out/#\"},\"retries\":2}";
 
@@ -79,12 +80,81 @@ put_bytes(struct storm *storm, struct buf *out)
 	}
 }
 
+/* An encoded key of the table cars, or something like it. */
+static void
+put_key(struct storm *storm, struct buf *out)
+{
+	static const char key[] = "saudi22\0\1";
+
+	frame_bytes(out, bytes_of(key, sizeof(key) - 1 - (size_t)(draw(storm, 3) == 0)));
+}
+
+static void
+put_table(struct storm *storm, struct buf *out)
+{
+	static const char *const names[] = { "cars", "cars", "cars", "planes", "" };
+
+	frame_string(out, names[draw(storm, 5)]);
+}
+
+/* Changes and reads of items; false: of another kind. */
+static bool
+put_table_effect(struct storm *storm, struct buf *out, uint8_t kind)
+{
+	if (kind == EFFECT_DB_PUT) {
+		put_table(storm, out);
+		frame_string(
+		    out, draw(storm, 2) == 0 ? "{\"id\":\"a\",\"place\":1}" : "{\"id\":[]}");
+	} else if (kind == EFFECT_DB_DELETE) {
+		put_table(storm, out);
+		put_key(storm, out);
+	} else if (kind == EFFECT_READ) {
+		frame_u8(out, (uint8_t)draw(storm, 3));
+		put_table(storm, out);
+		put_key(storm, out);
+		frame_u64(out, draw(storm, 2));
+	} else if (kind == EFFECT_READ_ROWS) {
+		frame_u8(out, (uint8_t)draw(storm, 3));
+		put_table(storm, out);
+		frame_string(out, draw(storm, 2) == 0 ? "by_place" : NULL);
+		put_bytes(storm, out);
+		put_bytes(storm, out);
+		frame_u32(out, (uint32_t)draw(storm, 3));
+		frame_u64(out, draw(storm, 2));
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void
+put_query(struct storm *storm, struct buf *out)
+{
+	put_table(storm, out);
+	frame_string(out, draw(storm, 2) == 0 ? "by_place" : NULL);
+	for (int i = 0; i < 5; i++) {
+		if (draw(storm, 3) == 0)
+			put_key(storm, out);
+		else
+			frame_string(out, NULL);
+	}
+	frame_u8(out, (uint8_t)draw(storm, 2));
+	frame_u32(out, (uint32_t)draw(storm, 1200));
+	frame_u16(out, (uint16_t)draw(storm, 2));
+	if (draw(storm, 2) == 0) {
+		put_key(storm, out);
+		frame_string(out, "{\"id\":\"audi22\",\"place\":1}");
+	}
+}
+
 static void
 put_effect(struct storm *storm, struct buf *out)
 {
-	uint8_t kind = (uint8_t)draw(storm, EFFECT_TIMER + 2);
+	uint8_t kind = (uint8_t)draw(storm, EFFECT_READ_ROWS + 2);
 
 	frame_u8(out, kind);
+	if (put_table_effect(storm, out, kind))
+		return;
 	if (kind == EFFECT_PUBLISH) {
 		frame_u8(out, (uint8_t)draw(storm, 4));
 		frame_u8(out, (uint8_t)draw(storm, 3));
@@ -120,9 +190,21 @@ put_done(struct storm *storm, struct buf *out)
 static void
 put_call(struct storm *storm, struct buf *out)
 {
+	uint8_t kind = (uint8_t)draw(storm, CALL_DB_QUERY + 2);
+
 	frame_u32(out, (uint32_t)draw(storm, 3));
 	frame_u64(out, draw(storm, 10) == 0 ? UINT64_MAX / 3 : draw(storm, 1000));
-	frame_u8(out, (uint8_t)draw(storm, CALL_STATE_GET + 2));
+	frame_u8(out, kind);
+	if (kind == CALL_DB_QUERY && draw(storm, 8) != 0) {
+		put_query(storm, out);
+		return;
+	}
+	if (kind == CALL_DB_GET && draw(storm, 8) != 0) {
+		frame_u16(out, (uint16_t)draw(storm, 3));
+		put_table(storm, out);
+		put_key(storm, out);
+		return;
+	}
 	for (uint64_t i = draw(storm, 5); i > 0; i--)
 		put_bytes(storm, out);
 	put_noise(storm, out, (size_t)draw(storm, 2) * 4);
@@ -243,11 +325,26 @@ canary_is_heard(struct world *world)
 }
 
 static void
+define_cars(struct world *world)
+{
+	struct table_def def;
+	struct err err;
+
+	assert_int_equal(
+	    table_def_read(bytes_of_string("{\"name\":\"cars\",\"key\":\"id\",\"indexes\":"
+					   "[{\"name\":\"by_place\",\"key\":\"place\"}]}"),
+		&def, &err),
+	    0);
+	tables_define(world->host.tables, &def, NULL, NULL);
+}
+
+static void
 hostile_workers_are_ended_and_the_host_goes_on(void **state)
 {
 	struct storm *storm = *state;
 	struct world *world = &storm->world;
 
+	define_cars(world);
 	world_deploy(world, "f", plain);
 	while (storm->sent < storm->frames)
 		storm_turn(storm);

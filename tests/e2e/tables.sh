@@ -34,7 +34,7 @@ refused "there is no item" get cars nobody
 refused "there is no table" get planes x
 refused "\"id\" is missing" put cars '{"x":1}'
 refused "must be a number or a string" put cars '{"id":true}'
-refused "not a JSON object" put cars '[1]'
+refused "not a JSON object" put cars '{"id":'
 refused "not as it was expected" put cars '{"id":"audi22"}' --if-absent
 version=$(db get cars audi22 --json | sed 's/.*"version":\([0-9]*\).*/\1/')
 db put cars '{"id":"audi22","readings":1}' --if-version "$version"
@@ -77,6 +77,14 @@ stop_moonlet KILL
 start
 same "after kill -9" '{"id":"audi22","readings":1}' "$(db scan cars)"
 same "the index" "" "$(fleet)"
+# the configuration again, without a restart
+cat >"$work/moonlet.lua" <<'LUA'
+tables = { declared = { key = "id" }, later = { key = "id", ttl = "ends" } }
+LUA
+kill -HUP "$moonlet_pid"
+declared() { db ls | grep -q '^later *key id  ttl ends$' && db ls | grep -q '^declared *key id$'; }
+wait_for 10 declared
+
 db drop readings
 refused "there is no table" scan readings
 dropped() { [ "$(sql "SELECT (SELECT count(*) FROM item WHERE key GLOB 'readings*') + (SELECT count(*) FROM item_index) + (SELECT count(*) FROM meta WHERE key GLOB 'work/*')")" = 0 ]; }
@@ -85,3 +93,9 @@ db create readings --key other
 same "made anew" "" "$(db scan readings)"
 stop_moonlet TERM
 "$moonlet" verify "$work/data" || fail "moonlet verify found problems"
+
+# a configuration that changes a table's key is refused at start
+echo 'tables = { declared = { key = "other" } }' >"$work/moonlet.lua"
+"$moonlet" run --functions "$work/functions" --data "$work/data" --mqtt off --http off -c "$work/moonlet.lua" \
+  >"$work/wrong.log" 2>&1 && fail "a changed key was taken"
+grep -q 'table declared is there already, with another key' "$work/wrong.log" || fail "$(cat "$work/wrong.log")"
