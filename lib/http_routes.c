@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * A tree with one level for each segment. A node has its words in a map and at most one child for
- * all names; the names themselves stand with the target, since two methods may name them otherwise.
+ * A tree with one level for each segment. A node has its words in a map, at most one child for all
+ * names and one for the rest of a path; the names themselves stand with the target, since two
+ * methods may name them otherwise.
  */
 #include "lib/http_routes.h"
 
@@ -22,6 +23,7 @@ struct node {
 	char *word; /* NULL: the root, or a child for names */
 	struct hash_map words;
 	struct node *any;
+	struct node *rest;
 	struct leaf *leaves[HTTP_METHODS];
 };
 
@@ -61,6 +63,9 @@ node_clear(struct node *node, void (*drop)(void *target))
 	if (node->any != NULL)
 		node_clear(node->any, drop);
 	free(node->any);
+	if (node->rest != NULL)
+		node_clear(node->rest, drop);
+	free(node->rest);
 	for (int i = 0; i < HTTP_METHODS; i++) {
 		if (node->leaves[i] != NULL && drop != NULL)
 			drop(node->leaves[i]->target);
@@ -84,9 +89,26 @@ is_name(struct bytes segment)
 	return segment.len > 0 && segment.data[0] == '{';
 }
 
+/* "{name...}" */
+static bool
+is_rest(struct bytes segment)
+{
+	return is_name(segment) && segment.len > 5 &&
+	       memcmp(segment.data + segment.len - 4, "...}", 4) == 0;
+}
+
+/* "name", of a segment that is one. */
+static struct bytes
+name_of(struct bytes segment)
+{
+	return bytes_of(segment.data + 1, segment.len - (is_rest(segment) ? 5 : 2));
+}
+
 static int
 check_segment(struct bytes segment, struct err *err)
 {
+	struct bytes name;
+
 	if (!is_name(segment)) {
 		for (size_t i = 0; i < segment.len; i++) {
 			if (segment.data[i] <= 0x20 || strchr("{}%?#*", segment.data[i]) != NULL)
@@ -99,8 +121,9 @@ check_segment(struct bytes segment, struct err *err)
 	}
 	if (segment.len < 3 || segment.data[segment.len - 1] != '}')
 		return err_set(err, "a name in a path fills its segment: /{name}/");
-	for (size_t i = 1; i < segment.len - 1; i++) {
-		if (!isalnum(segment.data[i]) && segment.data[i] != '_')
+	name = name_of(segment);
+	for (size_t i = 0; i < name.len; i++) {
+		if (!isalnum(name.data[i]) && name.data[i] != '_')
 			return err_set(err, "a {name} has only letters, digits and '_'");
 	}
 	return 0;
@@ -111,7 +134,8 @@ check_twice(const struct bytes *segments, int count, struct err *err)
 {
 	for (int i = 0; i < count; i++) {
 		for (int k = 0; k < i; k++) {
-			if (is_name(segments[i]) && bytes_equal(segments[i], segments[k]))
+			if (is_name(segments[i]) && is_name(segments[k]) &&
+			    bytes_equal(name_of(segments[i]), name_of(segments[k])))
 				return err_set(err, "%.*s stands twice", (int)segments[i].len,
 				    (const char *)segments[i].data);
 		}
@@ -134,6 +158,8 @@ http_routes_check(const char *pattern, struct err *err)
 	for (int i = 0; i < count; i++) {
 		if (check_segment(segments[i], err) < 0)
 			return err_prefix(err, "path \"%s\"", pattern);
+		if (is_rest(segments[i]) && i < count - 1)
+			return err_set(err, "path \"%s\": {name...} is the last segment", pattern);
 	}
 	if (check_twice(segments, count, err) < 0)
 		return err_prefix(err, "path \"%s\"", pattern);
@@ -145,6 +171,8 @@ child_of(struct node *node, struct bytes segment)
 {
 	struct hash_node *found;
 
+	if (is_rest(segment))
+		return node->rest;
 	if (is_name(segment))
 		return node->any;
 	found = hash_find(&node->words, segment);
@@ -160,6 +188,10 @@ grow(struct node *node, struct bytes segment)
 		return child;
 	child = xcalloc(1, sizeof(*child));
 	child->parent = node;
+	if (is_rest(segment)) {
+		node->rest = child;
+		return child;
+	}
 	if (is_name(segment)) {
 		node->any = child;
 		return child;
@@ -202,8 +234,7 @@ http_routes_add(
 	for (int i = 0; i < count; i++) {
 		node = grow(node, segments[i]);
 		if (is_name(segments[i]))
-			leaf->names[leaf->name_count++] =
-			    bytes_to_string(bytes_of(segments[i].data + 1, segments[i].len - 2));
+			leaf->names[leaf->name_count++] = bytes_to_string(name_of(segments[i]));
 	}
 	leaf_free(node->leaves[method]);
 	node->leaves[method] = leaf;
@@ -216,7 +247,7 @@ is_empty(const struct node *node)
 		if (node->leaves[i] != NULL)
 			return false;
 	}
-	return node->words.count == 0 && node->any == NULL;
+	return node->words.count == 0 && node->any == NULL && node->rest == NULL;
 }
 
 static void
@@ -227,6 +258,8 @@ prune(struct node *node)
 
 		if (parent->any == node)
 			parent->any = NULL;
+		else if (parent->rest == node)
+			parent->rest = NULL;
 		else
 			hash_remove(&parent->words, &node->in_parent);
 		node_clear(node, NULL);
@@ -253,7 +286,37 @@ struct walk {
 	size_t count;
 	size_t taken[HTTP_SEGMENTS_MAX]; /* which segments stand for names */
 	size_t taken_count;
+	bool to_end; /* the last of them stands for all that follow, too */
 };
+
+static struct leaf *descend(
+    struct node *node, struct walk *walk, size_t depth, enum http_method method);
+
+static struct leaf *
+descend_by_name(struct node *node, struct walk *walk, size_t depth, enum http_method method)
+{
+	struct leaf *leaf;
+
+	if (node->any == NULL || walk->segments[depth].len == 0)
+		return NULL;
+	walk->taken[walk->taken_count++] = depth;
+	leaf = descend(node->any, walk, depth + 1, method);
+	if (leaf == NULL)
+		walk->taken_count--;
+	return leaf;
+}
+
+static struct leaf *
+take_rest(struct node *node, struct walk *walk, size_t depth, enum http_method method)
+{
+	struct leaf *leaf = node->rest != NULL ? node->rest->leaves[method] : NULL;
+
+	if (leaf == NULL || (depth == walk->count - 1 && walk->segments[depth].len == 0))
+		return NULL;
+	walk->taken[walk->taken_count++] = depth;
+	walk->to_end = true;
+	return leaf;
+}
 
 /* Each node is visited once at most, for a node is reached on one way only. */
 static struct leaf *
@@ -267,13 +330,9 @@ descend(struct node *node, struct walk *walk, size_t depth, enum http_method met
 	word = hash_find(&node->words, walk->segments[depth]);
 	if (word != NULL)
 		leaf = descend(HASH_OWNER(word, struct node, in_parent), walk, depth + 1, method);
-	if (leaf != NULL || node->any == NULL || walk->segments[depth].len == 0)
-		return leaf;
-	walk->taken[walk->taken_count++] = depth;
-	leaf = descend(node->any, walk, depth + 1, method);
 	if (leaf == NULL)
-		walk->taken_count--;
-	return leaf;
+		leaf = descend_by_name(node, walk, depth, method);
+	return leaf != NULL ? leaf : take_rest(node, walk, depth, method);
 }
 
 static int
@@ -302,10 +361,29 @@ look_up(struct http_routes *routes, struct walk *walk, enum http_method method)
 	struct leaf *leaf;
 
 	walk->taken_count = 0;
+	walk->to_end = false;
 	leaf = descend(&routes->root, walk, 0, method);
 	if (leaf == NULL && method == HTTP_HEAD)
 		return look_up(routes, walk, HTTP_GET);
 	return leaf;
+}
+
+/* The segments stand in the text one behind another: the rest is written again, with slashes. */
+static void
+join_rest(const struct walk *walk, struct http_match *match)
+{
+	size_t last = match->param_count - 1, at = match->params[last].at, start;
+
+	(void)buf_reserve(&match->text, match->text.len + walk->count);
+	start = match->text.len;
+	for (size_t i = walk->taken[last]; i < walk->count; i++) {
+		if (i > walk->taken[last])
+			buf_append_u8(&match->text, '/');
+		buf_append(&match->text, match->text.data + at, walk->segments[i].len);
+		at += walk->segments[i].len;
+	}
+	match->params[last].at = start;
+	match->params[last].len = match->text.len - start;
 }
 
 int
@@ -334,6 +412,8 @@ http_routes_match(struct http_routes *routes, enum http_method method, struct by
 		match->params[i].at = (size_t)(value.data - match->text.data);
 		match->params[i].len = value.len;
 	}
+	if (walk.to_end)
+		join_rest(&walk, match);
 	return 0;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Which handler a method and a path lead to. A pattern is a path whose segments are words or
- * {names} that stand for one segment: "/things/{thing}/shadow". A word wins over a name. Pure.
+ * {names} that stand for one segment: "/things/{thing}/shadow". The last may be a {name...}, which
+ * stands for all that follows, slashes included: "/topics/{topic...}". A word wins over a name, a
+ * name over the rest. Pure.
  */
 #ifndef LIB_HTTP_ROUTES_H
 #define LIB_HTTP_ROUTES_H

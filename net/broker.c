@@ -335,6 +335,7 @@ broker_new(struct loop *loop, const struct broker_config *config, const struct b
 void
 broker_restored(struct broker *broker)
 {
+	broker->restored = true;
 	session_sweep(broker);
 }
 

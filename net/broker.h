@@ -157,6 +157,18 @@ enum broker_flow broker_publish(
 /* Whether somebody who must not miss a message would get this topic. */
 bool broker_has_durable_subscriber(struct broker *broker, struct bytes topic);
 
+/* A retained message. Borrowed until the broker does anything. */
+struct retained_view {
+	struct message message;
+	int64_t changed_ms; /* since 1970; 0: in an earlier run */
+};
+
+/* False: none at this topic. */
+bool broker_retained_find(struct broker *broker, struct bytes topic, struct retained_view *view);
+/* The one behind that of topic `after`, in the order in which they came; the first where `after` is
+ * empty. False: there is none, or none at `after`. */
+bool broker_retained_next(struct broker *broker, struct bytes after, struct retained_view *view);
+
 /* The host as a subscriber (`moonlet sub`): QoS 0, called for every message that `filter` takes. */
 struct tap;
 struct tap *broker_tap(struct broker *broker, struct bytes filter,

@@ -184,6 +184,7 @@ struct route {
 struct retained {
 	TAILQ_ENTRY(retained) link;
 	struct kept *kept;
+	int64_t changed_ms;
 	uint8_t qos;
 };
 
@@ -207,6 +208,7 @@ struct broker {
 	uint64_t match_serial;
 	uint64_t unique; /* for assigned client ids */
 	int64_t last_connection;
+	bool restored; /* all records of an earlier run are here */
 	bool shutting;
 	bool held;
 	struct buf scratch;

@@ -28,6 +28,7 @@ retained_set(struct broker *broker, const struct message *message, struct kept *
 	retained = xcalloc(1, sizeof(*retained));
 	retained->kept = kept_ref(kept);
 	retained->qos = message->qos;
+	retained->changed_ms = broker->restored ? loop_wall_ms(broker->loop) : 0;
 	trie_add(&broker->retained, kept->topic, retained);
 	TAILQ_INSERT_TAIL(&broker->all_retained, retained, link);
 	broker->metrics.retained++;
@@ -104,6 +105,45 @@ retained_send(struct subscription *subscription, bool is_new)
 		broker_persist(session->broker, &sending.writes, NULL, NULL);
 	writes_clear(&sending.writes);
 	session_pump(session);
+}
+
+static bool
+show(struct broker *broker, const struct retained *retained, struct retained_view *view)
+{
+	if (retained == NULL)
+		return false;
+	*view = (struct retained_view){ .changed_ms = retained->changed_ms };
+	kept_message(retained->kept, broker, &view->message);
+	view->message.qos = retained->qos;
+	view->message.retain = true;
+	return true;
+}
+
+bool
+broker_retained_find(struct broker *broker, struct bytes topic, struct retained_view *view)
+{
+	const struct retained *retained = trie_get(&broker->retained, topic);
+
+	if (retained != NULL && kept_expired(retained->kept, broker))
+		retained = NULL;
+	return show(broker, retained, view);
+}
+
+bool
+broker_retained_next(struct broker *broker, struct bytes after, struct retained_view *view)
+{
+	const struct retained *retained;
+
+	if (after.len == 0) {
+		retained = TAILQ_FIRST(&broker->all_retained);
+	} else {
+		retained = trie_get(&broker->retained, after);
+		if (retained != NULL)
+			retained = TAILQ_NEXT(retained, link);
+	}
+	while (retained != NULL && kept_expired(retained->kept, broker))
+		retained = TAILQ_NEXT(retained, link);
+	return show(broker, retained, view);
 }
 
 void

@@ -32,6 +32,7 @@ struct presences;
 struct gateway;
 struct doors;
 struct tls_claim;
+struct http_exchange;
 
 struct host {
 	const struct options *options;
@@ -47,6 +48,10 @@ struct host {
 	/* Whether who shows this certificate, or none, is let in: 0, or -1 and why not. NULL: a
 	 * certificate must be verified. */
 	int (*identify)(struct host *host, const struct tls_claim *claim, struct err *err);
+	/* Whether who has sent this request may do so: `action` and `resource` as policies name them
+	 * ("iot:Publish", "topic/a/b"). 0, or -1 and why not. NULL: all may. */
+	int (*permit)(struct host *host, struct http_exchange *exchange, const char *action,
+	    struct bytes resource, struct err *err);
 	struct http_client *http_client;
 	struct http_server *http_server; /* for the http trigger; NULL: none */
 	struct shadow_service *shadow_service;

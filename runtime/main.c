@@ -13,6 +13,7 @@
 #include "runtime/change_follower.h"
 #include "runtime/command.h"
 #include "runtime/commit.h"
+#include "runtime/data_plane.h"
 #include "runtime/deploy.h"
 #include "runtime/doors.h"
 #include "runtime/figures.h"
@@ -365,7 +366,7 @@ open_all(struct service *service, struct err *err)
 		listener_pause(host->mqtt, true);
 	}
 	host->doors = doors_open(host, err);
-	if (host->doors == NULL)
+	if (host->doors == NULL || data_plane_open(host, err) < 0)
 		return -1;
 	host->dispatch = dispatch_new(host);
 	host->tracer = tracer_new(host);

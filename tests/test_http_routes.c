@@ -18,6 +18,8 @@ static const struct {
 	{ HTTP_GET, "/{a}/{b}/{c}" },
 	{ HTTP_GET, "/things/all/x/y" },
 	{ HTTP_PUT, "/caf\xc3\xa9/{x}" },
+	{ HTTP_POST, "/topics/{topic...}" },
+	{ HTTP_POST, "/topics/{one}" },
 };
 
 static const struct {
@@ -39,6 +41,13 @@ static const struct {
 	{ HTTP_GET, "/things/all/other", 6, "a=things b=all c=other " },
 	{ HTTP_GET, "/things/all/x/z", -1, NULL },
 	{ HTTP_PUT, "/caf%c3%a9/1", 8, "x=1 " },
+	{ HTTP_POST, "/topics/a%20b/c%2Fd/e", 9, "topic=a b/c/d/e " },
+	{ HTTP_POST, "/topics/a/", 9, "topic=a/ " },
+	{ HTTP_POST, "/topics//a", 9, "topic=/a " },
+	{ HTTP_POST, "/topics/a", 10, "one=a " },
+	{ HTTP_POST, "/topics/", -1, NULL },
+	{ HTTP_GET, "/topics/a/b/c", -1, NULL },
+	{ HTTP_POST, "/topics/a/../b", -2, NULL },
 	{ HTTP_PUT, "/nothing", -1, NULL },
 	{ HTTP_PUT, "/a%zz", -2, NULL },
 	{ HTTP_PUT, "/a/../b", -2, NULL },

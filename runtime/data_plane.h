@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ * Messages, retained messages and shadows by HTTP, in the shapes of AWS IoT's data plane: for
+ * devices that speak no MQTT. Served by TLS, and to loopback without.
+ */
+#ifndef RUNTIME_DATA_PLANE_H
+#define RUNTIME_DATA_PLANE_H
+
+#include "runtime/host.h"
+
+/* Adds the routes to the host's HTTP server. */
+int data_plane_open(struct host *host, struct err *err) __attribute__((warn_unused_result));
+
+#endif

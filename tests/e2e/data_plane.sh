@@ -1,0 +1,87 @@
+#!/bin/bash
+# Messages, shadows and retained messages by HTTP, as AWS IoT's data plane has them, with curl.
+. "$(dirname "$0")/lib.sh"
+need curl openssl mosquitto_sub mosquitto_pub python3
+
+mkdir -p "$work/functions"
+cat >"$work/functions/seen.lua" <<'END'
+return {
+  on = { topic = "iot/ccar-ad/+" },
+  allow = { publish = "seen/#" },
+  handler = function(event, context)
+    if type(event) == "table" then mqtt.publish("seen/" .. context.topic, { speed = event.speed, qos = context.qos }) end
+  end,
+}
+END
+start_moonlet "$work/functions" --https 127.0.0.1:0
+https_port=$(sed -n 's/.*HTTPS on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/moonlet.log")
+ca=$work/data/tls/ca
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/audi22.key" -out "$work/audi22.csr" -subj /CN=audi22 2>/dev/null
+openssl x509 -req -in "$work/audi22.csr" -CA "$ca.pem" -CAkey "$ca.key" -CAcreateserial -CAserial "$work/serial" -out "$work/audi22.pem" 2>/dev/null
+cat "$ca.pem" >"$work/ca.pem"
+
+# ask STATUS METHOD PATH [CURL OPTION...]: the answer is in $work/answer.
+ask() {
+  local status=$1 method=$2 path=$3
+  shift 3
+  got=$(curl -s -o "$work/answer" -D "$work/head" -w '%{http_code}' --cacert "$work/ca.pem" --cert "$work/audi22.pem" \
+    --key "$work/audi22.key" -X "$method" "$@" "https://localhost:$https_port$path")
+  same "status of $method $path" "$status" "$got"
+}
+# is EXPRESSION: of the answer, as Python sees it.
+is() { python3 -c 'import json, sys; a = json.load(open(sys.argv[1])); assert eval(sys.argv[2]), a' "$work/answer" "$1" || fail "not so: $1"; }
+
+sub() {
+  stdbuf -oL mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -V mqttv5 -d -q 1 -F '%t %q %C %R %p' "${@:2}" >"$work/$1" 2>&1 &
+  remember $!
+  wait_for 5 grep -q '^Subscribed' "$work/$1"
+}
+
+echo "publish"
+sub heard -t 'iot/#' -t 'seen/#'
+printf '{"speed":42}' >"$work/reading.json"
+ask 200 POST '/topics/iot/ccar-ad/audi22?qos=1' -d "@$work/reading.json"
+is 'a["message"] == "OK" and len(a["traceId"]) == 36'
+wait_for 5 grep -q '^iot/ccar-ad/audi22 1   {"speed":42}' "$work/heard"
+wait_for 5 grep -q '^seen/iot/ccar-ad/audi22 .*"speed":42' "$work/heard"
+ask 200 POST '/topics/iot%2Fccar-ad%2Faudi23?contentType=text/plain&responseTopic=iot/answer' -d 'hello'
+wait_for 5 grep -q '^iot/ccar-ad/audi23 0 text/plain iot/answer hello' "$work/heard"
+ask 400 POST '/topics/iot/+/x' -d x
+is '"wildcard" in a["message"] and a["traceId"]'
+grep -qi '^x-amzn-ErrorType: InvalidRequestException' "$work/head" || fail "no name of the error"
+ask 400 POST '/topics/a?qos=2' -d x
+head -c 262145 /dev/zero >"$work/large"
+ask 413 POST '/topics/a' --data-binary "@$work/large"
+ask 405 GET '/topics/a'
+
+echo "shadows"
+ask 404 GET '/things/audi22/shadow'
+is '"message" in a'
+ask 200 POST '/things/audi22/shadow' -d '{"state":{"reported":{"speed":3}}}'
+is 'a["state"]["reported"]["speed"] == 3 and a["version"] == 1'
+ask 409 POST '/things/audi22/shadow' -d '{"state":{"reported":{"speed":4}},"version":7}'
+ask 400 POST '/things/audi22/shadow' -d '{"state":'
+ask 200 GET '/things/audi22/shadow'
+is 'a["state"]["reported"]["speed"] == 3 and a["metadata"]'
+ask 200 POST '/things/audi22/shadow?name=cabin' -d '{"state":{"desired":{"warm":true}}}'
+ask 200 GET '/things/audi22/shadow?name=cabin'
+is 'a["state"]["delta"]["warm"] is True'
+ask 200 DELETE '/things/audi22/shadow?name=cabin'
+ask 404 GET '/things/audi22/shadow?name=cabin'
+
+echo "retained messages"
+ask 404 GET '/retainedMessage/state/door'
+ask 200 GET '/retainedMessage'
+is 'a == {"retainedTopics": []}'
+ask 200 POST '/topics/state/door?qos=1&retain=true' -d open
+for n in 1 2 3 4; do mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -r -q 1 -t "state/$n" -m "$n"; done
+ask 200 GET '/retainedMessage/state/door'
+is 'a["topic"] == "state/door" and a["payload"] == "b3Blbg==" and a["qos"] == 1 and a["lastModifiedTime"] > 1700000000000'
+ask 200 GET '/retainedMessage?maxResults=2'
+is '[t["topic"] for t in a["retainedTopics"]] == ["state/door", "state/1"] and a["retainedTopics"][0]["payloadSize"] == 4'
+token=$(python3 -c 'import json, sys, urllib.parse; print(urllib.parse.quote(json.load(open(sys.argv[1]))["nextToken"]))' "$work/answer")
+ask 200 GET "/retainedMessage?nextToken=$token"
+is '[t["topic"] for t in a["retainedTopics"]] == ["state/2", "state/3", "state/4"] and "nextToken" not in a'
+
+echo "loopback needs no TLS"
+same "plain" 200 "$(curl -s -o "$work/answer" -w '%{http_code}' -d x "http://127.0.0.1:$http_port/topics/plain?qos=1")"
