@@ -195,6 +195,8 @@ build_json(struct line *line, const struct log_line *what, const char *when)
 	if (what->invocation_id != NULL)
 		put_json_string(line, "invocation", what->invocation_id);
 	put_json_string(line, "message", what->text);
+	if (what->detail != NULL)
+		put_json_string(line, "traceback", what->detail);
 	put(line, "}\n");
 }
 

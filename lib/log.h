@@ -20,6 +20,9 @@ struct log_line {
 	const char *function_name; /* of the handler that speaks */
 	const char *invocation_id;
 	const char *text;
+	/* More of it, in lines (a traceback): for readers that have room. A person's log leaves it
+	 * out, for there each line is an event. */
+	const char *detail;
 };
 
 /* Where to write, how, and from which level on. Colours only where `fd` is a terminal. */

@@ -28,6 +28,33 @@ level_colour(const char *level)
 	return strcmp(level, "debug") == 0 ? colours->dim : "";
 }
 
+/* One line an event, and the traceback's lines below it. */
+static void
+print_traceback(const char *text)
+{
+	while (*text != '\0') {
+		size_t len = strcspn(text, "\n");
+
+		printf("    %.*s\n", (int)len, text);
+		text += len + (text[len] == '\n');
+	}
+}
+
+static void
+make_plain(cJSON *line)
+{
+	cJSON *member;
+	char *end;
+
+	cJSON_ArrayForEach(member, line)
+	{
+		command_make_plain(member->valuestring);
+		while (strcmp(member->string, "traceback") != 0 && member->valuestring != NULL &&
+		       (end = strchr(member->valuestring, '\n')) != NULL)
+			*end = ' ';
+	}
+}
+
 static int
 print_line(void *arg, const char *text)
 {
@@ -39,6 +66,7 @@ print_line(void *arg, const char *text)
 	if (line == NULL) {
 		puts(text);
 	} else {
+		make_plain(line);
 		who = text_of(line, "function");
 		printf("%s%s%s %s%-5s %s%s%s%s%s: %s%s\n", colours->dim, text_of(line, "time"),
 		    colours->plain, level_colour(text_of(line, "level")), text_of(line, "level"),
@@ -46,6 +74,7 @@ print_line(void *arg, const char *text)
 		    text_of(line, "invocation")[0] != '\0' ? "[" : "", text_of(line, "invocation"),
 		    text_of(line, "invocation")[0] != '\0' ? "]" : "", "", text_of(line, "message"),
 		    colours->plain);
+		print_traceback(text_of(line, "traceback"));
 	}
 	cJSON_Delete(line);
 	return fflush(stdout) == 0 ? 0 : -1;

@@ -238,15 +238,8 @@ static void
 make_plain(cJSON *json)
 {
 	for (; json != NULL; json = json->next) {
-		unsigned char *at = (unsigned char *)json->valuestring;
-
 		make_plain(json->child);
-		for (; at != NULL && *at != '\0'; at++) {
-			if ((*at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f)
-				*at = '?';
-			else if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)
-				at[0] = at[1] = '?';
-		}
+		command_make_plain(json->valuestring);
 	}
 }
 

@@ -116,6 +116,19 @@ command_colours(void)
 	return isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL ? &some : &none;
 }
 
+void
+command_make_plain(char *text)
+{
+	unsigned char *at = (unsigned char *)text;
+
+	for (; at != NULL && *at != '\0'; at++) {
+		if ((*at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f)
+			*at = '?';
+		else if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)
+			at[0] = at[1] = '?';
+	}
+}
+
 int
 command_read(const char *path, size_t bytes_max, struct buf *out, struct err *err)
 {

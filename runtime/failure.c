@@ -33,13 +33,12 @@ say(const struct invocation *invocation, const struct outcome *outcome, int64_t 
 		    (long long)(pause_us / 1000), message);
 	else
 		buf_printf(&text, "attempt %u failed, given up: %s", invocation->attempt, message);
-	if (traceback[0] != '\0')
-		buf_printf(&text, " | %s", traceback);
 	log_emit(&(struct log_line){ .level = pause_us > 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
 	    .component = "function",
 	    .function_name = invocation->function->name,
 	    .invocation_id = id,
-	    .text = buf_string(&text) });
+	    .text = buf_string(&text),
+	    .detail = traceback[0] != '\0' ? traceback : NULL });
 	buf_clear(&text);
 	free(message);
 	free(traceback);

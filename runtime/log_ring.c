@@ -76,7 +76,7 @@ static struct kept *
 kept_new(const struct log_line *line)
 {
 	size_t texts = size_of(line->component) + size_of(line->function_name) +
-		       size_of(line->invocation_id) + size_of(line->text);
+		       size_of(line->invocation_id) + size_of(line->text) + size_of(line->detail);
 	struct kept *kept = xcalloc(1, sizeof(*kept) + texts);
 	char *at = kept->text;
 
@@ -86,6 +86,7 @@ kept_new(const struct log_line *line)
 	kept->line.function_name = copy_text(&at, line->function_name);
 	kept->line.invocation_id = copy_text(&at, line->invocation_id);
 	kept->line.text = copy_text(&at, line->text);
+	kept->line.detail = copy_text(&at, line->detail);
 	return kept;
 }
 
@@ -357,6 +358,7 @@ log_line_json(const struct log_line *line, struct buf *out)
 	add_text(object, "function", line->function_name);
 	add_text(object, "invocation", line->invocation_id);
 	add_text(object, "message", line->text);
+	add_text(object, "traceback", line->detail);
 	text = cJSON_PrintUnformatted(object);
 	if (text == NULL)
 		abort();

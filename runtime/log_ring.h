@@ -41,7 +41,7 @@ void log_ring_follow(struct log_ring *ring, struct log_follower *follower);
 void log_ring_unfollow(struct log_ring *ring, struct log_follower *follower);
 
 /* Appends the line as a JSON object and a line end: time, level, component, function, invocation,
- * message. */
+ * message, traceback. */
 void log_line_json(const struct log_line *line, struct buf *out);
 
 #endif

@@ -79,7 +79,9 @@ describe(const struct zygote_report *report, char *how)
 
 	if (report->event == ZYGOTE_KILLED) {
 		name = sigabbrev_np(report->detail);
-		(void)snprintf(how, HOW_BYTES, "killed by SIG%s", name != NULL ? name : "?");
+		/* The kernel tells nobody but its own log which call it was. */
+		(void)snprintf(how, HOW_BYTES, "killed by SIG%s%s", name != NULL ? name : "?",
+		    report->detail == SIGSYS ? " (forbidden system call: journalctl -k)" : "");
 	} else if (report->event == ZYGOTE_FAILED) {
 		(void)snprintf(
 		    how, HOW_BYTES, "could not be started: %s", strerror(report->detail));

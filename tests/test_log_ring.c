@@ -166,11 +166,12 @@ line_is_one_json_object(void **state)
 			  .time_ms = 1234,
 			  .function_name = "f",
 			  .invocation_id = "1",
-			  .text = "a \"b\"\n" },
+			  .text = "a \"b\"\n",
+			  .detail = "c\n\td" },
 	    &out);
 	assert_string_equal(buf_string(&out),
 	    "{\"time\":\"1970-01-01T00:00:01.234Z\",\"level\":\"warn\",\"function\":\"f\","
-	    "\"invocation\":\"1\",\"message\":\"a \\\"b\\\"\\n\"}\n");
+	    "\"invocation\":\"1\",\"message\":\"a \\\"b\\\"\\n\",\"traceback\":\"c\\n\\td\"}\n");
 	buf_clear(&out);
 }
 
