@@ -17,6 +17,7 @@ static const struct api_table *const tables[] = {
 	&api_logs_table,
 	&api_messages_table,
 	&api_shadow_table,
+	&api_top_table,
 	&api_traces_table,
 	&api_tables_table,
 };

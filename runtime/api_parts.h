@@ -26,6 +26,7 @@ extern const struct api_table api_host_table;
 extern const struct api_table api_logs_table;
 extern const struct api_table api_messages_table;
 extern const struct api_table api_shadow_table;
+extern const struct api_table api_top_table;
 extern const struct api_table api_traces_table;
 extern const struct api_table api_tables_table;
 

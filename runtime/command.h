@@ -94,6 +94,10 @@ struct command_colours {
 };
 const struct command_colours *command_colours(void);
 
+/* Takes out of a text what would speak to the terminal instead of being shown; line ends and tabs
+ * stay. NULL is left alone. */
+void command_make_plain(char *text);
+
 /* The help texts, from the rows. */
 void command_help(const struct command *command);
 void commands_help(void);
@@ -117,6 +121,7 @@ int cmd_pub(struct command_call *call);
 int cmd_sub(struct command_call *call);
 int cmd_db(struct command_call *call);
 int cmd_shadow(struct command_call *call);
+int cmd_top(struct command_call *call);
 int cmd_trace(struct command_call *call);
 int cmd_failed(struct command_call *call);
 int cmd_replay(struct command_call *call);

@@ -60,6 +60,12 @@ static const struct command_switch failed_switches[] = {
 	{ NULL, NULL, NULL, 0 },
 };
 
+static const struct command_switch top_switches[] = {
+	{ "once", NULL, "one look, over a second", 0 },
+	JSON_SWITCH,
+	{ NULL, NULL, NULL, 0 },
+};
+
 static const struct command_switch trace_switches[] = {
 	{ "failed", NULL, "only runs that were not committed", 0 },
 	{ "function", "NAME", "only of this function", 0 },
@@ -155,6 +161,9 @@ const struct command command_table[] = {
 		  "moonlet db scan cars                an item a line\n" },
 	{ .name = "failed", .arguments = "[NAME]", .run = cmd_failed, .arguments_max = 1, .switches = failed_switches,
 	  .help = "list the events that were given up" },
+	{ .name = "top", .arguments = "", .run = cmd_top, .switches = top_switches,
+	  .help = "show live figures of each function: rates, latencies, queues",
+	  .more = "In place on a terminal until it is interrupted; elsewhere a look a second, one below the other.\n" },
 	{ .name = "trace", .arguments = "[ID]", .run = cmd_trace, .arguments_max = 1, .switches = trace_switches,
 	  .help = "list the newest kept runs, or tell an event's story",
 	  .more = "The id is an event's (as logs and handlers have it) or a failed event's. Kept are failed runs,\n"

@@ -63,6 +63,12 @@ says story "log info: order of 9"
 says story "order.lua:12: too much: 9"
 says story "stack traceback:"
 grep -q never-to-be-seen "$work/story" && fail "the story holds the secret"
+# The log has a line for each event; the traceback is where there is room.
+grep -q 'error order\[.*: attempt 2 failed, given up: order.lua:12: too much: 9$' "$work/moonlet.log" || fail "the line of the error"
+grep -q 'stack traceback' "$work/moonlet.log" && fail "the log has a traceback"
+run logs order >"$work/logs"
+says logs "too much: 9"
+says logs "    stack traceback:"
 # ... also by the id of the dead letter.
 letter=$(run failed order --json | field 0 id)
 same "event of the dead letter" "$id" "$(run trace "$letter" --json | field runs 0 id)"
@@ -123,3 +129,16 @@ sampled() { [ "$(traces_of price -n 1000)" = 10 ]; }
 wait_for 10 sampled
 curl -sS -m 10 "http://127.0.0.1:$http_port/metrics" | grep -q '^moonlet_traces_total 10$' || fail "the metric of traces"
 stop_moonlet
+
+# Live figures.
+start_moonlet "$functions"
+{ for i in $(seq 60); do printf '{"n":%d}\n' "$i"; sleep 0.05; done; } | mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -t prices/a -q 1 -l &
+remember $!
+busy() { run top --once --json | python3 -c 'import json, sys; t = json.load(sys.stdin); f = t["functions"][0]; sys.exit(not (f["function"] == "price" and f["events_per_s"] > 1 and 0 <= f["p50_ms"] <= f["p99_ms"]))'; }
+wait_for 20 busy
+run top --once >"$work/top"
+says top "events/s"
+grep -q '^price ' "$work/top" || fail "top without the function: $(cat "$work/top")"
+stop_moonlet
+run top --once >"$work/top" 2>&1 && fail "top without a host"
+says top "no moonlet runs here"
