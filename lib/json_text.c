@@ -306,6 +306,27 @@ whole(struct reader *reader, struct bytes text, bool ok, size_t *at)
 }
 
 bool
+json_text_is_within(struct bytes text, int depth_max)
+{
+	int depth = 0;
+	bool in_string = false;
+
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t byte = text.data[i];
+
+		if (byte == '"')
+			in_string = !in_string;
+		else if (in_string)
+			i += byte == '\\';
+		else if ((byte == '{' || byte == '[') && ++depth > depth_max)
+			return false;
+		else
+			depth -= byte == '}' || byte == ']';
+	}
+	return true;
+}
+
+bool
 json_text_members(struct bytes text, json_member_fn *each, void *arg, size_t *at)
 {
 	struct reader reader = reader_of(text);

@@ -13,6 +13,9 @@ enum { JSON_TEXT_DEPTH_MAX = 64 };
  * where it stops being one. */
 bool json_text_is_valid(struct bytes text, size_t *at);
 
+/* Whether the text, which is valid, has at most so many levels (1 to JSON_TEXT_DEPTH_MAX). */
+bool json_text_is_within(struct bytes text, int depth_max);
+
 /* Calls `each` for each member of the object that the text is, in order, with the raw text of the
  * name (between its quotes, escapes as they are) and of the value. It returns false to stop.
  * False: the text is not valid, or no object (`*at`: where). */

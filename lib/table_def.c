@@ -347,8 +347,8 @@ table_def_read(struct bytes json, struct table_def *def, struct err *err)
 
 /* --- keys --- */
 
-/* Of the encoded string that begins at `begun` and ends with the key: without its marks, and those of
- * the zeros in it. */
+/* Of the encoded string that begins at `begun` and ends with the key: without its marks, and those
+ * of the zeros in it. */
 static size_t
 string_bytes(const struct buf *key, size_t begun)
 {
@@ -388,6 +388,8 @@ table_item_key(const struct table_def *def, struct bytes item, struct buf *key)
 		return ITEM_TOO_LARGE;
 	if (!json_text_members(item, NULL, NULL, &at))
 		return ITEM_NOT_OBJECT;
+	if (!json_text_is_within(item, ITEM_DEPTH_MAX))
+		return ITEM_TOO_DEEP;
 	found = append_key(item, def->hash, ITEM_KEY_STRING_BYTES_MAX, key);
 	if (found <= 0)
 		return found == 0 ? ITEM_NO_HASH : ITEM_BAD_HASH;
@@ -412,6 +414,9 @@ item_defect_text(const struct table_def *def, enum item_defect defect, struct er
 	case ITEM_TOO_LARGE:
 		(void)err_set(err, "%s: an item has at most %d KiB as JSON", def->name,
 		    ITEM_BYTES_MAX / 1024);
+		return;
+	case ITEM_TOO_DEEP:
+		(void)err_set(err, "%s: an item has at most %d levels", def->name, ITEM_DEPTH_MAX);
 		return;
 	case ITEM_NO_HASH:
 	case ITEM_NO_SORT:

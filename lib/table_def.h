@@ -14,6 +14,7 @@ enum {
 	TABLE_INDEXES_MAX = 20,
 	TABLES_MAX = 256,
 	ITEM_BYTES_MAX = 400 * 1024, /* as JSON text */
+	ITEM_DEPTH_MAX = 60,	     /* levels; a change, or a list of some, must be JSON too */
 };
 
 struct table_index {
@@ -62,6 +63,7 @@ enum item_defect {
 	ITEM_OK,
 	ITEM_NOT_OBJECT, /* or no JSON at all */
 	ITEM_TOO_LARGE,
+	ITEM_TOO_DEEP,
 	ITEM_NO_HASH,
 	ITEM_BAD_HASH, /* neither a string nor a number, empty, or too long */
 	ITEM_NO_SORT,

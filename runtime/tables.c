@@ -10,8 +10,8 @@
 #include "lib/log.h"
 #include "lib/table_query.h"
 #include "runtime/change_follower.h"
-#include "runtime/host.h"
 #include "runtime/figures.h"
+#include "runtime/host.h"
 #include "runtime/pool.h"
 #include "runtime/tables_parts.h"
 
@@ -168,7 +168,14 @@ restore_run(struct txn *txn, struct store_job *job, struct err *err)
 	struct restoring *restoring = (struct restoring *)(void *)job;
 	const struct txn_range all = { .space = SPACE_TABLE };
 
-	return txn_scan(txn, &all, restore_one, restoring, err);
+	if (txn_scan(txn, &all, restore_one, restoring, err) < 0)
+		return -1;
+	/* An older program may have made other views, or none. */
+	for (size_t i = 0; i < restoring->tables->count; i++) {
+		if (txn_show_table(txn, &restoring->tables->list[i]->def, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static void
@@ -336,8 +343,8 @@ tables_write_metrics(const struct tables *tables, struct buf *out)
 	    "Items and states that handlers read from memory.", records.hits);
 	figures_counter(out, "moonlet_records_misses_total",
 	    "Items and states that handlers read from the store.", records.misses);
-	figures_gauge(out, "moonlet_records_bytes", "What is kept in memory of them.",
-	    (double)records.bytes);
+	figures_gauge(
+	    out, "moonlet_records_bytes", "What is kept in memory of them.", (double)records.bytes);
 }
 
 /* --- reads --- */

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "lib/json_text.h"
 #include "sandbox/db.h"
 
 const char db_absent;
@@ -319,6 +320,9 @@ db_put_item(lua_State *lua, const struct table_def *def, int index, struct sink 
 	if (out->data[begun] != '{')
 		(void)luaL_error(
 		    lua, "db.put: %s: an item is a table with names as keys", def->name);
+	if (!json_text_is_within(bytes_of(out->data + begun, out->len - begun), ITEM_DEPTH_MAX))
+		(void)luaL_error(
+		    lua, "db.put: %s: an item has at most %d levels", def->name, ITEM_DEPTH_MAX);
 }
 
 static void

@@ -343,17 +343,42 @@ sqlite_hide_table(struct engine_db *db, struct bytes name, struct err *err)
 	return result;
 }
 
+/* 1: the view stands there as the statement makes it, 0: it does not, -1. */
+static int
+has_view(struct engine_db *db, const char *create, struct err *err)
+{
+	sqlite3_stmt *statement = NULL;
+	int code;
+
+	if (prepare(db, "SELECT 1 FROM sqlite_schema WHERE type = 'view' AND sql = ?1", &statement,
+		err) < 0)
+		return -1;
+	(void)sqlite3_bind_text(statement, 1, create, -1, SQLITE_STATIC);
+	code = sqlite3_step(statement);
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		(void)note_trouble(db, code, "read", err);
+	(void)sqlite3_finalize(statement);
+	return code == SQLITE_ROW ? 1 : code == SQLITE_DONE ? 0 : -1;
+}
+
 static int
 sqlite_show_table(struct engine_db *db, const struct table_def *def, struct err *err)
 {
 	struct buf sql = { 0 };
-	int result = sqlite_hide_table(db, bytes_of_string(def->name), err);
+	int found;
 
+	finish_get(db);
 	sqlite_view_create(def, &sql);
-	if (result == 0)
-		result = run_text(db, buf_string(&sql), "make a view", err);
+	found = has_view(db, buf_string(&sql), err);
+	if (found == 0)
+		found = sqlite_hide_table(db, bytes_of_string(def->name), err);
+	else if (found == 1)
+		goto out;
+	if (found == 0)
+		found = run_text(db, buf_string(&sql), "make a view", err);
+out:
 	buf_clear(&sql);
-	return result;
+	return found < 0 ? -1 : 0;
 }
 
 static void

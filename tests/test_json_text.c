@@ -101,10 +101,20 @@ string_is_quoted_and_unescaped(void **state)
 	buf_clear(&out);
 }
 
+static void
+levels_are_counted_outside_of_strings(void **state)
+{
+	(void)state;
+	assert_true(json_text_is_within(bytes_of_string("{\"a[[\\\"{\":[1,[2]],\"b\":[{}]}"), 3));
+	assert_false(json_text_is_within(bytes_of_string("{\"a\":[1,[2]],\"b\":[{}]}"), 2));
+	assert_true(json_text_is_within(bytes_of_string("7"), 1));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(levels_are_counted_outside_of_strings),
 		cmocka_unit_test(text_is_json_or_not),
 		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(member_is_found_by_what_its_name_says),

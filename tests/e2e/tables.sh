@@ -99,3 +99,9 @@ echo 'tables = { declared = { key = "other" } }' >"$work/moonlet.lua"
 "$moonlet" run --functions "$work/functions" --data "$work/data" --mqtt off --http off -c "$work/moonlet.lua" \
   >"$work/wrong.log" 2>&1 && fail "a changed key was taken"
 grep -q 'table declared is there already, with another key' "$work/wrong.log" || fail "$(cat "$work/wrong.log")"
+
+# a view that is missing is made again
+sqlite3 "$work/data/moonlet.db" 'DROP VIEW db_cars'
+rm "$work/moonlet.lua"
+start_moonlet "$work/functions"
+same "the view again" audi22 "$(sql "SELECT id FROM db_cars")"

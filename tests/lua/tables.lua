@@ -45,6 +45,10 @@ local tests = {
     raises('"ts" is missing', db.get, "readings", { id = "a" })
     raises("item.x: NaN", db.put, "cars", { id = "a", x = 0 / 0 })
     raises("at most 400 KiB", db.put, "cars", { id = "a", x = ("x"):rep(410000) })
+    local deep = {}
+    for _ = 1, 58 do deep = { deep } end
+    db.put("cars", { id = "deep", x = deep })
+    raises("at most 60 levels", db.put, "cars", { id = "deep", x = { deep } })
     raises("a function or a table", db.update, "cars", "a", 7)
     local cycle = { id = "a" }
     cycle.me = cycle
