@@ -142,6 +142,8 @@ enum effect_kind {
 	/* The rows that a query has looked at: u8 reverse; bytes table; bytes index; bytes lower;
 	 * bytes upper; u32 rows; u64 digest. */
 	EFFECT_READ_ROWS,
+	/* bytes url; bytes request: the fields of CALL_HTTP. */
+	EFFECT_WEBHOOK,
 };
 
 enum read_kind { READ_ITEM, READ_STATE };

@@ -486,6 +486,15 @@ http_client_start(struct http_client *client, const struct http_request *request
 	return transfer;
 }
 
+int
+http_client_check(const struct http_request *request, struct err *err)
+{
+	struct http_transfer *transfer = transfer_new(request, err);
+
+	transfer_free(transfer);
+	return transfer != NULL ? 0 : -1;
+}
+
 void
 http_transfer_abort(struct http_transfer *transfer)
 {

@@ -60,6 +60,9 @@ void http_client_free(struct http_client *client); /* aborts all; takes NULL */
  * permit says no, a queue is full. */
 struct http_transfer *http_client_start(struct http_client *client,
     const struct http_request *request, struct err *err) __attribute__((warn_unused_result));
+/* Whether the URL and the headers can be sent, and permit says yes. */
+int http_client_check(const struct http_request *request, struct err *err)
+    __attribute__((warn_unused_result));
 void http_transfer_abort(struct http_transfer *transfer); /* before `done` only; takes NULL */
 
 unsigned http_client_active(const struct http_client *client); /* under way and queued */

@@ -7,6 +7,7 @@
 #include "runtime/backlog.h"
 #include "runtime/dispatch.h"
 #include "runtime/function.h"
+#include "runtime/webhooks.h"
 #include "store/queue_row.h"
 #include "store/store.h"
 
@@ -147,6 +148,8 @@ run_again(const struct failed_job *failed)
 	if (queue_row_read(&read, buf_bytes(&failed->json)) < 0)
 		return;
 	function = function_find(host->functions, read.row.function_name);
+	if (read.kind == FAILED_WEBHOOK)
+		webhooks_wake(host->webhooks, failed->now_ms, failed->sequence);
 	event = read.kind == FAILED_EVENT ? occurrence_decode(host, read.row.event) : NULL;
 	read.row.sequence = failed->sequence;
 	read.row.due_ms = failed->now_ms;

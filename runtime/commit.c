@@ -16,6 +16,7 @@
 #include "runtime/shadow_service.h"
 #include "runtime/state.h"
 #include "runtime/tables.h"
+#include "runtime/webhooks.h"
 #include "runtime/tracer.h"
 #include "runtime/timers.h"
 
@@ -35,6 +36,7 @@ struct commit {
 	struct followers followers;
 	struct shadow_batch *shadows;
 	struct table_ops tables;
+	struct webhook_ops webhooks;
 	struct timer_ops timers; /* its prefix is that of states too */
 	size_t timers_max;
 	size_t states_max; /* 0: no state is set */
@@ -250,6 +252,9 @@ take_effect(struct commit *commit, const struct effect *effect, struct err *err)
 	case EFFECT_STATE:
 	case EFFECT_TIMER:
 		return take_keyed(commit, effect, err);
+	case EFFECT_WEBHOOK:
+		return webhooks_take_effect(commit->invocation, commit->version, effect,
+		    &commit->writes, &commit->webhooks, err);
 	case EFFECT_METRIC:
 		return 0;
 	}
@@ -315,6 +320,7 @@ forget_effects(struct commit *commit)
 	table_ops_clear(&commit->tables);
 	timer_ops_clear(&commit->timers);
 	commit->states_max = 0;
+	commit->webhooks = (struct webhook_ops){ 0 };
 	writes_clear(&commit->writes);
 }
 
@@ -328,6 +334,7 @@ let_go(struct commit *commit)
 		shadow_batch_deliver(commit->shadows);
 	commit->shadows = NULL;
 	(void)followers_submit(&commit->followers);
+	webhooks_committed(commit->host->webhooks, &commit->webhooks);
 	tables_committed(commit->host->tables, &commit->tables);
 }
 

@@ -32,6 +32,7 @@ effect_read(struct cursor *cursor, struct effect *effect)
 		return !cursor->bad;
 	case EFFECT_DB_PUT:
 	case EFFECT_DB_DELETE:
+	case EFFECT_WEBHOOK:
 		effect->first = cursor_bytes(cursor);
 		effect->second = cursor_bytes(cursor);
 		return !cursor->bad;

@@ -55,6 +55,36 @@ key_json(cJSON *json, struct bytes key)
 	buf_clear(&text);
 }
 
+/* Its method and body, of the fields of CALL_HTTP. */
+static void
+webhook_json(cJSON *json, struct bytes request)
+{
+	struct cursor cursor = cursor_of(request);
+	struct bytes method = cursor_bytes(&cursor);
+	uint16_t headers;
+
+	(void)cursor_bytes(&cursor);
+	(void)cursor_u32(&cursor);
+	(void)cursor_u8(&cursor);
+	headers = cursor_u16(&cursor);
+	for (uint16_t i = 0; i < headers && !cursor.bad; i++) {
+		(void)cursor_bytes(&cursor);
+		(void)cursor_bytes(&cursor);
+	}
+	api_add_bytes(json, "method", method);
+	api_add_bytes(json, "payload", cursor_bytes(&cursor));
+}
+
+static void
+timer_json(cJSON *json, const struct effect *effect)
+{
+	api_add_bytes(json, "timer", effect->first);
+	if (effect->operation == TIMER_SET)
+		api_add_number(json, "delay_ms", (double)effect->value);
+	if (effect->second.len > 0)
+		api_add_bytes(json, "payload", effect->second);
+}
+
 cJSON *
 effect_json(const struct effect *effect)
 {
@@ -102,11 +132,11 @@ effect_json(const struct effect *effect)
 			api_add_bytes(json, "value", effect->second);
 		break;
 	case EFFECT_TIMER:
-		api_add_bytes(json, "timer", effect->first);
-		if (effect->operation == TIMER_SET)
-			api_add_number(json, "delay_ms", (double)effect->value);
-		if (effect->second.len > 0)
-			api_add_bytes(json, "payload", effect->second);
+		timer_json(json, effect);
+		break;
+	case EFFECT_WEBHOOK:
+		api_add_bytes(json, "webhook", effect->first);
+		webhook_json(json, effect->second);
 		break;
 	case EFFECT_READ_ROWS:
 		api_add_bytes(json, "query", effect->first);

@@ -192,6 +192,31 @@ http_call_start(const struct http_call_terms *terms, struct bytes fields, struct
 	return HTTP_CALL_STARTED;
 }
 
+int
+http_call_check(struct bytes fields,
+    enum egress_grant (*permit)(void *arg, const struct egress_target *target), void *arg,
+    struct err *err)
+{
+	struct wanted wanted = { .header_count = 0 };
+	char *method, *url;
+	int result;
+
+	if (decode(fields, &wanted) < 0)
+		return err_set(err, "the request does not decode");
+	method = bytes_to_string(wanted.method);
+	url = bytes_to_string(wanted.url);
+	result = http_client_check(&(const struct http_request){ .method = method,
+				       .url = url,
+				       .headers = wanted.headers,
+				       .header_count = wanted.header_count,
+				       .permit = permit,
+				       .arg = arg },
+	    err);
+	free(method);
+	free(url);
+	return result;
+}
+
 void
 http_call_abort(struct http_call *call)
 {

@@ -45,6 +45,10 @@ enum http_call_result {
  */
 enum http_call_result http_call_start(const struct http_call_terms *terms, struct bytes fields,
     struct http_call **call, struct err *err) __attribute__((warn_unused_result));
+/* Whether the fields are those of a request that may be sent. -1: what is wrong. */
+int http_call_check(struct bytes fields,
+    enum egress_grant (*permit)(void *arg, const struct egress_target *target), void *arg,
+    struct err *err) __attribute__((warn_unused_result));
 void http_call_abort(struct http_call *call); /* takes NULL; `done` is not called */
 
 #endif

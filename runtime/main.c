@@ -33,6 +33,7 @@
 #include "runtime/timers.h"
 #include "runtime/tracer.h"
 #include "runtime/web.h"
+#include "runtime/webhooks.h"
 #include "triggers/external.h"
 #include "triggers/triggers.h"
 
@@ -258,7 +259,8 @@ open_web(struct service *service, struct err *err)
 		return -1;
 	host->http_server = web_server(service->web);
 	host->http_client = http_call_client(host->loop, host->options, err);
-	return host->http_client != NULL ? 0 : -1;
+	host->webhooks = host->http_client != NULL ? webhooks_new(host, err) : NULL;
+	return host->webhooks != NULL ? 0 : -1;
 }
 
 static int
@@ -327,6 +329,7 @@ go(void *arg)
 	tickers_start(host->tickers);
 	doors_pause(host->doors, false);
 	external_start(host->external);
+	webhooks_start(host->webhooks);
 	timers_start(host->timers);
 	tables_start(host->tables);
 	log_info("moonlet", "ready");
@@ -449,6 +452,8 @@ close_all(struct service *service)
 	if (host->tickers != NULL)
 		tickers_stop(host->tickers);
 	tables_stop(host->tables);
+	webhooks_free(host->webhooks);
+	host->webhooks = NULL;
 	dispatch_stop(host->dispatch);
 	dispatch_free(host->dispatch);
 	host->dispatch = NULL;

@@ -14,6 +14,7 @@
 #include "runtime/function.h"
 #include "runtime/pool.h"
 #include "runtime/tracer.h"
+#include "runtime/webhooks.h"
 
 enum { NAMES_MAX = 100 };
 
@@ -159,6 +160,26 @@ write_depth(struct functions *functions, struct buf *out, struct buf *label)
 	}
 }
 
+static void
+write_webhooks(const struct host *host, struct buf *out)
+{
+	struct webhook_figures figures;
+
+	if (host->webhooks == NULL)
+		return;
+	figures = webhooks_figures(host->webhooks);
+	figures_counter(
+	    out, "moonlet_webhooks_sent_total", "Webhooks that were taken.", figures.sent);
+	figures_counter(out, "moonlet_webhook_attempts_failed_total",
+	    "Attempts to send a webhook that failed.", figures.failed);
+	figures_counter(out, "moonlet_webhooks_given_up_total",
+	    "Webhooks that were given up; they stand among the failed events.",
+	    figures.given_up);
+	figures_gauge(out, "moonlet_webhooks_waiting",
+	    "Webhooks that are due or under way, as far as they are in memory.",
+	    figures.waiting);
+}
+
 void
 metrics_write(struct host *host, struct buf *out)
 {
@@ -184,6 +205,7 @@ metrics_write(struct host *host, struct buf *out)
 	figures_counter(out, "moonlet_failed_dropped_total",
 	    "Failed events that left because there were too many or they were too old.",
 	    dead_letters_dropped(host->dead_letters));
+	write_webhooks(host, out);
 	if (host->tracer != NULL) {
 		const struct tracer_figures traces = tracer_figures(host->tracer);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sandbox/http_options.h"
 #include "sandbox/world.h"
 
 enum { REDIRECTS = 5, REDIRECTS_MAX = 10, HEADERS_MAX = 100, TIMEOUT_MS_MAX = 900000 };
@@ -41,9 +42,8 @@ duration_ms(lua_State *lua, int index)
 	return 0;
 }
 
-/* 0: the host's default. */
-static uint32_t
-read_timeout(lua_State *lua, int options)
+uint32_t
+http_option_timeout(lua_State *lua, int options, const char *what)
 {
 	uint32_t timeout_ms = 0;
 
@@ -51,8 +51,9 @@ read_timeout(lua_State *lua, int options)
 		timeout_ms = duration_ms(lua, lua_gettop(lua));
 		if (timeout_ms == 0)
 			(void)luaL_error(lua,
-			    "http: timeout is a number of seconds or a text as \"500ms\", \"3s\" "
-			    "or \"2min\", at most 15 minutes");
+			    "%s: timeout is a number of seconds or a text as \"500ms\", \"3s\" "
+			    "or \"2min\", at most 15 minutes",
+			    what);
 	}
 	lua_pop(lua, 1);
 	return timeout_ms;
@@ -135,8 +136,8 @@ is_header(const char *name, const char *value, size_t len)
 	return name[0] != '\0' && strpbrk(name, "\r\n: ") == NULL && strcspn(value, "\r\n") == len;
 }
 
-static void
-put_headers(lua_State *lua, struct sink *out, int options, bool json)
+void
+http_put_headers(lua_State *lua, struct sink *out, int options, bool json)
 {
 	size_t count_at = out->len, end;
 	uint16_t count = 0;
@@ -221,17 +222,16 @@ push_response(lua_State *lua, struct cursor *reply)
 	return 1;
 }
 
-/* Text that goes into a request's head. */
-static void
-check_line(lua_State *lua, struct bytes text, const char *what)
+void
+http_check_line(lua_State *lua, struct bytes text, const char *what)
 {
 	for (size_t i = 0; i < text.len; i++) {
 		if (text.data[i] <= 0x20 || text.data[i] == 0x7f)
 			(void)luaL_error(
-			    lua, "http: %s holds white space or a control character", what);
+			    lua, "%s holds white space or a control character", what);
 	}
 	if (text.len == 0)
-		(void)luaL_error(lua, "http: %s is empty", what);
+		(void)luaL_error(lua, "%s is empty", what);
 }
 
 /* The stack: 1 method, 2 url, 3 options or nil. */
@@ -249,10 +249,10 @@ send_request(lua_State *lua)
 	(void)world_run(lua, "http");
 	lua_settop(lua, 3);
 	world_check_options(lua, 3, option_names, "http");
-	check_line(lua, method, "the method");
-	check_line(lua, url, "the URL");
+	http_check_line(lua, method, "http: the method");
+	http_check_line(lua, url, "http: the URL");
 	push_url(lua, url, 3);
-	timeout_ms = read_timeout(lua, 3);
+	timeout_ms = http_option_timeout(lua, 3, "http");
 	redirects = world_option_integer(lua, 3, &redirects_range);
 	json = world_option(lua, 3, "json") != LUA_TNIL;
 	out = world_call(lua, CALL_HTTP, "http");
@@ -260,7 +260,7 @@ send_request(lua_State *lua)
 	sink_bytes(lua, out, world_string(lua, 4));
 	sink_u32(lua, out, timeout_ms);
 	sink_u8(lua, out, (uint8_t)redirects);
-	put_headers(lua, out, 3, json);
+	http_put_headers(lua, out, 3, json);
 	if (!json) {
 		lua_pop(lua, 1);
 		(void)world_option(lua, 3, "body");

@@ -33,6 +33,7 @@ const struct library world_libraries[] = {
 	{ "require", lib_require, "loads a Lua file beside the function or in lib/" },
 	{ "mqtt", lib_mqtt, "publishes messages" },
 	{ "http", lib_http, "sends HTTP requests" },
+	{ "webhook", lib_webhook, "leaves HTTP requests to be sent until they are taken" },
 	{ "shadow", lib_shadow, "reads and changes device shadows" },
 	{ "db", lib_db, "reads and changes items of tables" },
 	{ "state", lib_state, "keeps small values for each ordering key" },

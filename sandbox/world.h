@@ -95,5 +95,6 @@ int lib_state(lua_State *lua);
 int lib_time(lua_State *lua);
 int lib_timer(lua_State *lua);
 int lib_uuid(lua_State *lua);
+int lib_webhook(lua_State *lua);
 
 #endif

@@ -104,6 +104,41 @@ add_key(cJSON *object, struct bytes key)
 	add_named_key(object, "key", key);
 }
 
+static void
+read_webhook(struct bytes request, cJSON *effect)
+{
+	struct cursor cursor = cursor_of(request);
+	uint16_t headers;
+
+	add_text(effect, "method", cursor_bytes(&cursor));
+	(void)cursor_bytes(&cursor);
+	add_number(effect, "timeout_ms", cursor_u32(&cursor));
+	(void)cursor_u8(&cursor);
+	headers = cursor_u16(&cursor);
+	for (uint16_t i = 0; i < headers && !cursor.bad; i++) {
+		struct buf line = { 0 };
+
+		buf_append_bytes(&line, cursor_bytes(&cursor));
+		buf_append_string(&line, ": ");
+		buf_append_bytes(&line, cursor_bytes(&cursor));
+		add_text(effect, "header", buf_bytes(&line));
+		buf_clear(&line);
+	}
+	add_json(effect, "payload", cursor_bytes(&cursor));
+	if (!cursor_end(&cursor))
+		(void)cJSON_AddStringToObject(effect, "bad", "does not decode");
+}
+
+static void
+read_shadow(struct cursor *cursor, cJSON *effect)
+{
+	(void)cJSON_AddStringToObject(
+	    effect, "shadow", cursor_u8(cursor) == SHADOW_UPDATE ? "update" : "delete");
+	add_text(effect, "thing", cursor_bytes(cursor));
+	add_text(effect, "name", cursor_bytes(cursor));
+	add_json(effect, "document", cursor_bytes(cursor));
+}
+
 void
 read_effect(struct cursor *cursor, cJSON *effect)
 {
@@ -114,11 +149,7 @@ read_effect(struct cursor *cursor, cJSON *effect)
 		read_publish(cursor, effect);
 		break;
 	case EFFECT_SHADOW:
-		(void)cJSON_AddStringToObject(
-		    effect, "shadow", cursor_u8(cursor) == SHADOW_UPDATE ? "update" : "delete");
-		add_text(effect, "thing", cursor_bytes(cursor));
-		add_text(effect, "name", cursor_bytes(cursor));
-		add_json(effect, "document", cursor_bytes(cursor));
+		read_shadow(cursor, effect);
 		break;
 	case EFFECT_INVOKE:
 		add_text(effect, "invoke", cursor_bytes(cursor));
@@ -139,6 +170,10 @@ read_effect(struct cursor *cursor, cJSON *effect)
 	case EFFECT_STATE:
 		add_text(effect, "state", cursor_bytes(cursor));
 		add_json(effect, "value", cursor_bytes(cursor));
+		break;
+	case EFFECT_WEBHOOK:
+		add_text(effect, "webhook", cursor_bytes(cursor));
+		read_webhook(cursor_bytes(cursor), effect);
 		break;
 	case EFFECT_TIMER:
 		(void)cursor_u8(cursor);

@@ -74,7 +74,7 @@ same "dead letters" 3 "$(failed | wc -l)"
 
 # The record and the dead letter are one transaction: over a kill both are there.
 stop_moonlet KILL
-mqtt_port=0 http_port=0 start_moonlet "$work/functions"
+mqtt_port=0; http_port=0; start_moonlet "$work/functions"
 same "dead letters after the kill" 3 "$(failed | wc -l)"
 same "graves after the kill" 1 "$(rows "select count(*) from item where value like '%RetriesExhausted%'")"
 

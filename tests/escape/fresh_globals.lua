@@ -4,8 +4,8 @@ return {
 	handler = function(event, context)
 		assert(leak == nil and type(string) == "table" and type(print) == "function")
 		leak = true
-		local keys = {}
-		for name in pairs(_G) do keys[#keys + 1] = name end
-		for i = 1, #keys do _G[keys[i]] = nil end
+		local keys, globals = {}, _G
+		for name in pairs(globals) do keys[#keys + 1] = name end
+		for i = 1, #keys do globals[keys[i]] = nil end
 	end,
 }

@@ -17,6 +17,18 @@ local tests = {
     mqtt.publish("alerts/b", { 1, 2 }, { qos = 2, retain = true, expiry = 60 })
   end,
 
+  webhooks_are_requests_for_later = function()
+    webhook.send("https://example.com/hook", { n = 1 })
+    webhook.send("https://example.com/hook", "text", { method = "PUT", headers = { ["X-A"] = "b" }, timeout = "2s" })
+    webhook.send("https://example.com/hook")
+    raises("the URL holds white space", webhook.send, "https://example.com/a b", 1)
+    raises("the URL is empty", webhook.send, "", 1)
+    raises("the method holds white space", webhook.send, "https://example.com", 1, { method = "A B" })
+    raises("webhook.send: timeout is a number", webhook.send, "https://example.com", 1, { timeout = "soon" })
+    raises('there is no option "secret"', webhook.send, "https://example.com", 1, { secret = 1 })
+    raises("payload: a function", webhook.send, "https://example.com", print)
+  end,
+
   payloads_may_be_anything = function()
     mqtt.publish("alerts/a")
     mqtt.publish("alerts/a", 7)
@@ -112,6 +124,11 @@ return {
       { metric = "litres", value = 2.5 },
       { shadow = "delete", thing = "car", name = "old" },
       { publish = "alerts/b", payload = { 1, 2 }, qos = 2, retain = true, expiry = 60 },
+    } },
+    webhooks_are_requests_for_later = { effects = {
+      { webhook = "https://example.com/hook", method = "POST", header = "Content-Type: application/json", payload = { n = 1 } },
+      { webhook = "https://example.com/hook", method = "PUT", timeout_ms = 2000, header = "X-A: b", payload = "text" },
+      { webhook = "https://example.com/hook", method = "POST" },
     } },
     payloads_may_be_anything = { effects = {
       { publish = "alerts/a" },

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# webhook.send: sent after the commit, tried again with the same key until it is taken, also over a
+# kill; given up into the failed events and replayed.
+. "$(dirname "$0")/lib.sh"
+need mosquitto_pub python3
+
+port=$(free_port)
+touch "$work/peer"
+start_peer() {
+  python3 "$tests_dir/e2e/webhook_peer.py" "$port" "$work/peer" >"$work/peer.out" 2>&1 &
+  peer=$!
+  remember "$peer"
+  wait_for 10 port_answers "$port"
+}
+mkdir "$work/functions"
+cat >"$work/functions/hook.lua" <<L
+return { on = { topic = "hook/#" }, allow = { http = "http://127.0.0.1:$port" }, retries = 0,
+  handler = function(event, context)
+    webhook.send("http://127.0.0.1:$port/" .. context.topic:sub(6), event)
+    if event == "fail" then error("no") end
+  end }
+L
+options=(--webhook-backoff 50ms --webhook-backoff-max 400ms --webhook-retries 6)
+start_moonlet "$work/functions" "${options[@]}"
+failed() { "$moonlet" failed --data "$work/data" "$@"; }
+send() { mosquitto_pub -p "$mqtt_port" -q 1 -t "hook/$1" -m "$2"; }
+taken() { [ "$(grep -c "^/$1 [^ ]* 200 " "$work/peer")" = "$2" ]; }
+has_failed() { failed | grep -q "$1"; }
+start_peer
+
+# Taken at once; after failures, with one key; after what Retry-After asks for. JSON and text.
+send plain '{"n":1}'
+send fail/3/a x
+send busy/a y
+wait_for 10 taken plain 1
+grep '^/plain' "$work/peer" | grep -q '{"n":1}$' || fail "body: $(cat "$work/peer")"
+wait_for 10 taken fail/3/a 1
+same "requests of fail/3" 4 "$(grep -c ^/fail/3/a "$work/peer")"
+same "keys of fail/3" 1 "$(grep ^/fail/3/a "$work/peer" | cut -d' ' -f2 | sort -u | wc -l)"
+wait_for 10 taken busy/a 1
+python3 - "$work/peer" <<'P'
+import sys
+times = [float(line.split()[3]) for line in open(sys.argv[1]) if line.startswith("/busy/a")]
+assert len(times) == 2 and times[1] - times[0] >= 0.99, times
+P
+
+# A handler that fails leaves nothing; a URL that is not allowed is the handler's failure.
+send other fail
+wait_for 10 has_failed 'hook.*no'
+grep -q ^/other "$work/peer" && fail "a failed handler's request was sent"
+cat >"$work/functions/far.lua" <<L
+return { on = { topic = "far" }, allow = { http = "https://example.com" }, retries = 0,
+  handler = function() webhook.send("http://127.0.0.1:$port/far", 1) end }
+L
+wait_for 10 grep -q 'far serves' "$work/moonlet.log"
+mosquitto_pub -p "$mqtt_port" -q 1 -t far -m 1
+wait_for 10 has_failed 'far.*webhook.send: .*not allowed'
+
+# Nobody listens, and the host is killed: all are sent when both are back, each once or with its key.
+kill "$peer"; wait "$peer" || true
+for i in $(seq 20); do send "later/$i" "$i"; done
+wait_for 10 grep -q 'attempt 1 for 127.0.0.1' "$work/moonlet.log"
+stop_moonlet KILL
+start_peer
+mqtt_port=0; http_port=0; start_moonlet "$work/functions" "${options[@]}"
+all_later() { [ "$(grep '^/later/[0-9]* [^ ]* 200 ' "$work/peer" | cut -d' ' -f1 | sort -u | wc -l)" = 20 ]; }
+wait_for 20 all_later
+same "keys of later" 20 "$(grep ^/later "$work/peer" | cut -d' ' -f2 | sort -u | wc -l)"
+
+# Killed while the answer is on its way: sent again, with the same key.
+send hang/a z
+wait_for 10 grep -q ^/hang/a "$work/peer"
+stop_moonlet KILL
+mqtt_port=0; http_port=0; start_moonlet "$work/functions" "${options[@]}"
+wait_for 10 bash -c "[ \$(grep -c ^/hang/a '$work/peer') -ge 2 ]"
+same "keys of hang" 1 "$(grep ^/hang/a "$work/peer" | cut -d' ' -f2 | sort -u | wc -l)"
+
+# Given up: at once where it is refused, else after the last attempt; both stand there with their URL.
+send gone/a 1
+send never/a 2
+wait_for 10 has_failed 'hook.*POST http://127.0.0.1:.*/gone/a: it was answered 410'
+wait_for 20 has_failed 'hook.*POST http://127.0.0.1:.*/never/a: it was answered 500'
+same "requests of gone" 1 "$(grep -c ^/gone/a "$work/peer")"
+same "requests of never" 7 "$(grep -c ^/never/a "$work/peer")"
+
+# Replayed, it is sent again with its old key.
+id=$(failed | sed -n 's/^\([0-9a-f]*\) .*gone.*/\1/p')
+"$moonlet" replay --data "$work/data" "$id" >/dev/null
+wait_for 10 bash -c "[ \$(grep -c ^/gone/a '$work/peer') -ge 2 ]"
+same "keys of gone" 1 "$(grep ^/gone/a "$work/peer" | cut -d' ' -f2 | sort -u | wc -l)"
+
+stop_moonlet
+same "exit status" 0 "$moonlet_status"
