@@ -10,7 +10,7 @@
 #ifndef LIB_PROTOCOL_H
 #define LIB_PROTOCOL_H
 
-enum { PROTOCOL_VERSION = 1, EVENT_ID_BYTES = 16, DB_GETS_MAX = 100 };
+enum { PROTOCOL_VERSION = 1, EVENT_ID_BYTES = 16, DB_GETS_MAX = 100, FILES_READ_BYTES_MAX = 262144 };
 
 /* Of state and timers. */
 enum { KEYED_NAME_BYTES_MAX = 128, KEYED_VALUE_BYTES_MAX = 65536 };
@@ -116,6 +116,9 @@ enum call_kind {
 	 * Reply: u32 rows; u64 digest; bytes lower; bytes upper; bytes next; u32 items; items times:
 	 * bytes item (JSON). */
 	CALL_DB_QUERY,
+	/* bytes path; i64 offset; u32 length, 1 to FILES_READ_BYTES_MAX. Reply: i64 size of the file;
+	 * bytes content (less than length only at the file's end). */
+	CALL_FILES_READ,
 };
 
 enum effect_kind {

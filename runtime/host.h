@@ -24,6 +24,7 @@ struct webhooks;
 struct external;
 struct shadow_service;
 struct change_followers;
+struct files;
 struct tickers;
 struct records;
 struct tables;
@@ -61,6 +62,7 @@ struct host {
 	struct timers *timers; /* of handlers */
 	struct change_followers *change_followers; /* NULL: not yet */
 	struct tickers *tickers;
+	struct files *files;
 	struct shadow_watches *shadow_watches; /* NULL: not yet */
 	struct presences *presences;	       /* NULL: nobody follows clients */
 	struct functions *functions;

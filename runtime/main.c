@@ -17,6 +17,7 @@
 #include "runtime/deploy.h"
 #include "runtime/doors.h"
 #include "runtime/figures.h"
+#include "runtime/files.h"
 #include "runtime/function.h"
 #include "runtime/gateway.h"
 #include "runtime/http_call.h"
@@ -159,6 +160,7 @@ open_gateway(struct service *service, struct err *err)
 	host->presences = presences_new(host);
 	host->change_followers = change_followers_new(host);
 	host->tickers = tickers_new(host);
+	host->files = files_new(host, options_text(host->options, OPTION_FILES));
 	parts.broker = host->broker;
 	parts.watches = host->shadow_watches;
 	host->shadow_service = shadow_service_new(&parts);
@@ -327,6 +329,7 @@ go(void *arg)
 		log_info("http", "HTTP on %s", http_server_address(host->http_server));
 	change_followers_start(host->change_followers);
 	tickers_start(host->tickers);
+	files_start(host->files);
 	doors_pause(host->doors, false);
 	external_start(host->external);
 	webhooks_start(host->webhooks);
@@ -451,6 +454,8 @@ close_all(struct service *service)
 		change_followers_stop(host->change_followers);
 	if (host->tickers != NULL)
 		tickers_stop(host->tickers);
+	if (host->files != NULL)
+		files_stop(host->files);
 	tables_stop(host->tables);
 	webhooks_free(host->webhooks);
 	host->webhooks = NULL;
@@ -462,6 +467,7 @@ close_all(struct service *service)
 	functions_free(host->functions);
 	change_followers_free(host->change_followers);
 	tickers_free(host->tickers);
+	files_free(host->files);
 	http_client_free(host->http_client);
 	web_close(service->web);
 	presences_stop(host->presences);

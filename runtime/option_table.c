@@ -17,6 +17,8 @@ const struct option option_table[OPTION_COUNT] = {
 	    "folder of the functions", .type = OPTION_TEXT, .at_start = true },
 	[OPTION_DATA] = { "data", "DIR", "data",
 	    "folder of what is kept; one running host for each", .type = OPTION_TEXT, .at_start = true },
+	[OPTION_FILES] = { "files", "DIR", "files",
+	    "folder below which functions follow and read files", .type = OPTION_TEXT, .at_start = true },
 	[OPTION_MQTT] = { "mqtt", "ADDR:PORT", "127.0.0.1:1883",
 	    "where MQTT clients connect; port 0 picks a free one, off: nowhere", .type = OPTION_ADDRESS, .at_start = true },
 	[OPTION_HTTP] = { "http", "ADDR:PORT", "127.0.0.1:8080",
@@ -169,4 +171,4 @@ const struct option option_table[OPTION_COUNT] = {
 /* clang-format on */
 
 const char *const allow_kind_names[ALLOW_KINDS] = { "publish", "shadow", "http", "invoke",
-	"secrets", "db" };
+	"secrets", "db", "files" };

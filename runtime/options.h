@@ -14,6 +14,7 @@
 enum option_id {
 	OPTION_FUNCTIONS,
 	OPTION_DATA,
+	OPTION_FILES,
 	OPTION_MQTT,
 	OPTION_HTTP,
 	OPTION_MQTTS,
@@ -113,6 +114,7 @@ enum allow_kind {
 	ALLOW_INVOKE,
 	ALLOW_SECRETS,
 	ALLOW_DB,
+	ALLOW_FILES,
 	ALLOW_KINDS
 };
 extern const char *const allow_kind_names[ALLOW_KINDS]; /* "publish", ... */

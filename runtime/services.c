@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/commit.h"
+#include "runtime/files.h"
 #include "runtime/function.h"
 #include "runtime/http_call.h"
 #include "runtime/pool.h"
@@ -311,8 +312,7 @@ call_state_get(struct caller *caller, struct sending *sending, struct bytes fiel
 		free(caller);
 		return false;
 	}
-	state_get(
-	    caller->dispatch->host->records, sending->invocation, name, state_done, caller);
+	state_get(caller->dispatch->host->records, sending->invocation, name, state_done, caller);
 	return true;
 }
 
@@ -335,6 +335,43 @@ call_db_query(struct caller *caller, struct sending *sending, struct bytes field
 	return false;
 }
 
+static void
+files_done(void *arg, bool ok, struct bytes content, int64_t size)
+{
+	struct buf fields = { 0 };
+
+	if (ok)
+		frame_i64(&fields, size);
+	frame_bytes(&fields, content);
+	answer(arg, ok, buf_bytes(&fields));
+	buf_clear(&fields);
+}
+
+static bool
+call_files_read(struct caller *caller, struct sending *sending, struct bytes fields)
+{
+	struct host *host = caller->dispatch->host;
+	struct cursor cursor = cursor_of(fields);
+	struct files_read read = { .path = cursor_bytes(&cursor) };
+
+	read.offset = cursor_i64(&cursor);
+	read.length = cursor_u32(&cursor);
+	read.done = files_done;
+	read.arg = caller;
+	if (!cursor_end(&cursor) || read.offset < 0 || read.length < 1 ||
+	    read.length > FILES_READ_BYTES_MAX) {
+		free(caller);
+		return false;
+	}
+	if (!manifest_allows(
+		sending->invocation->version->manifest, host->options, ALLOW_FILES, read.path))
+		answer_error(
+		    caller, "files.read: not allowed by the function's allow or by the operator");
+	else
+		files_read(host->files, &read);
+	return true;
+}
+
 static bool (*const calls[])(
     struct caller *caller, struct sending *sending, struct bytes fields) = {
 	[CALL_HTTP] = call_http,
@@ -344,6 +381,7 @@ static bool (*const calls[])(
 	[CALL_DB_GET] = call_db_get,
 	[CALL_STATE_GET] = call_state_get,
 	[CALL_DB_QUERY] = call_db_query,
+	[CALL_FILES_READ] = call_files_read,
 };
 
 bool

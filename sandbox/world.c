@@ -35,6 +35,7 @@ const struct library world_libraries[] = {
 	{ "http", lib_http, "sends HTTP requests" },
 	{ "webhook", lib_webhook, "leaves HTTP requests to be sent until they are taken" },
 	{ "shadow", lib_shadow, "reads and changes device shadows" },
+	{ "files", lib_files, "reads pieces of files" },
 	{ "db", lib_db, "reads and changes items of tables" },
 	{ "state", lib_state, "keeps small values for each ordering key" },
 	{ "timer", lib_timer, "runs the handler again later, for each ordering key" },

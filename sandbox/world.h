@@ -80,6 +80,7 @@ int lib_base64(lua_State *lua);
 int lib_context(lua_State *lua); /* pushes the context's table; not a global */
 int lib_db(lua_State *lua);
 void db_prepare(lua_State *lua); /* so that its part in Lua stands in the image */
+int lib_files(lua_State *lua);
 int lib_hash(lua_State *lua);
 int lib_http(lua_State *lua);
 int lib_invoke(lua_State *lua);

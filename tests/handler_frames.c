@@ -279,6 +279,14 @@ read_call(enum call_kind kind, struct cursor *cursor, cJSON *call, struct buf *k
 		read_query(cursor, call, key);
 		return;
 	}
+	if (kind == CALL_FILES_READ) {
+		buf_append_string(key, "file ");
+		buf_append_bytes(key, cursor_bytes(cursor));
+		add_text(call, "call", buf_bytes(key));
+		add_number(call, "offset", (double)cursor_i64(cursor));
+		add_number(call, "length", cursor_u32(cursor));
+		return;
+	}
 	if (kind == CALL_DB_GET) {
 		uint16_t count = cursor_u16(cursor);
 
@@ -350,6 +358,8 @@ default_reply(enum call_kind kind)
 				   "\"metadata\":{},\"version\":3,\"timestamp\":1795435200}");
 	case CALL_INVOKE:
 		return cJSON_Parse("{\"ok\":true}");
+	case CALL_FILES_READ:
+		return cJSON_CreateString("id;speed\naudi22;140\n");
 	case CALL_SECRET:
 		return cJSON_CreateString("s3cret");
 	case CALL_DB_GET:
@@ -410,6 +420,9 @@ put_reply(struct buf *out, enum call_kind kind, const cJSON *reply)
 {
 	if (kind == CALL_HTTP) {
 		put_http_reply(out, reply);
+	} else if (kind == CALL_FILES_READ) {
+		frame_i64(out, (int64_t)strlen(cJSON_GetStringValue(reply)));
+		frame_string(out, cJSON_GetStringValue(reply));
 	} else if (kind == CALL_STATE_GET) {
 		frame_u64(out, cJSON_IsFalse(reply) ? 0 : 7);
 		if (cJSON_IsFalse(reply))

@@ -350,7 +350,7 @@ frame_example(struct buf *out, const char *body)
 	if (strstr(body, "handler") == NULL)
 		buf_append_string(out,
 		    "return { allow = { publish = '#', shadow = '*', http = '*', invoke = '*', "
-		    "secrets = '*', db = '*' }, handler = function(event, context) ");
+		    "secrets = '*', db = '*', files = '*' }, handler = function(event, context) ");
 	buf_append_string(out, body);
 	if (strstr(body, "handler") == NULL)
 		buf_append_string(out, " end }");

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ * The thread that looks after the folder of files: it watches and walks it, and reads from it, so
+ * that no disk makes the loop wait. Nothing outside of the folder is ever opened, and no symbolic
+ * link is followed.
+ *
+ * Everything here is called on the loop thread. What was found waits in a bounded queue; while it
+ * is full the thread stops walking.
+ */
+#ifndef RUNTIME_FILE_THREAD_H
+#define RUNTIME_FILE_THREAD_H
+
+#include "lib/bytes.h"
+#include "lib/err.h"
+#include "lib/queue.h"
+
+struct file_thread;
+
+enum {
+	FILE_CONTENT_BYTES_MAX = 128 * 1024, /* of a file that comes with its event */
+	FILE_READ_BYTES_MAX = 256 * 1024,
+	FILE_PATH_BYTES_MAX = 1024,
+	FILE_VERSION_BYTES = 96,
+};
+
+enum file_news_kind {
+	FILE_FOUND, /* it is there, and nobody writes it as far as is known */
+	FILE_GONE,
+	FILE_READ, /* answers file_thread_read */
+};
+
+struct file_news {
+	STAILQ_ENTRY(file_news) link;
+	enum file_news_kind kind;
+	char *path;			  /* below the folder */
+	char version[FILE_VERSION_BYTES]; /* device, inode, size, time: another one is another
+					     version */
+	int64_t size;
+	int64_t time_ms;    /* of its last change */
+	struct buf content; /* FOUND: where it is small enough; READ: what was read */
+	bool has_content;
+	bool failed; /* READ: `content` says why */
+	void *arg;   /* READ */
+};
+
+struct file_thread *file_thread_new(const char *folder, struct err *err)
+    __attribute__((warn_unused_result));
+void file_thread_free(struct file_thread *thread); /* takes NULL */
+
+int file_thread_fd(const struct file_thread *thread); /* readable when there are news */
+/* The next news, to be freed with file_news_free; NULL: none now. */
+struct file_news *file_thread_next(struct file_thread *thread);
+void file_news_free(struct file_news *news);
+
+/* Only files that one of the patterns takes are told; walks the folder again. */
+void file_thread_patterns(struct file_thread *thread, const char *const *patterns, size_t count);
+/* Tells of this file again, if it is there. */
+void file_thread_look(struct file_thread *thread, const char *path);
+void file_thread_read(
+    struct file_thread *thread, const char *path, int64_t offset, size_t length, void *arg);
+
+#endif
