@@ -7,6 +7,8 @@
 #include "runtime/tables.h"
 #include "store/table_query.h"
 
+enum { ANSWER_BYTES = 65536 }; /* about what an answer holds; few are as large as they may be */
+
 struct querying {
 	struct store_job job;
 	struct table *table; /* held */
@@ -164,7 +166,7 @@ tables_query(struct tables *tables, struct bytes fields, tables_done_fn *done, v
 	}
 	querying->job.run = query_run;
 	querying->job.done = query_done;
-	querying->job.bytes = sizeof(*querying) + querying->fields.len + QUERY_BYTES_MAX;
+	querying->job.bytes = sizeof(*querying) + querying->fields.len + ANSWER_BYTES;
 	store_submit(tables_host(tables)->store, &querying->job);
 	return true;
 }
