@@ -277,7 +277,6 @@ add_remarks(const struct replay_case *given, bool baseline, struct replay_result
 		    "does again\n");
 	buf_append_bytes(&all, buf_bytes(&result->notes));
 	buf_reset(&result->notes);
-	append_plain(&result->notes, bytes_of(NULL, 0));
 	buf_append_bytes(&result->notes, buf_bytes(&all));
 	buf_clear(&program);
 	buf_clear(&all);

@@ -78,9 +78,15 @@ static void
 note_call(struct replay *replay, const char *what, const struct trace_call *call)
 {
 	struct buf *notes = &replay->result->notes;
+	size_t begun = notes->len;
 
 	buf_printf(notes, "call %u, ", call->number);
 	trace_call_text(call, notes);
+	/* A note is a line, and does not speak to the terminal. */
+	for (size_t i = begun; i < notes->len; i++) {
+		if (notes->data[i] < 0x20 || notes->data[i] == 0x7f)
+			notes->data[i] = '?';
+	}
 	buf_printf(notes, ": %s\n", what);
 }
 

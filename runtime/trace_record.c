@@ -167,7 +167,7 @@ redact_one(struct buf *record, struct bytes secret)
 		mask(record, copy, secret.len);
 		explicit_bzero(copy, secret.len);
 		free(copy);
-	} else {
+	} else if (secret.len > 0) {
 		memset(record->data + (secret.data - record->data), '*', secret.len);
 	}
 	record->data[FLAGS_AT] |= FLAG_REDACTED;

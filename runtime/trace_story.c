@@ -356,8 +356,9 @@ log_step(const struct trace_entry *entry)
 }
 
 static void
-add_outcome(cJSON *json, const struct trace_outcome *outcome)
+add_outcome(cJSON *json, const struct trace_outcome *outcome, int64_t at_us)
 {
+	api_add_number(json, "returned_ms", (double)at_us / 1000);
 	api_add_number(json, "busy_ms", (double)outcome->busy_us / 1000);
 	if (outcome->returned) {
 		api_add(json, "effects", effects_json(outcome->effects, outcome->effect_count));
@@ -390,7 +391,7 @@ trace_story(const struct trace_record *record, uint64_t number)
 		else if (entry.kind == TRACE_LOG)
 			step = log_step(&entry);
 		else if (trace_outcome_read(&entry, &outcome))
-			add_outcome(json, &outcome);
+			add_outcome(json, &outcome, entry.at_us);
 		if (step != NULL) {
 			api_add_number(step, "at_ms", (double)entry.at_us / 1000);
 			(void)cJSON_AddItemToArray(steps, step);
