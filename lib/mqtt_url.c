@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char scheme[] = "mqtt://";
-
 static int
 hex_of(char c)
 {
@@ -98,13 +96,65 @@ parse_host(const char *text, struct mqtt_url *url, struct err *err)
 	return parse_port(behind + 1, url, err);
 }
 
+/* "ca=FILE&cert=FILE" */
+static int
+parse_files(char *text, struct mqtt_url *url, struct err *err)
+{
+	const struct {
+		const char *name;
+		char **value;
+	} files[] = { { "ca=", &url->ca }, { "cert=", &url->cert }, { "key=", &url->key } };
+
+	for (char *at = text, *next; at != NULL; at = next) {
+		bool known = false;
+
+		next = strchr(at, '&');
+		if (next != NULL)
+			*next++ = '\0';
+		for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+			size_t len = strlen(files[i].name);
+
+			if (strncmp(at, files[i].name, len) != 0 || *files[i].value != NULL)
+				continue;
+			known = true;
+			*files[i].value = decode(at + len, strlen(at + len));
+			if (*files[i].value == NULL || **files[i].value == '\0')
+				return err_set(err, "%.*s: the file is missing", (int)len - 1, at);
+		}
+		if (!known)
+			return err_set(
+			    err, "behind \"?\" only ca=, cert= and key= may stand, once each");
+	}
+	return url->tls ? 0 : err_set(err, "ca, cert and key need mqtts://");
+}
+
+static char *
+parse_scheme(char *text, struct mqtt_url *url)
+{
+	static const char plain[] = "mqtt://", tls[] = "mqtts://";
+
+	if (strncmp(text, plain, sizeof(plain) - 1) == 0)
+		return text + sizeof(plain) - 1;
+	if (strncmp(text, tls, sizeof(tls) - 1) != 0)
+		return NULL;
+	url->tls = true;
+	url->port = MQTTS_PORT;
+	return text + sizeof(tls) - 1;
+}
+
 static int
 parse(char *text, struct mqtt_url *url, struct err *err)
 {
-	char *login = text + sizeof(scheme) - 1, *at, *slash;
+	char *login = parse_scheme(text, url), *at, *slash, *files;
 
-	if (strncmp(text, scheme, sizeof(scheme) - 1) != 0)
+	if (login == NULL)
 		return err_set(err, "must be a URL like mqtt://host:1883");
+	files = strchr(login, '?');
+	if (files != NULL) {
+		*files++ = '\0';
+		if (parse_files(files, url, err) < 0)
+			return -1;
+	}
 	at = strrchr(login, '@');
 	slash = strchr(at != NULL ? at : login, '/');
 	if (slash != NULL && slash[1] == '\0')
@@ -136,5 +186,8 @@ mqtt_url_clear(struct mqtt_url *url)
 	free(url->user);
 	free(url->password);
 	free(url->host);
+	free(url->ca);
+	free(url->cert);
+	free(url->key);
 	*url = (struct mqtt_url){ 0 };
 }

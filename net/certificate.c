@@ -3,6 +3,7 @@
  */
 #include "net/certificate.h"
 
+#include <arpa/inet.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/x509_crt.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include "net/certificate_mbed.h"
 #include "net/mbed.h"
 
-enum { NAME_BYTES = 1024, PEM_LINE_BYTES = 64, SECONDS_A_DAY = 86400 };
+enum { NAME_ADDRESS = 7, NAME_BYTES = 1024, PEM_LINE_BYTES = 64, SECONDS_A_DAY = 86400 };
 
 static void
 hex(const uint8_t *data, size_t len, char *out)
@@ -91,8 +92,9 @@ certificate_of_mbed(const mbedtls_x509_crt *parsed)
 	return certificate;
 }
 
-int
-certificate_chain_parse(mbedtls_x509_crt *chain, struct bytes text, struct err *err)
+/* As mbedtls says it: 0, a code, or how many could not be read. */
+static int
+parse_chain(mbedtls_x509_crt *chain, struct bytes text)
 {
 	char *terminated = bytes_to_string(text);
 	bool is_pem = strstr(terminated, "-----BEGIN CERTIFICATE-----") != NULL;
@@ -100,6 +102,24 @@ certificate_chain_parse(mbedtls_x509_crt *chain, struct bytes text, struct err *
 	    chain, (const uint8_t *)terminated, is_pem ? text.len + 1 : text.len);
 
 	free(terminated);
+	return code;
+}
+
+int
+certificate_authorities_parse(mbedtls_x509_crt *chain, struct bytes text, struct err *err)
+{
+	int code = parse_chain(chain, text);
+
+	if (code >= 0 && chain->version != 0)
+		return 0;
+	return err_set(err, "no certificate in PEM form is in it");
+}
+
+int
+certificate_chain_parse(mbedtls_x509_crt *chain, struct bytes text, struct err *err)
+{
+	int code = parse_chain(chain, text);
+
 	if (code == 0)
 		return 0;
 	if (code > 0)
@@ -162,6 +182,23 @@ certificate_pem(const struct certificate *certificate, struct buf *out)
 	}
 	buf_append_string(out, "-----END CERTIFICATE-----\n");
 	buf_clear(&text);
+}
+
+bool
+certificate_has_address(const mbedtls_x509_crt *certificate, const char *text)
+{
+	const mbedtls_x509_sequence *name = &certificate->subject_alt_names;
+	unsigned char address[16];
+	size_t len = inet_pton(AF_INET, text, address) == 1 ? 4 : 16;
+
+	if (len == 16 && inet_pton(AF_INET6, text, address) != 1)
+		return false;
+	for (; name != NULL; name = name->next) {
+		if ((name->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK) == NAME_ADDRESS &&
+		    name->buf.len == len && memcmp(name->buf.p, address, len) == 0)
+			return true;
+	}
+	return false;
 }
 
 int

@@ -9,9 +9,14 @@
 #include "net/certificate.h"
 
 struct certificate *certificate_of_mbed(const mbedtls_x509_crt *parsed);
-/* Adds to `chain`. PEM (several) or DER. */
+/* Adds to `chain`. PEM (several) or DER. All must parse; of authorities, which a system collects,
+ * one must. */
 int certificate_chain_parse(mbedtls_x509_crt *chain, struct bytes text, struct err *err)
     __attribute__((warn_unused_result));
+int certificate_authorities_parse(mbedtls_x509_crt *chain, struct bytes text, struct err *err)
+    __attribute__((warn_unused_result));
+/* Whether an address is among the names that it is for (RFC 5280 §4.2.1.6). */
+bool certificate_has_address(const mbedtls_x509_crt *certificate, const char *address);
 /* What mbedtls' verification found, in words. -1. */
 int certificate_flags_err(uint32_t flags, struct err *err);
 

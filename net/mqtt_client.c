@@ -80,6 +80,9 @@ let_go_of_attempt(struct mqtt_client *client)
 	lookup_free(client->lookup);
 	client->lookup = NULL;
 	client->address = NULL;
+	if (client->handshake != NULL)
+		tls_cancel(client->handshake);
+	client->handshake = NULL;
 	if (client->fd >= 0) {
 		watch_clear(&client->connecting);
 		(void)close(client->fd);
@@ -205,14 +208,10 @@ on_input(void *arg, struct bytes in)
 static const struct conn_events conn_events = { .input = on_input, .ended = on_ended };
 
 static void
-greet(struct mqtt_client *client)
+greet(struct mqtt_client *client, struct stream *stream)
 {
-	int on = 1;
-
-	watch_clear(&client->connecting);
-	(void)setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	client->conn = conn_new(client->group, client->fd, &conn_events, client);
-	client->fd = -1;
+	client->conn = conn_open(client->group, stream, &conn_events, client);
+	peer_unref(stream->peer);
 	client->told_why = false;
 	client->window = 0;
 	client->paused = false;
@@ -221,6 +220,44 @@ greet(struct mqtt_client *client)
 }
 
 static void try_address(struct mqtt_client *client);
+
+static void
+on_shaken(void *arg, struct tls_outcome *outcome)
+{
+	struct mqtt_client *client = arg;
+	char text[160];
+
+	client->handshake = NULL;
+	if (outcome->stream != NULL) {
+		greet(client, outcome->stream);
+		return;
+	}
+	(void)snprintf(
+	    text, sizeof(text), "TLS with %s: %s", client->config.host, outcome->problem);
+	set_why(client, text);
+	wait_for_next(client);
+}
+
+static void
+connected(struct mqtt_client *client)
+{
+	const struct tls_request request = { .context = client->config.context,
+		.fd = client->fd,
+		.address = client->config.host,
+		.host = client->config.host,
+		.done = on_shaken,
+		.arg = client };
+	struct stream stream = { .fd = client->fd, .transport = &transport_plain };
+	int on = 1;
+
+	watch_clear(&client->connecting);
+	(void)setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	client->fd = -1;
+	if (client->config.tls != NULL)
+		client->handshake = tls_shake(client->config.tls, &request);
+	else
+		greet(client, &stream);
+}
 
 static void
 address_failed(struct mqtt_client *client, int error)
@@ -252,7 +289,7 @@ on_connected(void *arg, bool readable, bool writable)
 	if (error != 0)
 		address_failed(client, error);
 	else
-		greet(client);
+		connected(client);
 }
 
 static void
@@ -398,6 +435,8 @@ mqtt_client_new(struct loop *loop, const struct mqtt_client_config *config,
 	client->config.user = copy_or_null(config->user);
 	client->config.password = copy_or_null(config->password);
 	client->config.share = copy_or_null(config->share);
+	if (config->context != NULL)
+		client->config.context = tls_context_ref(config->context);
 	client->events = *events;
 	client->fd = -1;
 	client->version = MQTT_VERSION_5;
@@ -408,6 +447,14 @@ mqtt_client_new(struct loop *loop, const struct mqtt_client_config *config,
 	timer_init(&client->timer, loop, on_timer, client);
 	timer_init(&client->overtake, loop, receipts_overtake, client);
 	return client;
+}
+
+void
+mqtt_client_secure(struct mqtt_client *client, struct tls_context *context)
+{
+	(void)tls_context_ref(context);
+	tls_context_unref(client->config.context);
+	client->config.context = context;
 }
 
 void
@@ -473,6 +520,7 @@ mqtt_client_free(struct mqtt_client *client)
 	buf_clear(&client->scratch);
 	buf_clear(&client->properties);
 	free_texts(&client->config);
+	tls_context_unref(client->config.context);
 	free(client);
 }
 

@@ -12,13 +12,14 @@
 #define NET_MQTT_CLIENT_H
 
 #include "net/broker.h"
+#include "net/tls.h"
 
 struct mqtt_client;
 
 enum mqtt_client_state {
 	MQTT_CLIENT_STOPPED,
 	MQTT_CLIENT_LOOKUP,	/* asks for the host's addresses */
-	MQTT_CLIENT_CONNECTING, /* TCP */
+	MQTT_CLIENT_CONNECTING, /* TCP, and TLS on it */
 	MQTT_CLIENT_GREETING,	/* CONNECT sent, CONNACK expected */
 	MQTT_CLIENT_CONNECTED,
 	MQTT_CLIENT_WAITING, /* until the next attempt */
@@ -32,9 +33,11 @@ struct mqtt_client_config {
 	const char *host;
 	uint16_t port;
 	const char *client_id;
-	const char *user;     /* NULL: none */
-	const char *password; /* NULL: none */
-	const char *share;    /* group of the shared subscriptions; NULL: not shared */
+	const char *user;	     /* NULL: none */
+	const char *password;	     /* NULL: none */
+	const char *share;	     /* group of the shared subscriptions; NULL: not shared */
+	struct tls *tls;	     /* NULL: no TLS. Must last */
+	struct tls_context *context; /* of the client's side; a reference is taken */
 	uint32_t session_expiry_s;
 	uint32_t packet_bytes_max;
 	uint32_t connect_timeout_ms; /* lookup to CONNACK */
@@ -89,6 +92,8 @@ struct mqtt_client_status {
 struct mqtt_client *mqtt_client_new(struct loop *loop, const struct mqtt_client_config *config,
     const struct mqtt_client_events *events);
 void mqtt_client_start(struct mqtt_client *client);
+/* From the next connection on. A reference is taken. */
+void mqtt_client_secure(struct mqtt_client *client, struct tls_context *context);
 /* Says DISCONNECT and does not come again; messages without an acknowledgement stay the broker's.
  * mqtt_client_start goes on. */
 void mqtt_client_stop(struct mqtt_client *client);

@@ -61,6 +61,7 @@ struct mqtt_client {
 	struct timer overtake; /* receipts that wait for a slow one in front of them */
 	struct lookup *lookup;
 	const struct addrinfo *address; /* the one that is tried */
+	struct tls_handshake *handshake; /* NULL: none under way */
 	struct watch connecting;
 	int fd; /* of the connection that is made; -1: none */
 	struct conn_group *group;

@@ -7,6 +7,7 @@
  */
 #include "net/tls.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <mbedtls/ssl.h>
 #include <stdio.h>
@@ -148,6 +149,24 @@ handshake_send(void *arg, const unsigned char *data, size_t len)
 						 : MBEDTLS_ERR_SSL_CONN_EOF;
 }
 
+static bool
+is_address(const char *host)
+{
+	unsigned char address[16];
+
+	return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
+}
+
+/* Names were compared in the handshake already. */
+static bool
+is_for_host(const struct tls_handshake *handshake)
+{
+	const mbedtls_x509_crt *shown = mbedtls_ssl_get_peer_cert(handshake->ssl);
+
+	return !handshake->is_client || !is_address(handshake->host) ||
+	       (shown != NULL && certificate_has_address(shown, handshake->host));
+}
+
 /* On the lane's thread. */
 static int
 set_up(struct tls_handshake *handshake, struct tls_lane *lane)
@@ -157,8 +176,10 @@ set_up(struct tls_handshake *handshake, struct tls_lane *lane)
 	handshake->ssl = xcalloc(1, sizeof(*handshake->ssl));
 	mbedtls_ssl_init(handshake->ssl);
 	code = mbedtls_ssl_setup(handshake->ssl, &lane->config);
+	/* 2.28 does not compare addresses: see is_for_host. */
 	if (code == 0 && handshake->is_client)
-		code = mbedtls_ssl_set_hostname(handshake->ssl, handshake->host);
+		code = mbedtls_ssl_set_hostname(
+		    handshake->ssl, is_address(handshake->host) ? NULL : handshake->host);
 	mbedtls_ssl_set_bio(handshake->ssl, handshake, handshake_send, handshake_recv, NULL);
 	return code;
 }
@@ -278,8 +299,10 @@ step_done(struct tls_step *step)
 	handshake->stepping = false;
 	if (handshake->dead)
 		free_handshake(handshake);
-	else if (handshake->code == 0)
+	else if (handshake->code == 0 && is_for_host(handshake))
 		succeed(handshake);
+	else if (handshake->code == 0)
+		fail(handshake, "the certificate does not name this address");
 	else if (handshake->code == MBEDTLS_ERR_SSL_WANT_READ)
 		watch_want(&handshake->watch, true, false);
 	else if (handshake->code == MBEDTLS_ERR_SSL_WANT_WRITE)

@@ -90,7 +90,8 @@ load(struct tls_lane *lane, const struct tls_material *material, struct err *err
 	if (code != 0)
 		return mbed_err(err, code);
 	if (material->authorities.len > 0) {
-		if (certificate_chain_parse(&lane->authorities, material->authorities, err) < 0)
+		if (certificate_authorities_parse(&lane->authorities, material->authorities, err) <
+		    0)
 			return err_prefix(err, "the authorities");
 	}
 	/* Also where there is none: without a chain nothing is asked for. */

@@ -151,9 +151,11 @@ add_broker(struct reading *reading, struct broker_setting *broker)
 static void
 apply_broker_table(struct reading *reading, const cJSON *table)
 {
-	static const char *const names[] = { "url", "name", "client_id", "share", NULL };
+	static const char *const names[] = { "url", "name", "client_id", "share", "ca", "cert",
+		"key", NULL };
 	struct broker_setting broker = { 0 };
-	char **fields[] = { &broker.url, &broker.name, &broker.client_id, &broker.share };
+	char **fields[] = { &broker.url, &broker.name, &broker.client_id, &broker.share,
+		&broker.ca, &broker.cert, &broker.key };
 	const cJSON *item;
 
 	cJSON_ArrayForEach(item, table)

@@ -363,7 +363,7 @@ open_all(struct service *service, struct err *err)
 
 	if (open_log_ring(service, err) < 0 || open_store(service, err) < 0 ||
 	    load_secret(host, err) < 0 || open_gateway(service, err) < 0 ||
-	    open_external(host, err) < 0 || open_web(service, err) < 0)
+	    open_web(service, err) < 0)
 		return -1;
 	if (strcmp(mqtt, "off") != 0) {
 		host->mqtt = listener_open(host->loop, mqtt, accepted, host, err);
@@ -372,7 +372,7 @@ open_all(struct service *service, struct err *err)
 		listener_pause(host->mqtt, true);
 	}
 	host->doors = doors_open(host, err);
-	if (host->doors == NULL || data_plane_open(host, err) < 0)
+	if (host->doors == NULL || data_plane_open(host, err) < 0 || open_external(host, err) < 0)
 		return -1;
 	host->dispatch = dispatch_new(host);
 	host->tracer = tracer_new(host);
@@ -505,6 +505,7 @@ reload_now(void *arg)
 	if (!service->ready)
 		return;
 	doors_reload(service->host.doors);
+	external_reload(service->host.external);
 	reload_begin(service->reload);
 }
 

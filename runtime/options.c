@@ -214,6 +214,9 @@ broker_clear(struct broker_setting *broker)
 	free(broker->url);
 	free(broker->client_id);
 	free(broker->share);
+	free(broker->ca);
+	free(broker->cert);
+	free(broker->key);
 	*broker = (struct broker_setting){ 0 };
 }
 
@@ -287,6 +290,23 @@ copy_or_null(const char *text)
 	return text != NULL ? xstrdup(text) : NULL;
 }
 
+/* The same files may be named in the URL or beside it. Clears `url` where it is wrong. */
+static int
+check_broker_files(const struct broker_setting *broker, struct mqtt_url *url, struct err *err)
+{
+	bool cert = broker->cert != NULL || url->cert != NULL;
+	bool key = broker->key != NULL || url->key != NULL;
+	int result = 0;
+
+	if (!url->tls && (cert || key || broker->ca != NULL))
+		result = err_set(err, "ca, cert and key need mqtts://");
+	else if (cert != key)
+		result = err_set(err, "cert and key go together: set both");
+	if (result < 0)
+		mqtt_url_clear(url);
+	return result;
+}
+
 int
 options_add_broker(struct options *options, const struct broker_setting *broker,
     enum option_source source, struct err *err)
@@ -295,7 +315,8 @@ options_add_broker(struct options *options, const struct broker_setting *broker,
 	struct mqtt_url url;
 	const char *host;
 
-	if (mqtt_url_parse(broker->url, &url, err) < 0)
+	if (mqtt_url_parse(broker->url, &url, err) < 0 ||
+	    check_broker_files(broker, &url, err) < 0)
 		return err_prefix(err, "broker");
 	mqtt_url_clear(&url);
 	if (broker->share != NULL && strpbrk(broker->share, "/+#") != NULL)
@@ -313,8 +334,13 @@ options_add_broker(struct options *options, const struct broker_setting *broker,
 	host = strrchr(broker->url, '@');
 	host = host != NULL ? host + 1 : strstr(broker->url, "://") + 3;
 	new->name = xstrdup(broker->name != NULL ? broker->name : host);
+	if (broker->name == NULL)
+		new->name[strcspn(new->name, "?")] = '\0';
 	new->url = xstrdup(broker->url);
 	new->client_id = copy_or_null(broker->client_id);
+	new->ca = copy_or_null(broker->ca);
+	new->cert = copy_or_null(broker->cert);
+	new->key = copy_or_null(broker->key);
 	new->share = xstrdup(broker->share != NULL ? broker->share : "moonlet");
 	return 0;
 }

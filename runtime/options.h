@@ -101,9 +101,12 @@ enum option_source { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_ENVIRONMENT, SOURCE_FLA
 /* An existing broker to take events from. */
 struct broker_setting {
 	char *name;	 /* how logs and `moonlet ls` call it */
-	char *url;	 /* mqtt://[user:pass@]host[:port] */
+	char *url;	 /* mqtt://[user:pass@]host[:port]; mqtts:// for TLS */
 	char *client_id; /* NULL: made up */
 	char *share;	 /* name of the shared subscription; "off": not shared */
+	char *ca;	 /* TLS: who may have signed the broker's certificate; NULL: the system's */
+	char *cert;	 /* that is shown to the broker; NULL: none */
+	char *key;
 };
 
 /* The kinds of access that functions declare. */

@@ -41,12 +41,36 @@ urls_have_the_parts_that_they_say(void **state)
 }
 
 static void
+tls_has_a_port_and_files(void **state)
+{
+	struct mqtt_url url;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(mqtt_url_parse("mqtts://u:p@h?ca=/a/b%20c&key=k&cert=d", &url, &err), 0);
+	assert_true(url.tls);
+	assert_int_equal(url.port, 8883);
+	assert_string_equal(url.user, "u");
+	assert_string_equal(url.host, "h");
+	assert_string_equal(url.ca, "/a/b c");
+	assert_string_equal(url.cert, "d");
+	assert_string_equal(url.key, "k");
+	mqtt_url_clear(&url);
+	assert_int_equal(mqtt_url_parse("mqtts://h:1", &url, &err), 0);
+	assert_int_equal(url.port, 1);
+	assert_null(url.ca);
+	mqtt_url_clear(&url);
+}
+
+static void
 what_is_no_broker_is_refused(void **state)
 {
 	static const char *const rows[] = { "", "broker:1883", "http://h", "mqtt:/h", "mqtt://",
 		"mqtt://:1883", "mqtt://h:", "mqtt://h:0", "mqtt://h:65536", "mqtt://h:1x",
 		"mqtt://h/topic", "mqtt://[::1", "mqtt://[::1]x", "mqtt://@h", "mqtt://:p@h",
-		"mqtt://u%@h", "mqtt://u%4@h", "mqtt://u%00@h", "mqtt://h h", "mqtt://u:p@" };
+		"mqtt://u%@h", "mqtt://u%4@h", "mqtt://u%00@h", "mqtt://h h", "mqtt://u:p@",
+		"mqtt://h?ca=x", "mqtts://h?ca=", "mqtts://h?ca=x&ca=y", "mqtts://h?x=y", "mqtts://h?",
+		"mqtts://?ca=x" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -64,6 +88,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(urls_have_the_parts_that_they_say),
+		cmocka_unit_test(tls_has_a_port_and_files),
 		cmocka_unit_test(what_is_no_broker_is_refused),
 	};
 

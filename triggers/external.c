@@ -15,15 +15,27 @@
 #include "lib/log.h"
 #include "lib/mqtt_url.h"
 #include "net/mqtt_client.h"
+#include "net/pem_file.h"
+#include "runtime/doors.h"
 #include "runtime/figures.h"
 #include "runtime/function.h"
 #include "runtime/message_context.h"
 
 enum { SESSION_EXPIRY_S = 7 * 86400, IDENTITY_BYTES = 8, CLIENT_ID_BYTES = 64 };
 
+/* Of TLS. NULL: not named. */
+struct remote_files {
+	char *ca;
+	char *cert;
+	char *key;
+};
+
 struct remote {
 	struct external *external;
 	const char *name;
+	struct remote_files files;
+	bool tls;
+	uint16_t port;
 	struct mqtt_client *client;
 	char state[200]; /* as external_health tells it */
 };
@@ -255,13 +267,87 @@ make_client_id(struct host *host, char id[CLIENT_ID_BYTES], struct err *err)
 	return 0;
 }
 
+/* Where systems keep the authorities that everybody trusts. */
+static int
+read_system_authorities(struct buf *out, struct err *err)
+{
+	static const char *const paths[] = { "/etc/ssl/certs/ca-certificates.crt",
+		"/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem" };
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (pem_file_read(paths[i], out, err) == 0)
+			return 0;
+	}
+	return err_set(err, "this system has no list of authorities: name the broker's with ca");
+}
+
+static int
+read_files(const struct remote_files *files, struct buf text[3], struct err *err)
+{
+	int result = files->ca != NULL ? pem_file_read(files->ca, &text[0], err)
+				       : read_system_authorities(&text[0], err);
+
+	if (result == 0 && files->cert != NULL)
+		result = pem_file_read(files->cert, &text[1], err);
+	if (result == 0 && files->key != NULL)
+		result = pem_file_read(files->key, &text[2], err);
+	return result;
+}
+
+/* On 443 AWS IoT is found by this protocol only; elsewhere it needs none. */
+static const char *const protocols_443[] = { "x-amzn-mqtt-ca", "mqtt", NULL };
+
+static struct tls_context *
+make_context(struct remote *remote, struct err *err)
+{
+	struct tls *tls = doors_tls(remote->external->host->doors, err);
+	struct tls_material material = { .side = TLS_CLIENT,
+		.protocols = remote->port == 443 ? protocols_443 : NULL };
+	struct buf text[3] = { { 0 } };
+	struct tls_context *context = NULL;
+
+	if (tls != NULL && read_files(&remote->files, text, err) == 0) {
+		material.lanes = tls_lanes(tls);
+		material.authorities = buf_bytes(&text[0]);
+		material.certificate = buf_bytes(&text[1]);
+		material.key = buf_bytes(&text[2]);
+		context = tls_context_new(&material, err);
+	}
+	if (text[2].len > 0)
+		explicit_bzero(text[2].data, text[2].len);
+	for (size_t i = 0; i < 3; i++)
+		buf_clear(&text[i]);
+	return context;
+}
+
+void
+external_reload(struct external *external)
+{
+	for (size_t i = 0; external != NULL && i < external->count; i++) {
+		struct remote *remote = &external->remotes[i];
+		struct tls_context *context = NULL;
+		struct err err;
+
+		if (!remote->tls)
+			continue;
+		context = make_context(remote, &err);
+		if (context == NULL)
+			log_error("broker", "%s: certificates stay as they were: %s", remote->name,
+			    err.text);
+		else
+			mqtt_client_secure(remote->client, context);
+		tls_context_unref(context);
+	}
+}
+
 static struct mqtt_client *
 make_client(struct remote *remote, const struct broker_setting *setting, const struct mqtt_url *url,
-    const char *client_id)
+    const char *client_id, struct err *err)
 {
 	const struct host *host = remote->external->host;
 	const struct mqtt_client_events events = { .arg = remote, .message = on_message };
 	struct mqtt_client_config config = mqtt_client_defaults;
+	struct mqtt_client *client;
 
 	config.name = setting->name;
 	config.host = url->host;
@@ -274,7 +360,21 @@ make_client(struct remote *remote, const struct broker_setting *setting, const s
 	config.packet_bytes_max =
 	    (uint32_t)options_number(host->options, OPTION_PAYLOAD_BYTES_MAX) + 65535 + 8192;
 	config.receive_maximum = (uint16_t)options_number(host->options, OPTION_RECEIVE_MAXIMUM);
-	return mqtt_client_new(host->loop, &config, &events);
+	if (remote->tls) {
+		config.context = make_context(remote, err);
+		if (config.context == NULL)
+			return NULL;
+		config.tls = doors_tls(host->doors, err);
+	}
+	client = mqtt_client_new(host->loop, &config, &events);
+	tls_context_unref(config.context);
+	return client;
+}
+
+static char *
+first_of(const char *setting, const char *url)
+{
+	return setting != NULL ? xstrdup(setting) : url != NULL ? xstrdup(url) : NULL;
 }
 
 static int
@@ -293,10 +393,15 @@ add_remote(struct external *external, const struct broker_setting *setting, cons
 		return err_prefix(err, "broker %s", setting->name);
 	remote->external = external;
 	remote->name = setting->name;
-	remote->client = make_client(remote, setting, &url, client_id);
-	mqtt_url_clear(&url);
+	remote->tls = url.tls;
+	remote->port = url.port;
+	remote->files.ca = first_of(setting->ca, url.ca);
+	remote->files.cert = first_of(setting->cert, url.cert);
+	remote->files.key = first_of(setting->key, url.key);
 	external->count++;
-	return 0;
+	remote->client = make_client(remote, setting, &url, client_id, err);
+	mqtt_url_clear(&url);
+	return remote->client != NULL ? 0 : err_prefix(err, "broker %s", setting->name);
 }
 
 struct external *
@@ -346,6 +451,15 @@ external_hold(struct external *external)
 		mqtt_client_hold(external->remotes[i].client);
 }
 
+static void
+free_remote(struct remote *remote)
+{
+	mqtt_client_free(remote->client);
+	free(remote->files.ca);
+	free(remote->files.cert);
+	free(remote->files.key);
+}
+
 void
 external_free(struct external *external)
 {
@@ -354,7 +468,7 @@ external_free(struct external *external)
 	if (external == NULL)
 		return;
 	for (size_t i = 0; i < external->count; i++)
-		mqtt_client_free(external->remotes[i].client);
+		free_remote(&external->remotes[i]);
 	external->count = 0;
 	while ((node = hash_next(&external->filters, NULL)) != NULL)
 		forget(external, HASH_OWNER(node, struct listened, by_text));

@@ -22,6 +22,8 @@ struct external *external_open(struct host *host, struct err *err)
 void external_start(struct external *external);
 void external_resume(struct external *external); /* after a message that said BROKER_PAUSE */
 void external_hold(struct external *external);	 /* takes nothing more; acknowledges what ends */
+/* Reads the files of TLS again, for connections from now on. */
+void external_reload(struct external *external);
 /* Leaves the brokers. What was not acknowledged stays theirs. */
 void external_free(struct external *external);
 
