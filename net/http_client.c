@@ -386,26 +386,27 @@ set_up(struct http_client *client)
 	       curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, connections) == CURLM_OK;
 }
 
-/* Looking up names on the loop's own thread would hold up everybody. */
-static int
-check_curl(struct err *err)
+int
+http_client_prepare(struct http_client *client, struct err *err)
 {
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		return err_set(err, "curl does not start");
-	if ((curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_ASYNCHDNS) == 0)
-		return err_set(err, "this libcurl resolves names synchronously; one built with the "
-				    "threaded resolver or c-ares is needed");
-	return 0;
+	if (client->multi != NULL)
+		return 0;
+	if (late_curl_load(err) < 0)
+		return -1;
+	client->multi = curl_multi_init();
+	if (client->multi != NULL && set_up(client))
+		return 0;
+	if (client->multi != NULL)
+		(void)curl_multi_cleanup(client->multi);
+	client->multi = NULL;
+	return err_set(err, "http: curl cannot be set up");
 }
 
 struct http_client *
-http_client_new(struct loop *loop, const struct http_client_config *config, struct err *err)
+http_client_new(struct loop *loop, const struct http_client_config *config)
 {
-	struct http_client *client;
+	struct http_client *client = xcalloc(1, sizeof(*client));
 
-	if (check_curl(err) < 0)
-		return NULL;
-	client = xcalloc(1, sizeof(*client));
 	client->loop = loop;
 	client->config = *config;
 	client->config.ca_file = config->ca_file != NULL ? xstrdup(config->ca_file) : NULL;
@@ -415,12 +416,6 @@ http_client_new(struct loop *loop, const struct http_client_config *config, stru
 	TAILQ_INIT(&client->ghosts);
 	timer_init(&client->timer, loop, on_timer, client);
 	task_init(&client->pump, pump, client);
-	client->multi = curl_multi_init();
-	if (client->multi == NULL || !set_up(client)) {
-		http_client_free(client);
-		(void)err_set(err, "curl cannot be set up");
-		return NULL;
-	}
 	return client;
 }
 
@@ -445,7 +440,8 @@ http_client_free(struct http_client *client)
 		ghost_free(TAILQ_FIRST(&client->ghosts));
 	hash_clear(&client->owners);
 	task_cancel(&client->pump);
-	(void)curl_multi_cleanup(client->multi);
+	if (client->multi != NULL)
+		(void)curl_multi_cleanup(client->multi);
 	while (!TAILQ_EMPTY(&client->watches))
 		watch_free(TAILQ_FIRST(&client->watches));
 	timer_clear(&client->timer);
@@ -468,6 +464,8 @@ http_client_start(struct http_client *client, const struct http_request *request
 {
 	struct http_transfer *transfer;
 
+	if (http_client_prepare(client, err) < 0)
+		return NULL;
 	if (is_full(client, request->owner)) {
 		(void)err_set(err, "http %.16s %.200s: too many requests wait already",
 		    request->method, request->url);
@@ -489,8 +487,11 @@ http_client_start(struct http_client *client, const struct http_request *request
 int
 http_client_check(const struct http_request *request, struct err *err)
 {
-	struct http_transfer *transfer = transfer_new(request, err);
+	struct http_transfer *transfer;
 
+	if (late_curl_load(err) < 0)
+		return -1;
+	transfer = transfer_new(request, err);
 	transfer_free(transfer);
 	return transfer != NULL ? 0 : -1;
 }

@@ -52,8 +52,10 @@ struct http_request {
 struct http_client;
 struct http_transfer;
 
-struct http_client *http_client_new(struct loop *loop, const struct http_client_config *config,
-    struct err *err) __attribute__((warn_unused_result));
+struct http_client *http_client_new(struct loop *loop, const struct http_client_config *config);
+/* Loads libcurl now rather than at the first request: some milliseconds. -1: it cannot be used. */
+int http_client_prepare(struct http_client *client, struct err *err)
+    __attribute__((warn_unused_result));
 void http_client_free(struct http_client *client); /* aborts all; takes NULL */
 
 /* Copies what the request borrows. NULL where it is refused at once: the URL or a header is wrong,

@@ -3,10 +3,11 @@
  */
 #include "net/http_local.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "net/late_curl.h"
 
 struct call {
 	const struct http_local_request *request;
@@ -91,9 +92,12 @@ perform(struct call *call, struct err *err)
 int
 http_local_request(const struct http_local_request *request, struct err *err)
 {
-	struct call call = { .request = request, .easy = curl_easy_init() };
+	struct call call = { .request = request };
 	int result;
 
+	if (late_curl_load(err) < 0)
+		return -1;
+	call.easy = curl_easy_init();
 	if (call.easy == NULL)
 		return err_set(err, "curl does not start");
 	result = perform(&call, err);

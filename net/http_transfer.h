@@ -4,9 +4,8 @@
 #ifndef NET_HTTP_TRANSFER_H
 #define NET_HTTP_TRANSFER_H
 
-#include <curl/curl.h>
-
 #include "lib/queue.h"
+#include "net/late_curl.h"
 #include "net/http_client.h"
 
 enum { TRANSFER_HEADERS_MAX = 100, TRANSFER_HEADER_BYTES_MAX = 65536 };

@@ -294,6 +294,18 @@ read_manifest(struct version *version, struct bytes json, struct err *err)
 	return manifest_new(&source, err);
 }
 
+/* Not when the first event waits for it. */
+static void
+prepare_http(const struct function *function, const struct version *version)
+{
+	struct http_client *client = function->host->http_client;
+	struct err err;
+
+	if (client != NULL && version->manifest->allow[ALLOW_HTTP].count > 0 &&
+	    http_client_prepare(client, &err) < 0)
+		log_warn("functions", "%s cannot send requests: %s", function->name, err.text);
+}
+
 void
 function_loaded(struct version *version, uint32_t image_bytes, struct bytes manifest)
 {
@@ -313,6 +325,7 @@ function_loaded(struct version *version, uint32_t image_bytes, struct bytes mani
 		function->crashes = 0;
 		backlog_attach(function);
 		announce(function, version);
+		prepare_http(function, version);
 		if (version->manifest->memory_bytes_max !=
 		    (uint32_t)options_number(function->host->options, OPTION_MEMORY_BYTES)) {
 			patch_memory(version);

@@ -11,7 +11,7 @@
 #include "runtime/options.h"
 
 struct http_client *
-http_call_client(struct loop *loop, const struct options *options, struct err *err)
+http_call_client(struct loop *loop, const struct options *options)
 {
 	unsigned parallel = (unsigned)options_number(options, OPTION_HTTP_REQUESTS_MAX);
 	struct http_client_config config = {
@@ -22,7 +22,7 @@ http_call_client(struct loop *loop, const struct options *options, struct err *e
 		.response_bytes_max = (size_t)options_number(options, OPTION_HTTP_BODY_BYTES_MAX),
 	};
 
-	return http_client_new(loop, &config, err);
+	return http_client_new(loop, &config);
 }
 
 struct http_call {

@@ -15,8 +15,7 @@ enum {
 struct options;
 
 /* The client that all handlers' requests go through, with the operator's limits. */
-struct http_client *http_call_client(struct loop *loop, const struct options *options,
-    struct err *err) __attribute__((warn_unused_result));
+struct http_client *http_call_client(struct loop *loop, const struct options *options);
 
 struct http_call;
 

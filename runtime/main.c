@@ -260,9 +260,9 @@ open_web(struct service *service, struct err *err)
 	if (service->web == NULL)
 		return -1;
 	host->http_server = web_server(service->web);
-	host->http_client = http_call_client(host->loop, host->options, err);
-	host->webhooks = host->http_client != NULL ? webhooks_new(host, err) : NULL;
-	return host->webhooks != NULL ? 0 : -1;
+	host->http_client = http_call_client(host->loop, host->options);
+	host->webhooks = webhooks_new(host);
+	return 0;
 }
 
 static int

@@ -324,7 +324,7 @@ on_wake(void *arg)
 /* --- outside --- */
 
 struct webhooks *
-webhooks_new(struct host *host, struct err *err)
+webhooks_new(struct host *host)
 {
 	struct webhooks *webhooks = xcalloc(1, sizeof(*webhooks));
 	const struct http_client_config config = { .parallel_max = PARALLEL,
@@ -337,11 +337,8 @@ webhooks_new(struct host *host, struct err *err)
 	webhooks->host = host;
 	TAILQ_INIT(&webhooks->turns);
 	timer_init(&webhooks->wake, host->loop, on_wake, webhooks);
-	webhooks->client = http_client_new(host->loop, &config, err);
-	if (webhooks->client != NULL)
-		return webhooks;
-	webhooks_free(webhooks);
-	return NULL;
+	webhooks->client = http_client_new(host->loop, &config);
+	return webhooks;
 }
 
 void

@@ -21,8 +21,7 @@ struct invocation;
 struct version;
 struct webhooks;
 
-struct webhooks *webhooks_new(struct host *host, struct err *err)
-    __attribute__((warn_unused_result));
+struct webhooks *webhooks_new(struct host *host);
 void webhooks_free(struct webhooks *webhooks); /* takes NULL; what is under way is aborted */
 /* Functions are loaded: sends what an earlier run left. */
 void webhooks_start(struct webhooks *webhooks);

@@ -71,7 +71,7 @@ world_open(struct world *world)
 	world->server = http_server_new(world->loop, world->group, &http_server_defaults);
 	assert_int_equal(http_server_add_table(world->server, routes, 2, world, &err), 0);
 	assert_int_equal(http_server_listen(world->server, "127.0.0.1:0", &err), 0);
-	world->client = http_client_new(world->loop, &config, &err);
+	world->client = http_client_new(world->loop, &config);
 	assert_non_null(world->client);
 }
 

@@ -133,8 +133,7 @@ world_open(struct world *world, const char *ca_file)
 		.owner_queued_max = 8,
 		.response_bytes_max = 100000,
 		.ca_file = ca_file,
-	    },
-	    &err);
+	    });
 	assert_non_null(world->client);
 	world->left = 0;
 }
