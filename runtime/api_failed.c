@@ -6,9 +6,7 @@
 #include "runtime/api_parts.h"
 #include "runtime/backlog.h"
 #include "runtime/dispatch.h"
-#include "runtime/function.h"
-#include "runtime/webhooks.h"
-#include "store/queue_row.h"
+#include "runtime/replays.h"
 #include "store/store.h"
 
 enum { FAILED_DEFAULT = 100, FAILED_MAX = 1000 };
@@ -136,38 +134,14 @@ delete_failed(void *arg, struct http_exchange *exchange)
 	submit_with_id(arg, exchange, job_new(exchange, run_discard));
 }
 
-/* It stands in the queue again, due now. It goes on at once where its function is there. */
-static void
-run_again(const struct failed_job *failed)
-{
-	struct host *host = failed->host;
-	struct queue_read read;
-	struct function *function;
-	struct occurrence *event;
-
-	if (queue_row_read(&read, buf_bytes(&failed->json)) < 0)
-		return;
-	function = function_find(host->functions, read.row.function_name);
-	if (read.kind == FAILED_WEBHOOK)
-		webhooks_wake(host->webhooks, failed->now_ms, failed->sequence);
-	event = read.kind == FAILED_EVENT ? occurrence_decode(host, read.row.event) : NULL;
-	read.row.sequence = failed->sequence;
-	read.row.due_ms = failed->now_ms;
-	read.row.created_ms = failed->now_ms;
-	read.row.attempt = 1;
-	if (function != NULL && function->current != NULL && event != NULL)
-		backlog_offer(function, event, &read.row);
-	occurrence_drop(event);
-	queue_read_clear(&read);
-}
-
 static void
 on_replayed(struct store_job *job)
 {
 	struct failed_job *failed = job_of(job);
 
 	if (job->status == 0 && failed->found == 1)
-		run_again(failed);
+		replay_go_on(
+		    failed->host, buf_bytes(&failed->json), failed->sequence, failed->now_ms);
 	buf_reset(&failed->json);
 	on_done(job);
 }
@@ -185,11 +159,169 @@ replay_failed(void *arg, struct http_exchange *exchange)
 	submit_with_id(api, exchange, failed);
 }
 
+/* --- all of a function's --- */
+
+enum { DISCARD_ROWS = 1000 };
+
+struct discarding {
+	struct store_job job;
+	struct http_exchange *exchange;
+	struct store *store;
+	struct writes writes; /* of one step */
+	char *function_name;
+	uint64_t total;
+};
+
+static bool
+discard_id(void *arg, struct bytes id)
+{
+	struct discarding *discarding = arg;
+
+	writes_delete(&discarding->writes, SPACE_FAILED, id);
+	return true;
+}
+
+static int
+run_discard_step(struct txn *txn, struct store_job *job, struct err *err)
+{
+	struct discarding *discarding = (struct discarding *)(void *)job;
+	const struct failed_query query = {
+		.function_name = bytes_of_string(discarding->function_name), .limit = DISCARD_ROWS
+	};
+
+	if (failed_ids(txn, &query, discard_id, discarding, err) < 0)
+		return -1;
+	return store_apply_writes(txn, &discarding->writes, err);
+}
+
+static void discard_step(struct discarding *discarding);
+
+static void
+discard_step_done(struct store_job *job)
+{
+	struct discarding *discarding = (struct discarding *)(void *)job;
+	size_t count = discarding->writes.count;
+	cJSON *json;
+
+	writes_clear(&discarding->writes);
+	discarding->total += job->status == 0 ? count : 0;
+	if (job->status == 0 && count == DISCARD_ROWS) {
+		discard_step(discarding);
+		return;
+	}
+	if (job->status < 0) {
+		http_exchange_error(discarding->exchange, 500, "%s", job->err.text);
+	} else {
+		json = api_object();
+		api_add_number(json, "discarded", (double)discarding->total);
+		api_send(discarding->exchange, 200, json);
+	}
+	free(discarding->function_name);
+	free(discarding);
+}
+
+static void
+discard_step(struct discarding *discarding)
+{
+	discarding->job = (struct store_job){ .run = run_discard_step, .done = discard_step_done };
+	store_submit(discarding->store, &discarding->job);
+}
+
+static void
+delete_all(void *arg, struct http_exchange *exchange)
+{
+	struct api *api = arg;
+	struct discarding *discarding;
+	char *name = api_query_string(exchange, "function");
+
+	if (name == NULL) {
+		http_exchange_error(exchange, 400, "needs function=NAME");
+		return;
+	}
+	discarding = xcalloc(1, sizeof(*discarding));
+	discarding->exchange = exchange;
+	discarding->store = api->parts.store;
+	discarding->function_name = name;
+	discard_step(discarding);
+}
+
+static void
+begin_replay(void *arg, struct http_exchange *exchange)
+{
+	struct api *api = arg;
+	char *name = api_query_string(exchange, "function");
+	unsigned per_minute = api_query_number(exchange, "per_minute", 0, 100000000), number;
+	cJSON *json;
+
+	if (name == NULL) {
+		http_exchange_error(exchange, 400, "needs function=NAME");
+		return;
+	}
+	number = replays_begin(api->parts.host->replays, bytes_of_string(name), per_minute);
+	free(name);
+	if (number == 0) {
+		http_exchange_error(
+		    exchange, 429, "%d replays are under way, which is the most", REPLAYS_MAX);
+		return;
+	}
+	json = api_object();
+	api_add_number(json, "replay", number);
+	api_send(exchange, 200, json);
+}
+
+static unsigned
+replay_number(struct http_exchange *exchange)
+{
+	char *text = bytes_to_string(http_match_param(http_exchange_match(exchange), "number"));
+	unsigned number = (unsigned)strtoul(text, NULL, 10);
+
+	free(text);
+	return number;
+}
+
+static void
+send_progress(struct api *api, struct http_exchange *exchange)
+{
+	struct replay_progress progress;
+	cJSON *json;
+
+	if (!replays_progress(api->parts.host->replays, replay_number(exchange), &progress)) {
+		http_exchange_error(exchange, 404, "there is no replay of that number");
+		return;
+	}
+	json = api_object();
+	api_add_number(json, "replayed", (double)progress.replayed);
+	api_add_bool(json, "finished", progress.finished);
+	if (progress.problem != NULL)
+		api_add_string(json, "problem", progress.problem);
+	api_send(exchange, 200, json);
+}
+
+static void
+get_replay(void *arg, struct http_exchange *exchange)
+{
+	send_progress(arg, exchange);
+}
+
+static void
+stop_replay(void *arg, struct http_exchange *exchange)
+{
+	struct api *api = arg;
+
+	(void)replays_stop(api->parts.host->replays, replay_number(exchange));
+	send_progress(api, exchange);
+}
+
 static const struct http_route routes[] = {
 	{ HTTP_GET, "/v1/failed", list_failed, "function=NAME, after=ID, limit=N: an array" },
 	{ HTTP_GET, "/v1/failed/{id}", get_failed, "one dead letter, with its event and error" },
 	{ HTTP_DELETE, "/v1/failed/{id}", delete_failed, "forgets it" },
+	{ HTTP_DELETE, "/v1/failed", delete_all, "function=NAME: forgets all of it" },
 	{ HTTP_POST, "/v1/failed/{id}/replay", replay_failed, "runs it again, as a first attempt" },
+	{ HTTP_POST, "/v1/replays", begin_replay,
+	    "function=NAME, per_minute=N: runs all of it again: {replay: number}" },
+	{ HTTP_GET, "/v1/replays/{number}", get_replay, "{replayed, finished, problem}" },
+	{ HTTP_DELETE, "/v1/replays/{number}", stop_replay, "ends it" },
 };
 
 const struct api_table api_failed_table = { routes, sizeof(routes) / sizeof(routes[0]) };

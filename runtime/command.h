@@ -124,6 +124,7 @@ int cmd_shadow(struct command_call *call);
 int cmd_top(struct command_call *call);
 int cmd_trace(struct command_call *call);
 int cmd_failed(struct command_call *call);
+int cmd_discard(struct command_call *call);
 int cmd_replay(struct command_call *call);
 int cmd_replay_local(struct command_call *call);
 

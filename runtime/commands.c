@@ -76,12 +76,18 @@ static const struct command_switch trace_switches[] = {
 };
 
 static const struct command_switch replay_switches[] = {
-	{ "all", "NAME", "every failed event of this function", 0 },
+	{ "all", "NAME", "every failed event of this function, the oldest first", 0 },
+	{ "rate", "N/s", "with --all: so many a second, or N/min", 0 },
 	{ "local", NULL, "here, without a host's help and without effects: what it does otherwise", 0 },
 	{ "with", "FILE", "with --local: this file in place of the function's", 0 },
 	{ "function", "NAME", "with --local: of the event's runs, this function's last", 0 },
 	{ "run", "N", "with --local: of the event's runs, this one (moonlet trace)", 0 },
 	JSON_SWITCH,
+	{ NULL, NULL, NULL, 0 },
+};
+
+static const struct command_switch discard_switches[] = {
+	{ "all", "NAME", "every failed event of this function", 0 },
 	{ NULL, NULL, NULL, 0 },
 };
 
@@ -170,8 +176,12 @@ const struct command command_table[] = {
 		  "and others as trace_sample or run --record says.\n" },
 	{ .name = "replay", .arguments = "[ID|FILE]", .run = cmd_replay, .arguments_max = 1, .switches = replay_switches,
 	  .help = "run a failed event again",
-	  .more = "With --local nothing happens but here: the run that moonlet trace shows is repeated in a worker of\n"
+	  .more = "With --all the host keeps the rate and goes on where this command is killed; an interrupt\n"
+		  "(Ctrl-C) ends the replay. Events that fail meanwhile are not among them.\n"
+		  "With --local nothing happens but here: the run that moonlet trace shows is repeated in a worker of\n"
 		  "its own, with the recorded answers. Exits 1 where it does otherwise than then.\n" },
+	{ .name = "discard", .arguments = "[ID]", .run = cmd_discard, .arguments_max = 1, .switches = discard_switches,
+	  .help = "forget a failed event" },
 	{ .name = "backup", .arguments = "FILE", .run = cmd_backup, .arguments_min = 1, .arguments_max = 1,
 	  .switches = backup_switches, .help = "copy the database, also while the host runs",
 	  .more = "To restore: stop the host, put the copy in the data folder as moonlet.db, and remove\n"

@@ -14,6 +14,7 @@
 #include "runtime/dead_letters.h"
 #include "runtime/function.h"
 #include "runtime/pool.h"
+#include "runtime/replays.h"
 #include "runtime/tracer.h"
 
 enum { LANE_SENT_MAX = 512, SHED_AFTER_US = 1000000 };
@@ -32,6 +33,7 @@ dispatch_new(struct host *host)
 	dispatch->host = host;
 	host->backlog = backlog_new(host);
 	host->dead_letters = dead_letters_new(host);
+	host->replays = replays_new(host);
 	task_init(&dispatch->pump, pump_later, dispatch);
 	TAILQ_INIT(&dispatch->stalled);
 	TAILQ_INIT(&dispatch->spare_lanes);

@@ -9,6 +9,7 @@
 #include "runtime/dead_letters.h"
 #include "runtime/function.h"
 #include "runtime/pool.h"
+#include "runtime/replays.h"
 
 enum { FLUSHES = 3 };
 
@@ -138,5 +139,7 @@ dispatch_free(struct dispatch *dispatch)
 	dispatch->host->backlog = NULL;
 	dead_letters_free(dispatch->host->dead_letters);
 	dispatch->host->dead_letters = NULL;
+	replays_free(dispatch->host->replays);
+	dispatch->host->replays = NULL;
 	free(dispatch);
 }

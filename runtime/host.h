@@ -21,6 +21,7 @@ struct dispatch;
 struct backlog;
 struct dead_letters;
 struct webhooks;
+struct replays;
 struct external;
 struct shadow_service;
 struct change_followers;
@@ -71,6 +72,7 @@ struct host {
 	struct tracer *tracer; /* NULL: nothing is traced */
 	struct backlog *backlog; /* the durable queue */
 	struct dead_letters *dead_letters;
+	struct replays *replays; /* of failed events */
 	struct webhooks *webhooks; /* NULL: none are sent */
 	struct followers followers; /* of the message at hand; used again for the next */
 	struct trie topics;	    /* topic filters -> functions, for the topic trigger */

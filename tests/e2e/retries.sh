@@ -6,7 +6,7 @@ need mosquitto_pub mosquitto_sub
 
 mkdir "$work/functions"
 cat >"$work/functions/flaky.lua" <<'L'
-return { on = { topic = "flaky/+" }, retries = 1, handler = function(event) error("no good: " .. event) end }
+return { on = { topic = "flaky/+" }, retries = 1, backoff = { first = "20ms" }, handler = function(event) error("no good: " .. event) end }
 L
 cat >"$work/functions/loop.lua" <<'L'
 return { on = { topic = "loop/+" }, timeout = "100ms", retries = 0, handler = function() while true do end end }
@@ -41,6 +41,49 @@ wait_for 10 bash -c "[ \$(grep -c 'flaky serves' '$work/moonlet.log') -ge 2 ]"
 wait_for 10 grep -q pump "$work/mended"
 wait "$subscriber"
 if has_failed flaky; then fail "a replayed event is still listed"; fi
+
+# The version is a hash of the file, the trace the event's id.
+"$moonlet" failed --data "$work/data" --json loop >"$work/loop.json"
+python3 - "$work/loop.json" <<'P'
+import json, re, sys
+row = json.load(open(sys.argv[1]))[0]
+assert re.fullmatch("[0-9a-f]{16}", row["version"]) and re.fullmatch("[0-9a-f]{32}", row["trace"]), row
+assert row["attempt"] == 1 and row["kind"] == "event" and "timeout" in row["error"], row
+P
+
+# Many of them, replayed at a rate and interrupted, then all; discarded one by one and all at once.
+cat >"$work/functions/many.lua" <<'L'
+return { on = { topic = "many/+" }, retries = 0, handler = function() error("not yet") end }
+L
+wait_for 10 grep -q 'many serves' "$work/moonlet.log"
+for i in $(seq 40); do echo "$i"; done | mosquitto_pub -p "$mqtt_port" -t many/x -q 1 -l
+count_failed() { [ "$(failed many | wc -l)" = "$1" ]; }
+wait_for 10 count_failed 40
+sed -i 's/error("not yet")/return 1/' "$work/functions/many.lua"
+wait_for 10 bash -c "[ \$(grep -c 'many serves' '$work/moonlet.log') -ge 2 ]"
+"$moonlet" replay --data "$work/data" --all many --rate 10/s >"$work/replay.out" 2>&1 &
+replay=$!
+remember "$replay"
+few_left() { [ "$(failed many | wc -l)" -le 37 ]; }
+wait_for 10 few_left
+kill -INT "$replay"
+if wait "$replay"; then fail "an interrupted replay ended well"; fi
+grep -q 'interrupted' "$work/replay.out" || fail "$(cat "$work/replay.out")"
+left=$(failed many | wc -l)
+[ "$left" -gt 20 ] || fail "the rate was not kept: $left are left"
+"$moonlet" replay --data "$work/data" --all many --rate 6000/min | grep -q "^$left replayed$"
+count_failed 0 || fail "some are left"
+
+sed -i 's/return 1/error("again")/' "$work/functions/many.lua"
+wait_for 10 bash -c "[ \$(grep -c 'many serves' '$work/moonlet.log') -ge 3 ]"
+for i in $(seq 5); do mosquitto_pub -p "$mqtt_port" -t many/x -q 1 -m "$i"; done
+wait_for 10 count_failed 5
+"$moonlet" discard --data "$work/data" "$(failed many | head -1 | cut -d' ' -f1)"
+count_failed 4 || fail "one was not discarded"
+same "discarded" "4 discarded" "$("$moonlet" discard --data "$work/data" --all many)"
+count_failed 0 || fail "all were not discarded"
+if "$moonlet" discard --data "$work/data" 0123 2>/dev/null; then fail "what is not there was discarded"; fi
+if "$moonlet" replay --data "$work/data" --all many --rate soon 2>/dev/null; then fail "a rate of soon"; fi
 
 # Functions that trigger each other are cut off, and say so.
 mosquitto_pub -p "$mqtt_port" -t hop -m x
