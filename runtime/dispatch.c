@@ -17,7 +17,14 @@
 #include "runtime/replays.h"
 #include "runtime/tracer.h"
 
-enum { LANE_SENT_MAX = 512, SHED_AFTER_US = 1000000 };
+enum {
+	LANE_SENT_MAX = 512,
+	SHED_AFTER_US = 1000000,
+	PUMP_VAIN_MAX = 64,
+	PUMP_REST_US = 1000,
+};
+
+static void pump_rest(void *arg);
 
 static void
 pump_later(void *arg)
@@ -34,6 +41,7 @@ dispatch_new(struct host *host)
 	host->backlog = backlog_new(host);
 	host->dead_letters = dead_letters_new(host);
 	host->replays = replays_new(host);
+	timer_init(&dispatch->rest, host->loop, pump_rest, dispatch);
 	task_init(&dispatch->pump, pump_later, dispatch);
 	TAILQ_INIT(&dispatch->stalled);
 	TAILQ_INIT(&dispatch->spare_lanes);
@@ -144,6 +152,7 @@ lane_unstall(struct dispatch *dispatch, struct lane *lane)
 	if (!lane->stalled)
 		return;
 	lane->stalled = false;
+	dispatch->stalled_count--;
 	TAILQ_REMOVE(&dispatch->stalled, lane, stalled_link);
 }
 
@@ -220,6 +229,7 @@ lane_stall(struct dispatch *dispatch, struct lane *lane)
 	if (lane->stalled)
 		return;
 	lane->stalled = true;
+	dispatch->stalled_count++;
 	TAILQ_INSERT_TAIL(&dispatch->stalled, lane, stalled_link);
 }
 
@@ -356,18 +366,56 @@ send_loose(struct dispatch *dispatch)
 	}
 }
 
+static bool
+pool_has_room(const struct pool *pool)
+{
+	for (unsigned i = 0; i < pool->highest; i++) {
+		const struct worker *worker = &pool->workers[i];
+
+		if (worker_has_room(worker) ||
+		    (worker->state == WORKER_SERVES && worker->inflight == 0))
+			return true;
+	}
+	return false;
+}
+
+/* Each stalled lane once, but only so many in vain at a time: the others follow a little later. */
+static void
+pump_stalled(struct dispatch *dispatch)
+{
+	unsigned vain = 0;
+	struct lane *lane;
+
+	while (dispatch->rest_count > 0 && vain < PUMP_VAIN_MAX &&
+	       (lane = TAILQ_FIRST(&dispatch->stalled)) != NULL) {
+		uint32_t sent = lane->sent;
+
+		dispatch->rest_count--;
+		lane_send(lane);
+		vain += lane->stalled && lane->sent <= sent;
+	}
+	if (dispatch->rest_count > 0 && !TAILQ_EMPTY(&dispatch->stalled))
+		timer_set(&dispatch->rest, PUMP_REST_US);
+}
+
+static void
+pump_rest(void *arg)
+{
+	struct dispatch *dispatch = arg;
+
+	if (!dispatch->stopped && dispatch->host->pool != NULL)
+		pump_stalled(dispatch);
+}
+
 void
 dispatch_pump(struct dispatch *dispatch)
 {
-	struct lane *last, *lane;
-
 	if (dispatch == NULL || dispatch->stopped || dispatch->host->pool == NULL)
 		return;
-	last = TAILQ_LAST(&dispatch->stalled, lanes_head);
-	while ((lane = TAILQ_FIRST(&dispatch->stalled)) != NULL) {
-		lane_send(lane);
-		if (lane == last)
-			break;
+	/* Where no worker can take more, one will say something when it can. */
+	if (!TAILQ_EMPTY(&dispatch->stalled) && pool_has_room(dispatch->host->pool)) {
+		dispatch->rest_count = dispatch->stalled_count;
+		pump_stalled(dispatch);
 	}
 	if (!TAILQ_EMPTY(&dispatch->loose))
 		send_loose(dispatch);

@@ -73,6 +73,7 @@ struct invocation {
 	enum invocation_state state;
 	uint32_t attempt;
 	uint32_t conflicts; /* of this attempt */
+	uint32_t skips;	    /* in a row, though the host knew of no failure */
 	bool suspect;	    /* may have killed its worker: runs alone */
 	bool stored;	    /* stands in the durable queue as `row` */
 	int64_t begun_us;
@@ -97,6 +98,9 @@ struct dispatch {
 	struct invocations loose; /* of functions without order, waiting to be sent */
 	struct invocations spare;
 	struct timer loose_timer;
+	struct timer rest;	/* for the stalled lanes that dispatch_pump did not come to */
+	uint32_t stalled_count;
+	uint32_t rest_count;
 	struct task pump; /* what came back from the store goes again at the end of the turn */
 	uint32_t next_lane;
 	uint32_t load; /* all events that run or wait */
@@ -138,7 +142,8 @@ bool dispatch_done(struct invocation *invocation, struct cursor *cursor);
 bool dispatch_failed(struct invocation *invocation, struct cursor *cursor, bool cancelled);
 /* For who follows the log: what it ran for, how long, with how many effects. */
 void dispatch_trace(const struct invocation *invocation, const struct outcome *outcome);
-void dispatch_skipped(struct invocation *invocation);
+/* The worker did not run it, for an earlier one of its lane failed. False: that cannot be. */
+bool dispatch_skipped(struct invocation *invocation);
 bool dispatch_call(struct dispatch *dispatch, struct sending *sending, uint32_t call,
     enum call_kind kind, struct bytes fields);
 void dispatch_log(const struct invocation *invocation, enum log_level level, struct bytes text);

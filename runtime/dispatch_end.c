@@ -134,6 +134,7 @@ dispatch_free(struct dispatch *dispatch)
 		free(lane);
 	}
 	timer_clear(&dispatch->loose_timer);
+	timer_clear(&dispatch->rest);
 	task_cancel(&dispatch->pump);
 	backlog_free(dispatch->host->backlog);
 	dispatch->host->backlog = NULL;

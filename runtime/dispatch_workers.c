@@ -11,6 +11,8 @@
 #include "runtime/pool.h"
 #include "runtime/tracer.h"
 
+enum { SKIPS_MAX = 3 };
+
 /* Back to waiting, in its place. */
 static void
 send_again(struct invocation *invocation)
@@ -27,14 +29,18 @@ send_again(struct invocation *invocation)
 	lane_stall(invocation->dispatch, lane);
 }
 
-/* The host did not revoke it, and the worker thinks that an earlier one failed: run it again. */
-void
+/* The host did not revoke it, and the worker thinks that an earlier one failed: run it again. That
+ * comes of answers that crossed, and not twice for the same. */
+bool
 dispatch_skipped(struct invocation *invocation)
 {
 	struct dispatch *dispatch = invocation->dispatch;
 
+	if (++invocation->skips > SKIPS_MAX)
+		return false;
 	send_again(invocation);
 	dispatch_pump(dispatch);
+	return true;
 }
 
 void

@@ -107,6 +107,10 @@ call_http(struct caller *caller, struct sending *sending, struct bytes fields)
 		.arg = caller };
 	struct err err;
 
+	if (invocation->event->dry_run) {
+		answer_error(caller, "http: no request is sent in a dry run");
+		return true;
+	}
 	invocation_id(invocation, id);
 	(void)snprintf(key, sizeof(key), "%s-%u", id, caller->call);
 	switch (http_call_start(&terms, fields, &invocation->http_call, &err)) {
@@ -184,7 +188,8 @@ start_invoke(
 		.payload = payload,
 		.hops = (uint8_t)(from->event->hops + 1),
 		.ended = invoke_done,
-		.arg = caller };
+		.arg = caller,
+		.dry_run = from->event->dry_run };
 	struct occurrence *event;
 	enum dispatch_flow flow;
 

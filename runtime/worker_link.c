@@ -498,8 +498,8 @@ on_skipped(struct worker *worker, struct cursor *cursor)
 	if (sending == NULL || !cursor_end(cursor))
 		return false;
 	progress(worker);
-	if (sending->invocation != NULL)
-		dispatch_skipped(sending->invocation);
+	if (sending->invocation != NULL && !dispatch_skipped(sending->invocation))
+		return false;
 	sending_put(sending);
 	return true;
 }

@@ -362,6 +362,65 @@ a_function_that_is_full_holds_its_source_back_until_it_has_room(void **state)
 	assert_false(world->host.dispatch->paused);
 }
 
+static bool
+worker_was_replaced(struct world *world)
+{
+	return world->host.pool->restarts > 0;
+}
+
+static void
+a_worker_that_skips_without_end_is_replaced(void **state)
+{
+	struct world *world = *state;
+	struct fake *fake;
+	struct run *run;
+
+	world_deploy(world, "f", plain);
+	(void)world_publish(world, "in/a", "a:1", NULL);
+	for (int i = 0; i < 100 && !worker_was_replaced(world); i++) {
+		run = world_run(world, "a:1", &fake);
+		if (run != NULL)
+			fake_skipped(fake, run);
+		world_wait(world, 5);
+	}
+	assert_true(worker_was_replaced(world));
+	while (!is_idle(world)) {
+		world_answer_all(world);
+		world_turn(world);
+	}
+	assert_heard(world, "out/a a:1\n");
+}
+
+static bool
+all_are_heard(struct world *world)
+{
+	size_t lines = 0;
+
+	world_answer_all(world);
+	for (const char *at = buf_string(&world->heard); (at = strchr(at, '\n')) != NULL; at++)
+		lines++;
+	return lines == 900 && is_idle(world);
+}
+
+/* More lanes wait for room than are looked at in one go. */
+static void
+many_stalled_lanes_all_get_their_turn(void **state)
+{
+	static const char narrow[] = "{\"on\":{\"topic\":\"in/#\"},\"allow\":{\"publish\":\"out/"
+				     "#\"},\"concurrency\":1}";
+	struct world *world = *state;
+
+	world_deploy(world, "f", narrow);
+	for (int i = 0; i < 900; i++) {
+		char topic[16], payload[16];
+
+		(void)snprintf(topic, sizeof(topic), "in/%d", i);
+		(void)snprintf(payload, sizeof(payload), "%d:1", i);
+		(void)world_publish(world, topic, payload, NULL);
+	}
+	world_until(world, all_are_heard);
+}
+
 int
 main(void)
 {
@@ -380,6 +439,8 @@ main(void)
 		IN_A_WORLD(an_effect_that_is_not_allowed_fails_the_whole_invocation),
 		IN_A_WORLD(running_events_finish_on_the_old_version_and_the_next_runs_the_new_one),
 		IN_A_WORLD(a_version_that_does_not_load_leaves_the_old_one_serving),
+		IN_A_WORLD(a_worker_that_skips_without_end_is_replaced),
+		IN_A_WORLD(many_stalled_lanes_all_get_their_turn),
 		IN_A_WORLD(a_function_that_is_full_holds_its_source_back_until_it_has_room),
 	};
 

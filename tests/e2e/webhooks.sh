@@ -2,7 +2,7 @@
 # webhook.send: sent after the commit, tried again with the same key until it is taken, also over a
 # kill; given up into the failed events and replayed.
 . "$(dirname "$0")/lib.sh"
-need mosquitto_pub python3
+need mosquitto_pub mosquitto_sub python3
 
 port=$(free_port)
 touch "$work/peer"
@@ -56,6 +56,24 @@ wait_for 10 grep -q 'far serves' "$work/moonlet.log"
 mosquitto_pub -p "$mqtt_port" -q 1 -t far -m 1
 wait_for 10 has_failed 'far.*webhook.send: .*not allowed'
 
+# In a dry run nothing leaves: no request, no webhook, and nothing of the functions that it calls.
+cat >"$work/functions/inner.lua" <<L
+return { allow = { publish = "dry" }, handler = function(event) mqtt.publish("dry", "x", { retain = true }); return event + 1 end }
+L
+cat >"$work/functions/outer.lua" <<L
+return { allow = { http = "http://127.0.0.1:$port", invoke = "inner" }, handler = function()
+  local _, problem = pcall(http.post, "http://127.0.0.1:$port/dry", { body = "x" })
+  webhook.send("http://127.0.0.1:$port/dry", "x")
+  return { problem = problem, inner = invoke.call("inner", 1) }
+end }
+L
+wait_for 10 grep -q 'outer serves' "$work/moonlet.log"
+wait_for 10 grep -q 'inner serves' "$work/moonlet.log"
+echo 1 | "$moonlet" invoke --data "$work/data" outer - --dry-run >"$work/dry"
+grep -q 'no request is sent in a dry run' "$work/dry" || fail "dry run: $(cat "$work/dry")"
+grep -q '"inner": *2' "$work/dry" || fail "dry run: $(cat "$work/dry")"
+grep -q '/dry' "$work/dry" || fail "the dry run does not show the webhook: $(cat "$work/dry")"
+
 # Nobody listens, and the host is killed: all are sent when both are back, each once or with its key.
 kill "$peer"; wait "$peer" || true
 for i in $(seq 20); do send "later/$i" "$i"; done
@@ -88,6 +106,9 @@ id=$(failed | sed -n 's/^\([0-9a-f]*\) .*gone.*/\1/p')
 "$moonlet" replay --data "$work/data" "$id" >/dev/null
 wait_for 10 bash -c "[ \$(grep -c ^/gone/a '$work/peer') -ge 2 ]"
 same "keys of gone" 1 "$(grep ^/gone/a "$work/peer" | cut -d' ' -f2 | sort -u | wc -l)"
+
+grep -q ^/dry "$work/peer" && fail "a dry run sent a request"
+[ -z "$(mosquitto_sub -p "$mqtt_port" -t dry -W 1 2>/dev/null)" ] || fail "a dry run published"
 
 stop_moonlet
 same "exit status" 0 "$moonlet_status"
