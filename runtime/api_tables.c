@@ -196,21 +196,26 @@ on_written(void *arg, const struct tables_result *result)
 }
 
 /* if_version=N, if_absent=1. */
-static void
+static int
 read_conditions(const struct http_exchange *exchange, const struct table *table, struct bytes key,
-    struct writes *expectations)
+    struct writes *expectations, struct err *err)
 {
 	char *version = api_query_string(exchange, "if_version");
 	struct buf row = { 0 };
+	int status = 0;
 
 	table_row_key(table, key, &row);
-	if (version != NULL)
+	if (version != NULL &&
+	    (*version == '\0' || strspn(version, "0123456789") < strlen(version)))
+		status = err_set(err, "if_version is a number, and is \"%.100s\"", version);
+	else if (version != NULL)
 		writes_expect(
 		    expectations, SPACE_ITEM, buf_bytes(&row), strtoull(version, NULL, 10));
 	if (api_query_number(exchange, "if_absent", 0, 1) == 1)
 		writes_expect(expectations, SPACE_ITEM, buf_bytes(&row), 0);
 	buf_clear(&row);
 	free(version);
+	return status;
 }
 
 /* Without white space around it. */
@@ -238,7 +243,8 @@ change_item(struct api *api, struct http_exchange *exchange, bool is_delete)
 		return;
 	if (is_delete)
 		item = json_text_member(item, bytes_of_string("key"));
-	if (read_key(table, item, &key, &err) < 0) {
+	if (read_key(table, item, &key, &err) < 0 ||
+	    read_conditions(exchange, table, buf_bytes(&key), &expectations, &err) < 0) {
 		http_exchange_error(exchange, 400, "%s", err.text);
 	} else {
 		table_ops_init(&ops, loop_wall_ms(api->parts.loop));
@@ -246,7 +252,6 @@ change_item(struct api *api, struct http_exchange *exchange, bool is_delete)
 			table_ops_delete(&ops, table, buf_bytes(&key));
 		else
 			table_ops_put(&ops, table, buf_bytes(&key), item);
-		read_conditions(exchange, table, buf_bytes(&key), &expectations);
 		tables_submit(tables_of(api), &ops, &expectations, on_written, exchange);
 	}
 	buf_clear(&key);

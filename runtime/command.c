@@ -84,11 +84,34 @@ take_value(struct words *words, const char *attached)
 	return *words->at++;
 }
 
+static bool
+may_repeat(const struct command_switch *row)
+{
+	size_t len = row->value != NULL ? strlen(row->value) : 0;
+
+	return len > 3 && strcmp(row->value + len - 3, "...") == 0;
+}
+
+/* What was given before, and this. */
+static const char *
+join_values(struct command_call *call, size_t row, const char *value)
+{
+	struct buf joined = { 0 };
+
+	buf_printf(&joined, "%s;%s", call->values[row], value);
+	free(call->joined[row]);
+	call->joined[row] = xstrdup(buf_string(&joined));
+	buf_clear(&joined);
+	return call->joined[row];
+}
+
 static int
 set_switch(struct command_call *call, size_t row, const char *value, struct err *err)
 {
 	struct broker_setting broker = { .url = (char *)(uintptr_t)value };
 
+	if (call->values[row] != NULL && may_repeat(&call->command->switches[row]))
+		value = join_values(call, row, value);
 	call->values[row] = value;
 	if (strcmp(call->command->switches[row].name, "broker") == 0)
 		return options_add_broker(&call->options, &broker, SOURCE_FLAG, err);
@@ -246,6 +269,8 @@ run_command(struct command_call *call, struct words *words)
 	else
 		status = call->command->run(call);
 	options_clear(&call->options);
+	for (size_t i = 0; i < COMMAND_SWITCHES_MAX; i++)
+		free(call->joined[i]);
 	/* "| head" may have gone; a full disk must be told. */
 	if (fflush(stdout) != 0 && errno != EPIPE) {
 		fprintf(stderr, "moonlet %s: write: %s\n", call->command->name, strerror(errno));

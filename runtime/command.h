@@ -16,7 +16,9 @@ enum exit_status { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 /* --name, or --name VALUE where `value` is set. */
 struct command_switch {
 	const char *name;
-	const char *value; /* what the value is called in help; NULL: it takes none */
+	/* What the value is called in help; NULL: it takes none. One that ends with "..." may be
+	 * given several times: the values are joined by ";". */
+	const char *value;
 	const char *help;
 	char letter; /* -f; 0: none */
 };
@@ -53,6 +55,7 @@ struct command_call {
 	struct options options;
 	const char *config_path;		  /* of -c; NULL: moonlet.lua where it is there */
 	const char *values[COMMAND_SWITCHES_MAX]; /* by row; NULL: not given; "" for no value */
+	char *joined[COMMAND_SWITCHES_MAX];	  /* of those given several times */
 	const char *arguments[COMMAND_ARGUMENTS_MAX];
 	size_t count; /* of arguments */
 };

@@ -23,6 +23,9 @@ db create cars --key id
 db create readings --key id --sort ts --ttl expires --index by_place=place,ts
 same "create again" "" "$(db create cars --key id)"
 refused "with another key" create cars --key name
+db create two --key id --index one=a --index other=b,c
+same "two indexes" "two key id index one a index other b,c" "$(db ls | grep '^two' | xargs)"
+refused "NAME=KEY" create three --key id --index one
 refused "create needs --key" create planes
 refused "differ in more than capitals" create Cars --key id
 refused "1 to 64 letters" create 'a b' --key id
@@ -39,6 +42,7 @@ refused "not as it was expected" put cars '{"id":"audi22"}' --if-absent
 version=$(db get cars audi22 --json | sed 's/.*"version":\([0-9]*\).*/\1/')
 db put cars '{"id":"audi22","readings":1}' --if-version "$version"
 refused "not as it was expected" put cars '{"id":"audi22"}' --if-version "$version"
+refused "if_version is a number" put cars '{"id":"audi22"}' --if-version abc
 head -c 420000 /dev/zero | tr '\0' x | sed 's/^/{"id":"big","x":"/; s/$/"}/' >"$work/big"
 refused "at most 400 KiB" put cars "$work/big"
 
