@@ -52,6 +52,9 @@ print_outcome(const struct command_call *call, const struct buf *reply)
 		print_value("result", cJSON_GetObjectItemCaseSensitive(outcome, "result"));
 		print_value("error", error);
 		print_value("", cJSON_GetObjectItemCaseSensitive(outcome, "traceback"));
+		if (!well)
+			print_value(
+			    "trace", cJSON_GetObjectItemCaseSensitive(outcome, "invocation"));
 	}
 	cJSON_Delete(outcome);
 	return well;

@@ -161,7 +161,9 @@ print_run(const cJSON *run)
 	    (int)number_of(run, "attempt"), end_colour(run), text_of(run, "end"), colours->plain,
 	    number_of(run, "took_ms"));
 	if (member(run, "busy_ms") != NULL)
-		printf(", %.2f ms of it in Lua, %.2f ms for the commit", number_of(run, "busy_ms"),
+		printf(", %.2f ms of it in Lua", number_of(run, "busy_ms"));
+	if (member(run, "effects") != NULL)
+		printf(", %.2f ms for the commit",
 		    number_of(run, "took_ms") - number_of(run, "returned_ms"));
 	if (number_of(run, "conflicts") > 0)
 		printf(", after %d conflicts", (int)number_of(run, "conflicts"));

@@ -16,6 +16,7 @@ struct finding {
 	uint8_t digests[TRACE_SHARED][TRACE_DIGEST_BYTES];
 	struct buf *raw;
 	bool any;
+	bool failed; /* what `raw` holds was not committed */
 };
 
 static bool
@@ -66,13 +67,15 @@ take(void *arg, const struct trace_row *row)
 	if (!trace_record_read(row->trace, &record) ||
 	    (wanted->run != 0 && wanted->run != row->number) ||
 	    (wanted->function_name != NULL &&
-		!bytes_equal_string(record.function_name, wanted->function_name)))
+		!bytes_equal_string(record.function_name, wanted->function_name)) ||
+	    (finding->failed && record.end == TRACE_DONE))
 		return true;
 	buf_reset(finding->raw);
 	frame_bytes(finding->raw, row->trace);
 	for (int i = 0; i < TRACE_SHARED; i++)
 		memcpy(finding->digests[i], row->shared[i].digest, TRACE_DIGEST_BYTES);
 	finding->any = true;
+	finding->failed = record.end != TRACE_DONE;
 	return true;
 }
 

@@ -10,7 +10,7 @@
 struct trace_wanted {
 	const char *id;		   /* of an event or of a dead letter, as text */
 	const char *function_name; /* NULL: whichever */
-	uint64_t run;		   /* the trace's number; 0: the last one */
+	uint64_t run;		   /* the trace's number; 0: the last that failed, else the last */
 };
 
 /* The event's id; that of a dead letter leads to its event's where there are no traces of it. 1,
