@@ -99,7 +99,8 @@ enum call_kind {
 	 * Reply: u16 status; u16 headers; headers times: bytes name, bytes value; bytes body. */
 	CALL_HTTP = 1,
 	/* bytes thing; bytes shadow name (empty: classic).
-	 * Reply: bytes document (JSON); empty where there is none. */
+	 * Reply: u64 version of its row (0: there never was one); bytes document (JSON); empty where
+	 * there is none. */
 	CALL_SHADOW_GET,
 	/* bytes function name; bytes payload. Reply: u8 enum result_kind; bytes result. */
 	CALL_INVOKE,
@@ -135,7 +136,8 @@ enum effect_kind {
 	EFFECT_DB_PUT,
 	/* bytes table; bytes key. */
 	EFFECT_DB_DELETE,
-	/* What the handler has read, and relies on: u8 enum read_kind; bytes table; bytes key;
+	/* What the handler has read, and relies on: u8 enum read_kind; bytes table (of a state: its
+	 * name; of a shadow: the thing); bytes key (of a shadow: its name);
 	 * u64 version (0: there was none). Of a state: its name, nothing, version. */
 	EFFECT_READ,
 	/* bytes name; bytes value (JSON; empty: it is deleted). */
@@ -149,7 +151,7 @@ enum effect_kind {
 	EFFECT_WEBHOOK,
 };
 
-enum read_kind { READ_ITEM, READ_STATE };
+enum read_kind { READ_ITEM, READ_STATE, READ_SHADOW };
 
 enum timer_operation { TIMER_SET, TIMER_CANCEL };
 

@@ -52,6 +52,7 @@ struct shadow_reply {
 	struct buf documents; /* of .../update/documents; empty unless an update was accepted */
 	struct buf previous;  /* what a delete deleted, as in `documents` */
 	bool created;	      /* there was no shadow before this update */
+	uint64_t row_version; /* of its row before the request (store/txn.h); 0: there was none */
 };
 
 /* Each fills an empty reply and returns its code. On 0 `doc` is what is to be stored (a deleted

@@ -16,9 +16,9 @@
 #include "runtime/shadow_service.h"
 #include "runtime/state.h"
 #include "runtime/tables.h"
-#include "runtime/webhooks.h"
-#include "runtime/tracer.h"
 #include "runtime/timers.h"
+#include "runtime/tracer.h"
+#include "runtime/webhooks.h"
 
 enum { ROUTES_FEW = 4 };
 
@@ -232,9 +232,25 @@ take_keyed(struct commit *commit, const struct effect *effect, struct err *err)
 	return state_take_effect(effect, buf_bytes(prefix), &commit->writes, err);
 }
 
+/* A shadow that was read must still be so. */
+static int
+take_shadow_read(struct commit *commit, const struct effect *effect, struct err *err)
+{
+	struct buf key = { 0 };
+
+	if (refuse_unless(commit, ALLOW_SHADOW, effect->first, err) < 0)
+		return -1;
+	shadows_key(&key, effect->first, effect->second);
+	writes_expect(&commit->writes, SPACE_SHADOW, buf_bytes(&key), (uint64_t)effect->value);
+	buf_clear(&key);
+	return 0;
+}
+
 static int
 take_effect(struct commit *commit, const struct effect *effect, struct err *err)
 {
+	if (effect->kind == EFFECT_READ && effect->operation == READ_SHADOW)
+		return take_shadow_read(commit, effect, err);
 	if (effect->kind == EFFECT_READ && effect->operation == READ_STATE)
 		return take_keyed(commit, effect, err);
 	switch (effect->kind) {
@@ -483,8 +499,8 @@ tell_destination(struct commit *commit, const struct outcome *outcome)
 	struct err err;
 
 	if (destination_add(&commit->version->manifest->on_success, &story, &parts, &err) < 0)
-		log_error("function", "%s: on_success: %s", commit->invocation->function->name,
-		    err.text);
+		log_error(
+		    "function", "%s: on_success: %s", commit->invocation->function->name, err.text);
 	if (parts.route != NULL)
 		add_route(commit, parts.route);
 }

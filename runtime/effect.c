@@ -41,7 +41,7 @@ effect_read(struct cursor *cursor, struct effect *effect)
 		effect->first = cursor_bytes(cursor);
 		effect->second = cursor_bytes(cursor);
 		effect->value = (int64_t)cursor_u64(cursor);
-		return !cursor->bad && effect->operation <= READ_STATE;
+		return !cursor->bad && effect->operation <= READ_SHADOW;
 	case EFFECT_STATE:
 		effect->first = cursor_bytes(cursor);
 		effect->second = cursor_bytes(cursor);

@@ -125,6 +125,8 @@ effect_json(const struct effect *effect)
 		api_add_bytes(json, "read", effect->first);
 		if (effect->operation == READ_ITEM)
 			key_json(json, effect->second);
+		else if (effect->operation == READ_SHADOW && effect->second.len > 0)
+			api_add_bytes(json, "name", effect->second);
 		break;
 	case EFFECT_STATE:
 		api_add_bytes(json, "state", effect->first);

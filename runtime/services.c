@@ -130,11 +130,14 @@ static void
 shadow_done(void *arg, const struct shadow_reply *reply)
 {
 	struct caller *caller = arg;
+	bool ok = reply->code == 0 || reply->code == 404;
+	struct buf fields = { 0 };
 
-	if (reply->code == 404)
-		answer_text(caller, true, bytes_of(NULL, 0));
-	else
-		answer_text(caller, reply->code == 0, buf_bytes(&reply->answer));
+	if (ok)
+		frame_u64(&fields, reply->row_version);
+	frame_bytes(&fields, reply->code == 404 ? bytes_of(NULL, 0) : buf_bytes(&reply->answer));
+	answer(caller, ok, buf_bytes(&fields));
+	buf_clear(&fields);
 }
 
 static bool

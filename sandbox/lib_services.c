@@ -43,10 +43,18 @@ thing_name(lua_State *lua)
 static int
 push_document(lua_State *lua, struct cursor *reply)
 {
+	int64_t version = cursor_i64(reply);
 	struct bytes document = cursor_bytes(reply);
+	struct sink *out = world_effect(lua, EFFECT_READ);
 	const char *error;
 	size_t at;
 
+	/* The handler relies on it: it must still be so when it commits. */
+	sink_u8(lua, out, READ_SHADOW);
+	sink_bytes(lua, out, world_string(lua, 1));
+	sink_bytes(lua, out, world_string(lua, 3));
+	sink_i64(lua, out, version);
+	world_effect_end(lua);
 	if (document.len == 0) {
 		lua_pushnil(lua);
 		return 1;
@@ -66,6 +74,8 @@ shadow_get(lua_State *lua)
 	world_permit(lua, "shadow", "shadow.get", thing);
 	lua_settop(lua, 2);
 	name = shadow_name(lua, 2);
+	lua_settop(lua, 2);
+	lua_pushlstring(lua, (const char *)name.data, name.len);
 	out = world_call(lua, CALL_SHADOW_GET, "shadow.get");
 	sink_bytes(lua, out, thing);
 	sink_bytes(lua, out, name);

@@ -6,8 +6,8 @@
 
 #include <assert.h>
 
-static void
-shadow_key(struct buf *key, struct bytes thing, struct bytes name)
+void
+shadows_key(struct buf *key, struct bytes thing, struct bytes name)
 {
 	buf_append_bytes(key, thing);
 	if (name.len > 0) {
@@ -17,10 +17,10 @@ shadow_key(struct buf *key, struct bytes thing, struct bytes name)
 }
 
 static int
-load(struct txn *txn, struct bytes key, struct shadow_doc *doc, struct err *err)
+load(struct txn *txn, struct bytes key, struct shadow_doc *doc, uint64_t *version, struct err *err)
 {
 	struct buf value = { 0 };
-	int found = txn_get(txn, SPACE_SHADOW, key, &value, NULL, err);
+	int found = txn_get(txn, SPACE_SHADOW, key, &value, version, err);
 
 	if (found == 1 && shadow_doc_read(doc, buf_bytes(&value)) < 0)
 		found = err_set(err,
@@ -63,8 +63,8 @@ shadows_run(struct txn *txn, enum shadow_request_kind kind, const struct shadow_
 	int result;
 
 	assert(shadow_thing_is_valid(request->thing) && shadow_name_is_valid(request->name));
-	shadow_key(&key, request->thing, request->name);
-	result = load(txn, buf_bytes(&key), &doc, err);
+	shadows_key(&key, request->thing, request->name);
+	result = load(txn, buf_bytes(&key), &doc, &reply->row_version, err);
 	if (result == 0 && work_out(kind, &doc, request, reply) == 0 && kind != SHADOW_REQUEST_GET)
 		result = save(txn, buf_bytes(&key), &doc, err);
 	buf_clear(&key);

@@ -16,6 +16,9 @@ int shadows_run(struct txn *txn, enum shadow_request_kind kind,
     const struct shadow_request *request, struct shadow_reply *reply, struct err *err)
     __attribute__((warn_unused_result));
 
+/* The key of a shadow's row; an empty name is the classic one. */
+void shadows_key(struct buf *key, struct bytes thing, struct bytes name);
+
 /* Appends a JSON array of the names of a thing's shadows that exist; the classic one is "". */
 int shadows_names(struct txn *txn, struct bytes thing, struct buf *json, struct err *err)
     __attribute__((warn_unused_result));

@@ -139,11 +139,25 @@ read_shadow(struct cursor *cursor, cJSON *effect)
 	add_json(effect, "document", cursor_bytes(cursor));
 }
 
+static void
+read_read(struct cursor *cursor, cJSON *effect)
+{
+	static const char *const names[] = {
+		[READ_ITEM] = "read", [READ_STATE] = "read_state", [READ_SHADOW] = "read_shadow"
+	};
+	uint8_t kind = cursor_u8(cursor);
+
+	add_text(effect, names[kind % 3], cursor_bytes(cursor));
+	if (kind == READ_SHADOW)
+		add_text(effect, "name", cursor_bytes(cursor));
+	else
+		add_key(effect, cursor_bytes(cursor));
+	add_number(effect, "version", (double)cursor_i64(cursor));
+}
+
 void
 read_effect(struct cursor *cursor, cJSON *effect)
 {
-	const char *what;
-
 	switch (cursor_u8(cursor)) {
 	case EFFECT_PUBLISH:
 		read_publish(cursor, effect);
@@ -182,10 +196,7 @@ read_effect(struct cursor *cursor, cJSON *effect)
 		add_number(effect, "delay_ms", (double)cursor_i64(cursor));
 		break;
 	case EFFECT_READ:
-		what = cursor_u8(cursor) == READ_STATE ? "read_state" : "read";
-		add_text(effect, what, cursor_bytes(cursor));
-		add_key(effect, cursor_bytes(cursor));
-		add_number(effect, "version", (double)cursor_i64(cursor));
+		read_read(cursor, effect);
 		break;
 	case EFFECT_READ_ROWS:
 		(void)cursor_u8(cursor);
@@ -438,10 +449,12 @@ put_reply(struct buf *out, enum call_kind kind, const cJSON *reply)
 	} else if (kind == CALL_INVOKE) {
 		frame_u8(out, RESULT_JSON);
 		put_json(out, reply);
-	} else if (cJSON_IsFalse(reply)) {
-		frame_string(out, NULL);
 	} else {
-		put_json(out, reply);
+		frame_u64(out, cJSON_IsFalse(reply) ? 0 : 7);
+		if (cJSON_IsFalse(reply))
+			frame_string(out, NULL);
+		else
+			put_json(out, reply);
 	}
 }
 

@@ -10,8 +10,14 @@ local function report(car, point)
   geofence.handler({ deviceid = car, lat = point.lat, lon = point.lon })
 end
 
+-- What the function has read must still be so when it commits.
+local function look(car)
+  return { read_shadow = car, name = "geofence", version = car == "parked" and 7 or nil }
+end
+
 local function crossing(car, from, to)
   return {
+    look(car),
     { shadow = "update", thing = car, name = "geofence", document = { state = { reported = { zone = to } } } },
     { publish = "alerts/" .. car, payload = { kind = "geofence", from = from, to = to } },
   }
@@ -51,9 +57,9 @@ return {
   },
   tests = tests,
   expect = {
-    a_new_car_in_the_field_is_no_news = { effects = {}, calls = { { call = "shadow new/geofence" } } },
+    a_new_car_in_the_field_is_no_news = { effects = { look("new") }, calls = { { call = "shadow new/geofence" } } },
     a_new_car_in_a_zone_has_entered = { effects = crossing("new", "outside", "old town") },
-    a_car_that_stays_is_no_news = { effects = {} },
+    a_car_that_stays_is_no_news = { effects = { look("parked") } },
     a_car_leaves = { effects = crossing("parked", "old town", "outside") },
     a_car_goes_from_zone_to_zone = { effects = crossing("parked", "old town", "airport") },
     a_report_without_a_place_is_ignored = { effects = {}, calls = {} },
