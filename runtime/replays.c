@@ -3,6 +3,7 @@
  */
 #include "runtime/replays.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,7 +116,8 @@ finish(struct replay *replay, const char *problem)
 {
 	replay->state = REPLAY_FINISHED;
 	if (problem != NULL)
-		(void)strncpy(replay->problem, problem, sizeof(replay->problem) - 1);
+		(void)snprintf(replay->problem, sizeof(replay->problem), "%.*s",
+		    (int)sizeof(replay->problem) - 1, problem);
 	log_info("function", "%s: %llu failed events run again%s%s", replay->function_name,
 	    (unsigned long long)replay->replayed, problem != NULL ? "; it ended: " : "",
 	    problem != NULL ? problem : "");
