@@ -254,6 +254,7 @@ change_item(struct api *api, struct http_exchange *exchange, bool is_delete)
 			table_ops_put(&ops, table, buf_bytes(&key), item);
 		tables_submit(tables_of(api), &ops, &expectations, on_written, exchange);
 	}
+	writes_clear(&expectations);
 	buf_clear(&key);
 }
 

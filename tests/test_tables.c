@@ -578,6 +578,31 @@ a_definition_keeps_its_key(void **state)
 	table_drop(same);
 }
 
+static void
+odd_names_of_attributes_make_no_trouble(void **state)
+{
+	static const char *const names[] = { "it's", "a \\\"quoted\\\" one", "back\\\\slash",
+		"item", "VERSION", "select", "\\u00e4", "a.b[0]", "$.x", "; DROP TABLE item" };
+	struct place *place = *state;
+	char text_of[256];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		struct table *table;
+
+		(void)snprintf(text_of, sizeof(text_of),
+		    "{\"name\":\"odd%zu\",\"key\":\"%s\",\"sort\":\"x\",\"indexes\":[{\"name\":"
+		    "\"i\","
+		    "\"key\":\"%s\"}]}",
+		    i, names[i], names[i]);
+		table = define(place, text_of);
+		(void)snprintf(text_of, sizeof(text_of), "{\"%s\":1,\"x\":2}", names[i]);
+		put(place, table, text_of);
+		(void)strcat(text_of, "\n");
+		expect(place, table, &(struct ask){ .index = "i", .hash = "1" }, text_of);
+		table_drop(table);
+	}
+}
+
 /* --- time to live --- */
 
 struct changes {
@@ -799,6 +824,7 @@ main(void)
 		ON_BOTH(a_new_index_is_filled_in_steps),
 		ON_BOTH(a_dropped_table_leaves_nothing),
 		ON_BOTH(a_definition_keeps_its_key),
+		ON_BOTH(odd_names_of_attributes_make_no_trouble),
 		ON_BOTH(only_what_has_expired_is_deleted_so),
 		ON_BOTH(a_table_is_like_its_model_also_after_a_reopen),
 	};
