@@ -61,6 +61,13 @@ refused 'no index "nope"' query readings a --index nope
 same "a view" "audi22|1" "$(sql "SELECT id, json_extract(item, '\$.readings') FROM db_cars")"
 same "a view's rows" "5|10" "$(sql "SELECT count(*), max(ts) FROM db_readings WHERE place = 'x'")"
 
+# ... as the manual shows it
+grep '^sqlite> ' "$source_dir/docs/storage.md" | sed 's/^sqlite> //' >"$work/examples"
+[ "$(lines "$work/examples")" -ge 5 ] || fail "docs/storage.md has no examples"
+while IFS= read -r example; do
+  sql "$example" >/dev/null || fail "docs/storage.md: $example"
+done <"$work/examples"
+
 # an index over items that are there already
 db put cars '{"id":"n0","fleet":"f"}'
 db create cars --key id --index by_fleet=fleet
