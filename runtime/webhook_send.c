@@ -202,6 +202,8 @@ send_one(struct hook *hook)
 
 	if (function == NULL || function->current == NULL) {
 		try_again(hook, "its function, whose allow.http counts, is not there", 0);
+	} else if (http_client_prepare(webhooks->client, &err) < 0) {
+		try_again(hook, err.text, 0);
 	} else {
 		switch (http_call_start(&terms, hook->request, &hook->call, &err)) {
 		case HTTP_CALL_STARTED:

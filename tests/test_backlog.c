@@ -6,7 +6,7 @@
 static const char plain[] =
     "{\"on\":{\"topic\":\"in/#\"},\"allow\":{\"publish\":\"out/#\"},\"retries\":2}";
 
-enum { KEYS = 10, ROWS = 20000 };
+enum { KEYS = 10, ROWS = 3000 };
 
 static int
 setup(void **state)
