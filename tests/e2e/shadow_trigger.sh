@@ -59,7 +59,7 @@ listen() {
 }
 heard_probe() { tell seen/probe probe && grep -q probe "$work/heard"; }
 listen
-wait_for 5 heard_probe
+wait_for 20 heard_probe
 heard() { grep -v probe "$work/heard" | sed -n "${1}p"; }
 told() { [ "$(grep -vc probe "$work/heard")" -ge "$1" ]; }
 
@@ -70,7 +70,7 @@ tell '$aws/things/car-1/shadow/update' '{"state":{"desired":{"n":7}}}'
 tell '$aws/things/car-1/shadow/name/trip/update' '{"state":{"reported":{"n":9}}}'
 tell '$aws/things/bus-1/shadow/update' '{"state":{"reported":{"n":1}}}'
 shadow delete car-1
-wait_for 10 told 6
+wait_for 20 told 6
 same "a device's update" "update classic nil 1 no delta" "$(heard 1)"
 same "the command line's update" "update classic 1 2 no delta" "$(heard 2)"
 same "a function's update" "update classic 2 3 no delta" "$(heard 3)"
@@ -79,18 +79,18 @@ same "a named shadow" "update trip nil 9 no delta" "$(heard 5)"
 same "a delete" "delete classic 3 nil no delta" "$(heard 6)"
 
 tell '$aws/things/loop/shadow/update' '{"state":{"reported":{"n":1}}}'
-wait_for 10 grep -q 'change of shadow loop triggers no more' "$work/moonlet.log"
+wait_for 20 grep -q 'change of shadow loop triggers no more' "$work/moonlet.log"
 
 # Many updates, killed in the midst: each that was acknowledged is told, in order, at least once,
 # and what the function publishes for it once in the store's order.
 for n in $(seq 60); do tell '$aws/things/car-2/shadow/update' "{\"state\":{\"reported\":{\"n\":$n}}}" || break; done &
 sender=$!
-wait_for 10 grep -q 'update classic 19 20 ' "$work/heard"
+wait_for 20 grep -q 'update classic 19 20 ' "$work/heard"
 stop_moonlet KILL
 wait $sender || true
 start_moonlet "$work/functions"
 last=$("$moonlet" shadow get car-2 --data "$work/data" | tr -d '[:space:]' | sed 's/.*"n":\([0-9][0-9]*\).*/\1/')
-wait_for 10 grep -q "update classic $((last - 1)) $last " "$work/heard"
+wait_for 20 grep -q "update classic $((last - 1)) $last " "$work/heard"
 for n in $(seq 2 "$last"); do
   grep -q "update classic $((n - 1)) $n " "$work/heard" || fail "the change to $n was not told"
 done

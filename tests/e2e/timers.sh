@@ -80,7 +80,7 @@ no_rows() { [ "$(rows "$1")" -eq 0 ]; }
 mosquitto_sub -p "$mqtt_port" -q 1 -i listener -c -t 'late/+' -t 'ticks/+' -F '%t %p' >>"$work/heard" &
 remember $!
 heard_probe() { tell late/probe probe && grep -q probe "$work/heard"; }
-wait_for 5 heard_probe
+wait_for 20 heard_probe
 late() { grep -c "late/$1 " "$work/heard" || true; }
 
 # A heartbeat that is missed, a debounce, a cancelled timer.
@@ -88,12 +88,12 @@ tell heart/a 1
 for _ in 1 2 3; do tell heart/a 1; done
 tell heart/b 0.2
 tell heart/b stop
-wait_for 10 grep -q 'late/a a after 4 teller' "$work/heard"
+wait_for 20 grep -q 'late/a a after 4 teller' "$work/heard"
 same "b was cancelled" 0 "$(late b)"
-wait_for 10 no_rows timer
+wait_for 20 no_rows timer
 same "timer_due is empty too" 0 "$(rows timer_due)"
 tell heart/a 0.05
-wait_for 10 grep -q 'late/a a after 1 teller' "$work/heard"
+wait_for 20 grep -q 'late/a a after 1 teller' "$work/heard"
 
 # Timers that set themselves, each tick once, in spite of kills.
 last=$((20 * kills))
@@ -110,7 +110,7 @@ for car in 1 2 3 4 5; do
   sed -n "s,^ticks/$car ,,p" "$work/heard" | awk '!seen[$0]++' >"$work/ticks"
   seq "$last" | cmp -s - "$work/ticks" || fail "ticks of $car: $(tr '\n' ' ' <"$work/ticks")"
 done
-wait_for 10 grep -q 'late/c c after 1 teller' "$work/heard"
+wait_for 20 grep -q 'late/c c after 1 teller' "$work/heard"
 same "one timer is left" 1 "$(rows timer)"
 sqlite3 "file:$work/data/moonlet.db?mode=ro" \
   "select function, ordering_key, name, json_extract(payload, '$.car'), topic from timers" >"$work/row"
@@ -119,7 +119,7 @@ sqlite3 "file:$work/data/moonlet.db?mode=ro" \
   "select * from states where ordering_key = 'heart/d'" | sed 's/|[0-9]*|/|/' >"$work/row"
 same "states too" 'heart|heart/d|beats|1' "$(cat "$work/row")"
 tell heart/d stop
-wait_for 10 no_rows timer
+wait_for 20 no_rows timer
 
 # Values that many runs change at once, and those that belong to the whole function.
 seq 300 | mosquitto_pub -p "$mqtt_port" -q 1 -t count -l
@@ -132,10 +132,10 @@ same "of the whole function" 3 "$(sql_state '*')"
 
 # Bounds, and what fails.
 tell many 101
-wait_for 10 grep -q 'more than 100 timers' "$work/moonlet.log"
+wait_for 20 grep -q 'more than 100 timers' "$work/moonlet.log"
 tell many 100
-wait_for 10 sh -c "[ \$(sqlite3 'file:$work/data/moonlet.db?mode=ro' 'select count(*) from timer') -eq 100 ]"
+wait_for 20 sh -c "[ \$(sqlite3 'file:$work/data/moonlet.db?mode=ro' 'select count(*) from timer') -eq 100 ]"
 tell fails go
 failed() { "$moonlet" failed --json --data "$work/data" | grep -q 'fails.lua'; }
-wait_for 10 failed
-wait_for 10 sh -c "[ \$(sqlite3 'file:$work/data/moonlet.db?mode=ro' 'select count(*) from timer') -eq 100 ]"
+wait_for 20 failed
+wait_for 20 sh -c "[ \$(sqlite3 'file:$work/data/moonlet.db?mode=ro' 'select count(*) from timer') -eq 100 ]"
