@@ -338,7 +338,8 @@ answer_step(const struct trace_entry *entry, struct pending *pending)
 	trace_reply_text(pending->call.kind, &reply, &text);
 	add_text(pending->step, "answer", &text);
 	api_add_bool(pending->step, "ok", reply.ok);
-	api_add_number(pending->step, "took_ms", (double)(entry->at_us - pending->at_us) / 1000);
+	api_add_number(
+	    pending->step, "took_ms", ((double)entry->at_us - (double)pending->at_us) / 1000);
 	pending->step = NULL;
 }
 
