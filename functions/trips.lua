@@ -1,6 +1,7 @@
 -- Keeps the last position of each car, and counts its readings.
 --
--- The table is made once:  moonlet db create cars --key id
+-- The table stands in the configuration (moonlet.lua); elsewhere it is made once:
+--   moonlet db create cars --key id
 return {
   on    = { topic = "iot/ccar-ad/+" },
   allow = { db = "cars" },
