@@ -8,6 +8,7 @@
 
 #include "lib/log.h"
 #include "lib/table_query.h"
+#include "lib/utf8.h"
 #include "runtime/api_parts.h"
 #include "runtime/effect_json.h"
 #include "store/queue_row.h"
@@ -19,6 +20,9 @@ append_cut(struct buf *out, struct bytes text)
 {
 	size_t len = text.len < TEXT_BYTES_MAX ? text.len : TEXT_BYTES_MAX;
 
+	/* Not in the midst of a character. */
+	while (len < text.len && len > 0 && (text.data[len] & 0xc0) == 0x80)
+		len--;
 	buf_append(out, text.data, len);
 	if (len < text.len)
 		buf_printf(out, "... (%zu bytes)", text.len);
@@ -87,6 +91,25 @@ query_text(struct cursor *cursor, struct buf *out)
 		key_text(query.hash, out);
 	}
 	buf_printf(out, "%s, at most %u", query.reverse ? ", backwards" : "", query.limit);
+}
+
+static void
+file_text(struct cursor *cursor, struct buf *out)
+{
+	struct bytes path = cursor_bytes(cursor);
+	int64_t offset = cursor_i64(cursor);
+
+	buf_printf(out, " %.*s from %lld, %u bytes", (int)path.len, (const char *)path.data,
+	    (long long)offset, cursor_u32(cursor));
+}
+
+static void
+content_text(struct cursor *cursor, struct buf *out)
+{
+	int64_t size = cursor_i64(cursor);
+
+	buf_printf(out, "of %lld bytes: ", (long long)size);
+	append_cut(out, cursor_bytes(cursor));
 }
 
 static void
@@ -171,6 +194,7 @@ static const struct {
 	[CALL_DB_GET] = { "db.get", gets_text, versioned_text },
 	[CALL_STATE_GET] = { "state.get", append_named, versioned_text },
 	[CALL_DB_QUERY] = { "db.query", query_text, rows_text },
+	[CALL_FILES_READ] = { "files.read", file_text, content_text },
 };
 
 static bool
@@ -247,6 +271,21 @@ error_of(const struct trace_record *record)
 	return record->message;
 }
 
+/* For a person: what is no text has "?" in its place. */
+static void
+add_words(cJSON *json, const char *name, struct bytes words)
+{
+	bool is_text = utf8_is_valid(words);
+	char *text = bytes_to_string(words);
+
+	for (size_t i = 0; i < words.len; i++) {
+		if (text[i] == '\0' || (!is_text && (text[i] & 0x80) != 0))
+			text[i] = '?';
+	}
+	api_add_string(json, name, text);
+	free(text);
+}
+
 cJSON *
 trace_summary(const struct trace_record *record, uint64_t number)
 {
@@ -266,7 +305,7 @@ trace_summary(const struct trace_record *record, uint64_t number)
 	api_add_number(json, "conflicts", record->conflicts);
 	api_add_string(json, "end", trace_end_names[record->end]);
 	if (error_of(record).len > 0)
-		api_add_bytes(json, "error", error_of(record));
+		add_words(json, "error", error_of(record));
 	api_add_number(json, "time", (double)record->begun_ms);
 	api_add_number(json, "took_ms", (double)record->took_us / 1000);
 	api_add_bytes(json, "trigger", invoke.trigger);
@@ -300,7 +339,7 @@ add_event(cJSON *json, const struct trace_record *record)
 static void
 add_text(cJSON *step, const char *name, struct buf *text)
 {
-	api_add_bytes(step, name, buf_bytes(text));
+	add_words(step, name, buf_bytes(text));
 	buf_clear(text);
 }
 
@@ -352,7 +391,7 @@ log_step(const struct trace_entry *entry)
 
 	api_add_string(
 	    step, "log", level <= LOG_LEVEL_ERROR ? log_level_name((enum log_level)level) : "info");
-	api_add_bytes(step, "text", cursor_bytes(&cursor));
+	add_words(step, "text", cursor_bytes(&cursor));
 	return step;
 }
 
@@ -365,7 +404,7 @@ add_outcome(cJSON *json, const struct trace_outcome *outcome, int64_t at_us)
 		api_add(json, "effects", effects_json(outcome->effects, outcome->effect_count));
 		result_json(json, outcome->result_kind, outcome->result);
 	} else if (outcome->traceback.len > 0) {
-		api_add_bytes(json, "traceback", outcome->traceback);
+		add_words(json, "traceback", outcome->traceback);
 	}
 }
 

@@ -169,7 +169,7 @@ every_kind_of_call_has_words(void **state)
 	struct buf text = { 0 };
 
 	(void)state;
-	for (int kind = CALL_HTTP; kind <= CALL_DB_QUERY; kind++) {
+	for (int kind = CALL_HTTP; kind <= CALL_FILES_READ; kind++) {
 		call.kind = (enum call_kind)kind;
 		buf_reset(&text);
 		trace_call_text(&call, &text);
@@ -177,6 +177,28 @@ every_kind_of_call_has_words(void **state)
 		trace_reply_text(call.kind, &reply, &text);
 	}
 	buf_clear(&text);
+}
+
+static void
+what_is_no_text_is_told_all_the_same(void **state)
+{
+	struct buf entries = { 0 }, out = { 0 };
+	struct trace_record read;
+	const char *words;
+	cJSON *story;
+
+	(void)state;
+	put_log(&entries, "caf\xc3\xa9 \xff");
+	write_with(&entries, "caf\xc3\xa9", &out);
+	assert_true(trace_record_read(buf_bytes(&out), &read));
+	story = trace_story(&read, 1);
+	words = cJSON_GetStringValue(cJSON_GetObjectItem(story, "error"));
+	assert_string_equal(words, "caf\xc3\xa9");
+	words = cJSON_GetStringValue(
+	    cJSON_GetObjectItem(cJSON_GetObjectItem(story, "steps")->child, "text"));
+	assert_string_equal(words, "caf?? ?");
+	cJSON_Delete(story);
+	buf_clear(&out);
 }
 
 int
@@ -188,6 +210,7 @@ main(void)
 		cmocka_unit_test(a_secret_is_masked_wherever_it_stands),
 		cmocka_unit_test(a_short_secret_is_masked_in_the_answer_alone),
 		cmocka_unit_test(every_kind_of_call_has_words),
+		cmocka_unit_test(what_is_no_text_is_told_all_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,7 +110,7 @@ run_of(struct world *world, const char *payload, struct fake **fake)
 {
 	struct run *run = NULL;
 
-	for (int i = 0; i < 5000 && run == NULL; i++) {
+	for (int i = 0; i < 60000 && run == NULL; i++) {
 		if (i < 4)
 			world_turn(world);
 		else
