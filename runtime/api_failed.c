@@ -5,8 +5,10 @@
 
 #include "runtime/api_parts.h"
 #include "runtime/backlog.h"
+#include "runtime/change_follower.h"
 #include "runtime/dispatch.h"
 #include "runtime/replays.h"
+#include "store/queue_row.h"
 #include "store/store.h"
 
 enum { FAILED_DEFAULT = 100, FAILED_MAX = 1000 };
@@ -19,6 +21,7 @@ struct failed_job {
 	char *function_name;
 	unsigned limit;
 	struct host *host;
+	struct store *store;
 	int found;
 	uint64_t sequence;
 	int64_t now_ms; /* of a replay: its new due time */
@@ -29,6 +32,15 @@ static struct failed_job *
 job_of(struct store_job *job)
 {
 	return (struct failed_job *)(void *)((char *)job - offsetof(struct failed_job, job));
+}
+
+static void
+failed_free(struct failed_job *failed)
+{
+	buf_clear(&failed->json);
+	free(failed->id);
+	free(failed->function_name);
+	free(failed);
 }
 
 static void
@@ -43,10 +55,7 @@ on_done(struct store_job *job)
 	else
 		http_exchange_json(
 		    failed->exchange, 200, failed->json.len > 0 ? buf_string(&failed->json) : "{}");
-	buf_clear(&failed->json);
-	free(failed->id);
-	free(failed->function_name);
-	free(failed);
+	failed_free(failed);
 }
 
 static struct failed_job *
@@ -128,10 +137,53 @@ get_failed(void *arg, struct http_exchange *exchange)
 	submit_with_id(arg, exchange, job_new(exchange, run_get));
 }
 
+/* A change whose key is parked leaves those behind it: it is read first. */
+static enum parked_answer
+unpark(const struct failed_job *failed)
+{
+	enum parked_answer answer = PARKED_NOT;
+	struct queue_read read;
+
+	if (failed->found != 1 || queue_row_read(&read, buf_bytes(&failed->json)) < 0)
+		return PARKED_NOT;
+	if (read.kind == FAILED_CHANGE)
+		answer =
+		    change_followers_discard(failed->host->change_followers, failed->id, &read.row);
+	queue_read_clear(&read);
+	return answer;
+}
+
+static void
+discard_looked_up(struct store_job *job)
+{
+	struct failed_job *failed = job_of(job);
+
+	if (job->status < 0 || failed->found == 0) {
+		on_done(job);
+		return;
+	}
+	if (unpark(failed) == PARKED_BUSY) {
+		http_exchange_error(failed->exchange, 409,
+		    "its key was let go, and it runs again: discard it when it has failed");
+		failed_free(failed);
+		return;
+	}
+	failed->job.run = run_discard;
+	failed->job.done = on_done;
+	buf_reset(&failed->json);
+	store_submit(failed->store, &failed->job);
+}
+
 static void
 delete_failed(void *arg, struct http_exchange *exchange)
 {
-	submit_with_id(arg, exchange, job_new(exchange, run_discard));
+	struct api *api = arg;
+	struct failed_job *failed = job_new(exchange, run_get);
+
+	failed->job.done = discard_looked_up;
+	failed->host = api->parts.host;
+	failed->store = api->parts.store;
+	submit_with_id(api, exchange, failed);
 }
 
 static void
@@ -166,6 +218,7 @@ enum { DISCARD_ROWS = 1000 };
 struct discarding {
 	struct store_job job;
 	struct http_exchange *exchange;
+	struct host *host;
 	struct store *store;
 	struct writes writes; /* of one step */
 	char *function_name;
@@ -209,6 +262,8 @@ discard_step_done(struct store_job *job)
 		discard_step(discarding);
 		return;
 	}
+	change_followers_look(
+	    discarding->host->change_followers, bytes_of_string(discarding->function_name));
 	if (job->status < 0) {
 		http_exchange_error(discarding->exchange, 500, "%s", job->err.text);
 	} else {
@@ -240,6 +295,7 @@ delete_all(void *arg, struct http_exchange *exchange)
 	}
 	discarding = xcalloc(1, sizeof(*discarding));
 	discarding->exchange = exchange;
+	discarding->host = api->parts.host;
 	discarding->store = api->parts.store;
 	discarding->function_name = name;
 	discard_step(discarding);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/api_parts.h"
+#include "runtime/change_follower.h"
 #include "runtime/dispatch.h"
 #include "runtime/effect_json.h"
 #include "runtime/function.h"
@@ -47,6 +48,19 @@ static const struct {
 	{ "shed", offsetof(struct function_metrics, shed) },
 };
 
+/* Of a function that follows tables. */
+static void
+add_lag(const struct function *function, cJSON *json)
+{
+	struct change_lag lag;
+
+	if (!change_followers_lag(function->host->change_followers, function, &lag))
+		return;
+	api_add_number(json, "changes_behind", (double)lag.changes);
+	api_add_number(json, "changes_behind_ms", (double)lag.ms);
+	api_add_number(json, "changes_parked", (double)lag.parked);
+}
+
 static cJSON *
 describe(const struct function *function)
 {
@@ -70,6 +84,7 @@ describe(const struct function *function)
 	}
 	api_add_number(json, "waiting", function->load - function->running);
 	api_add_number(json, "running", function->running);
+	add_lag(function, json);
 	if (function->problem != NULL)
 		api_add_string(json, "error", function->problem);
 	return json;

@@ -14,7 +14,7 @@
 /* --- keys --- */
 
 void
-position_key(const struct change_follower *follower, struct buf *key)
+follower_key(const struct change_follower *follower, struct buf *key)
 {
 	buf_append_string(key, follower->function->name);
 	buf_append_u8(key, 0);
@@ -24,7 +24,7 @@ position_key(const struct change_follower *follower, struct buf *key)
 static void
 mark_key(const struct change_follower *follower, uint64_t sequence, struct buf *key)
 {
-	position_key(follower, key);
+	follower_key(follower, key);
 	buf_append_u8(key, 0);
 	buf_printf(key, "%020llu", (unsigned long long)sequence);
 }
@@ -36,10 +36,36 @@ put_position(struct change_follower *follower, uint64_t low, struct writes *writ
 	char text[CHANGE_KEY_BYTES];
 
 	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)low);
-	position_key(follower, &key);
+	follower_key(follower, &key);
 	writes_put(writes, SPACE_POSITION, buf_bytes(&key), bytes_of_string(text));
 	buf_clear(&key);
+	writes_append(writes, &follower->old);
+	writes_clear(&follower->old);
 	follower->stored = low;
+}
+
+static void
+put_mark(
+    struct change_follower *follower, uint64_t from, struct pending *last, struct writes *writes)
+{
+	struct buf key = { 0 };
+	char text[CHANGE_KEY_BYTES];
+
+	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)from);
+	mark_key(follower, last->sequence, &key);
+	writes_put(writes, SPACE_POSITION, buf_bytes(&key), bytes_of_string(text));
+	buf_clear(&key);
+	last->marked = true;
+}
+
+uint64_t
+sequence_of(struct bytes digits)
+{
+	uint64_t sequence = 0;
+
+	for (size_t i = 0; i < digits.len; i++)
+		sequence = sequence * 10 + (uint64_t)(digits.data[i] - '0');
+	return sequence;
 }
 
 /* --- what is handled --- */
@@ -63,14 +89,29 @@ pending_find(const struct change_follower *follower, uint64_t sequence)
 	return at != NULL && at->sequence == sequence ? at : NULL;
 }
 
+bool
+change_is_handled(const struct change_follower *follower, uint64_t sequence)
+{
+	const struct pending *before = pending_before(follower, sequence);
+	const struct pending *behind =
+	    before != NULL ? TAILQ_NEXT(before, link) : TAILQ_FIRST(&follower->list);
+
+	if (before != NULL && before->sequence == sequence)
+		return before->handled;
+	return behind != NULL && behind->from != 0 && behind->from <= sequence;
+}
+
 struct pending *
-pending_add(struct change_follower *follower, uint64_t sequence)
+pending_add(struct change_follower *follower, uint64_t sequence, struct bytes key)
 {
 	struct pending *at = pending_before(follower, sequence);
-	struct pending *pending = xcalloc(1, sizeof(*pending));
+	struct pending *pending = xcalloc(1, sizeof(*pending) + key.len);
 
 	pending->follower = follower;
 	pending->sequence = sequence;
+	if (key.len > 0)
+		memcpy(pending->data, key.data, key.len);
+	pending->key = bytes_of(pending->data, key.len);
 	if (at != NULL)
 		TAILQ_INSERT_AFTER(&follower->list, at, pending, link);
 	else
@@ -105,62 +146,70 @@ pending_drop(struct pending *pending)
 	free(pending);
 }
 
+static bool
+is_past(const struct pending *pending)
+{
+	return pending->handled && pending->sequence <= pending->follower->read_to;
+}
+
 void
 drop_handled(struct change_follower *follower)
 {
 	struct pending *first;
 
-	while ((first = TAILQ_FIRST(&follower->list)) != NULL && first->handled &&
-	       first->sequence <= follower->read_to)
+	while ((first = TAILQ_FIRST(&follower->list)) != NULL && is_past(first))
 		pending_drop(first);
 }
 
-/* The first one in the list moves the position; another leaves a mark. */
-static void
-mark(void *arg, const struct occurrence *event, struct writes *writes)
+/* Those that stand first in the list, but for what is handled, move the position; of the others
+ * each row without a gap leaves a mark. */
+void
+pendings_mark(struct change_follower *follower, struct pending *const *list, size_t count,
+    struct writes *writes)
 {
-	struct pending *pending = arg;
-	struct change_follower *follower = pending->follower;
-	struct buf key = { 0 };
+	const struct pending *at = TAILQ_FIRST(&follower->list);
+	uint64_t low = 0;
+	size_t i = 0;
 
-	(void)event;
-	if (pending == TAILQ_FIRST(&follower->list)) {
-		pending->marked = false;
-		put_position(follower, pending->sequence, writes);
-		writes_append(writes, &follower->old);
-		writes_clear(&follower->old);
-		return;
+	for (; at != NULL && ((i < count && at == list[i]) || is_past(at));
+	     at = TAILQ_NEXT(at, link)) {
+		low = at->sequence;
+		if (i < count && at == list[i])
+			list[i++]->marked = false;
 	}
-	pending->marked = true;
-	mark_key(follower, pending->sequence, &key);
-	writes_put(writes, SPACE_POSITION, buf_bytes(&key), bytes_of(NULL, 0));
-	buf_clear(&key);
+	if (i > 0)
+		put_position(follower, low, writes);
+	while (i < count) {
+		uint64_t from = list[i]->sequence;
+
+		for (; i + 1 < count && TAILQ_NEXT(list[i], link) == list[i + 1]; i++)
+			list[i]->marked = false;
+		put_mark(follower, from, list[i++], writes);
+	}
 }
 
-static void
-settled(void *arg, const struct occurrence *event, bool handled)
+void
+pendings_settle(
+    struct change_follower *follower, struct pending *const *list, size_t count, bool handled)
 {
-	struct pending *pending = arg;
-	struct change_follower *follower = pending->follower;
+	uint64_t first = list[0]->sequence;
 
-	(void)event;
-	pending->in_flight = false;
-	pending->handled = handled;
-	follower->in_flight--;
-	if (handled) {
+	for (size_t i = 0; i < count; i++) {
+		list[i]->in_flight = false;
+		list[i]->handled = handled;
+	}
+	follower->in_flight -= count;
+	if (handled)
 		drop_handled(follower);
-		if (follower->in_flight < WINDOW / 2)
-			task_schedule(&follower->task, follower->all->host->loop);
-		return;
-	}
-	/* It could not be stored: it is read again. */
-	if (pending->sequence <= follower->read_to)
+	else if (first <= follower->read_to)
 		follower->read_to = low_of(follower);
-	if (follower->attached && !follower->all->host->draining)
+	if (!follower_is_live(follower))
+		return;
+	if (!handled)
 		timer_set(&follower->timer, AGAIN_US);
+	else if (follower->in_flight < window_of(follower) / 2)
+		task_schedule(&follower->task, follower->all->host->loop);
 }
-
-const struct event_source change_source = { .mark = mark, .settled = settled };
 
 static void
 read_later(void *arg)
@@ -172,6 +221,26 @@ static void
 again(void *arg)
 {
 	follower_begin(arg);
+}
+
+static void
+window_over(void *arg)
+{
+	bunch_close(arg);
+}
+
+size_t
+window_of(const struct change_follower *follower)
+{
+	return follower->wish.batch > WINDOW / 2 ? (size_t)follower->wish.batch * 2 : WINDOW;
+}
+
+bool
+follower_is_live(const struct change_follower *follower)
+{
+	const struct host *host = follower->all->host;
+
+	return follower->attached && !host->draining && follower->function->current != NULL;
 }
 
 /* --- all of them --- */
@@ -187,12 +256,11 @@ note_positions(void *arg)
 	TAILQ_FOREACH (follower, &followers->list, link) {
 		if (follower->state == FOLLOWER_READY && low_of(follower) > follower->stored) {
 			put_position(follower, low_of(follower), &writes);
-			writes_append(&writes, &follower->old);
-			writes_clear(&follower->old);
 		}
 	}
 	if (writes.count > 0)
 		store_write(followers->host->store, &writes, NULL, NULL);
+	lags_count(followers);
 	timer_set(&followers->note, NOTE_US);
 }
 
@@ -212,10 +280,14 @@ follower_free(struct change_follower *follower)
 {
 	struct pending *pending;
 
+	bunch_discard(follower);
 	while ((pending = TAILQ_FIRST(&follower->list)) != NULL)
 		pending_drop(pending);
 	TAILQ_REMOVE(&follower->all->list, follower, link);
+	chains_clear(follower);
 	timer_clear(&follower->timer);
+	timer_clear(&follower->window);
+	buf_clear(&follower->text);
 	task_cancel(&follower->task);
 	writes_clear(&follower->old);
 	function_drop(follower->function);
@@ -261,17 +333,21 @@ change_follower_attach(
 		follower->table = xstrdup(wish->table);
 		TAILQ_INIT(&follower->list);
 		timer_init(&follower->timer, followers->host->loop, again, follower);
+		timer_init(&follower->window, followers->host->loop, window_over, follower);
 		task_init(&follower->task, read_later, follower);
 		TAILQ_INSERT_TAIL(&followers->list, follower, link);
 	} else if (follower->attached) {
 		return NULL;
 	} else {
+		/* One by one and in batches they have other orders. */
+		if ((follower->wish.batch == 0) != (wish->batch == 0))
+			bunches_take_back(follower);
 		function_drop(follower->function);
 	}
 	function_hold(function);
 	follower->function = function;
-	follower->kinds = wish->kinds;
-	follower->from_oldest = wish->from_oldest;
+	follower->wish = *wish;
+	follower->wish.table = follower->table;
 	follower->attached = true;
 	/* The function's new version takes its place at the end of this turn. */
 	if (followers->started)
@@ -282,6 +358,7 @@ change_follower_attach(
 void
 change_follower_detach(struct change_follower *follower)
 {
+	bunch_discard(follower);
 	follower->attached = false;
 }
 
@@ -302,7 +379,7 @@ change_followers_stop(struct change_followers *followers)
 	struct change_follower *follower;
 
 	TAILQ_FOREACH (follower, &followers->list, link)
-		follower->attached = false;
+		change_follower_detach(follower);
 	timer_cancel(&followers->note);
 }
 

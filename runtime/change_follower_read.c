@@ -13,15 +13,6 @@
 
 enum { PAGE_ROWS = 256, PAGE_BYTES = 1024 * 1024 };
 
-/* A row of the log, taken apart; the views point into it. */
-struct change {
-	uint64_t sequence;
-	struct bytes table;
-	struct bytes kind;
-	struct bytes key;
-	struct bytes text;
-};
-
 static bool
 take_member(void *arg, struct bytes name, struct bytes value)
 {
@@ -31,9 +22,22 @@ take_member(void *arg, struct bytes name, struct bytes value)
 		change->table = bytes_of(value.data + 1, value.len - 2);
 	else if (bytes_equal_string(name, "kind"))
 		change->kind = bytes_of(value.data + 1, value.len - 2);
+	else if (bytes_equal_string(name, "sequence"))
+		change->sequence = sequence_of(value);
+	else if (bytes_equal_string(name, "time"))
+		change->time_ms = (int64_t)sequence_of(value);
 	else if (bytes_equal_string(name, "key"))
 		change->key = value;
 	return change->key.len == 0; /* what comes behind it is not looked at */
+}
+
+void
+change_parse(struct bytes text, struct change *change)
+{
+	size_t at;
+
+	change->text = text;
+	(void)json_text_members(text, take_member, change, &at);
 }
 
 static bool
@@ -49,42 +53,23 @@ is_wanted(const struct change_follower *follower, const struct change *change)
 		return false;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
 		if (bytes_equal_string(change->kind, kinds[i].name))
-			return (follower->kinds & kinds[i].kind) != 0;
+			return (follower->wish.kinds & kinds[i].kind) != 0;
 	}
 	return false;
 }
 
 /* Marks that came back from the store stand ahead of what is read: they never keep it from going
  * on, or nothing would. */
-static bool
-has_room(const struct change_follower *follower)
+bool
+follower_has_room(const struct change_follower *follower)
 {
-	const struct function *function = follower->function;
 	const struct pending *last = TAILQ_LAST(&follower->list, pendings);
 
-	return follower->attached && follower->in_flight < WINDOW && function->current != NULL &&
+	return follower_is_live(follower) && follower->stale == 0 &&
+	       follower->in_flight < window_of(follower) &&
 	       (follower->count < PENDING_MAX || last->sequence > follower->read_to) &&
-	       function->load <
+	       follower->function->load <
 		   (uint32_t)options_number(follower->all->host->options, OPTION_IN_FLIGHT_MAX);
-}
-
-static void
-submit(struct change_follower *follower, struct pending *pending, const struct change *change)
-{
-	struct happening happening = { .trigger = "table",
-		.subject = change->table,
-		.key = change->key,
-		.payload = change->text,
-		.qos = 1,
-		.source = &change_source,
-		.source_arg = pending };
-	struct occurrence *event;
-
-	pending->in_flight = true;
-	follower->in_flight++;
-	event = occurrence_new(follower->all->host, &happening);
-	(void)dispatch_submit(follower->function, event);
-	occurrence_drop(event);
 }
 
 /* False: there is no room for it now. */
@@ -92,14 +77,21 @@ static bool
 take_change(struct change_follower *follower, const struct change *change)
 {
 	struct pending *pending = pending_find(follower, change->sequence);
+	struct chain *chain;
 
-	if (pending != NULL && (pending->handled || pending->in_flight))
+	if ((pending != NULL && pending->in_flight) ||
+	    change_is_handled(follower, change->sequence))
 		return true;
-	if (!has_room(follower))
+	if (!follower_has_room(follower))
 		return false;
 	if (pending == NULL)
-		pending = pending_add(follower, change->sequence);
-	submit(follower, pending, change);
+		pending = pending_add(follower, change->sequence, change->key);
+	pending->time_ms = change->time_ms;
+	chain = follower->chains.count > 0 ? chain_find(follower, pending->key) : NULL;
+	if (chain_takes(chain))
+		chain_park(chain, pending, change);
+	else
+		bunch_add(follower, pending, change);
 	return true;
 }
 
@@ -137,16 +129,6 @@ page_run(struct txn *txn, struct store_job *job, struct err *err)
 	return txn_scan(txn, &range, page_add, page, err);
 }
 
-static uint64_t
-sequence_of(struct bytes key)
-{
-	uint64_t sequence = 0;
-
-	for (size_t i = 0; i < key.len; i++)
-		sequence = sequence * 10 + (uint64_t)(key.data[i] - '0');
-	return sequence;
-}
-
 /* False: there is no room for the rest now. */
 static bool
 take_rows(struct change_follower *follower, const struct page *page)
@@ -155,10 +137,8 @@ take_rows(struct change_follower *follower, const struct page *page)
 
 	for (size_t i = 0; i < page->count; i++) {
 		struct change change = { .sequence = sequence_of(cursor_bytes(&cursor)) };
-		size_t at;
 
-		change.text = cursor_bytes(&cursor);
-		(void)json_text_members(change.text, take_member, &change, &at);
+		change_parse(cursor_bytes(&cursor), &change);
 		if (is_wanted(follower, &change) && !take_change(follower, &change))
 			return false;
 		follower->read_to = change.sequence;
@@ -181,6 +161,10 @@ page_done(struct store_job *job)
 	} else if (follower->read_to == page->after) {
 		all = take_rows(follower, page);
 		drop_handled(follower);
+		follower->behind = !all || !page->ended;
+		/* Without a window nothing waits for more. */
+		if (!follower->behind && follower->wish.window_ms == 0)
+			bunch_close(follower);
 	} else {
 		follower->again = true; /* it was set back meanwhile */
 	}
@@ -197,7 +181,7 @@ follower_read(struct change_follower *follower)
 {
 	struct page *page;
 
-	if (follower->state != FOLLOWER_READY || !has_room(follower))
+	if (follower->state != FOLLOWER_READY || !follower_has_room(follower))
 		return;
 	follower->again = follower->reading;
 	if (follower->reading)
@@ -218,8 +202,11 @@ struct loading {
 	struct store_job job;
 	struct change_follower *follower;
 	struct buf key;
-	struct buf marks; /* u64 each */
+	struct buf marks; /* the last and the first sequence of each */
+	struct buf prefix;
+	struct buf parked; /* keys behind the prefix, and ids */
 	uint64_t position;
+	bool from_oldest;
 	bool found;
 };
 
@@ -235,8 +222,33 @@ note_mark(void *arg, const struct txn_row *row)
 		loading->position = sequence_of(row->value);
 	} else if (rest.data[0] == 0) {
 		frame_u64(&loading->marks, sequence_of(bytes_of(rest.data + 1, rest.len - 1)));
+		frame_u64(&loading->marks, sequence_of(row->value));
 	}
 	return true;
+}
+
+static bool
+note_parked(void *arg, const struct txn_row *row)
+{
+	struct loading *loading = arg;
+
+	frame_bytes(&loading->parked,
+	    bytes_of(row->key.data + loading->prefix.len, row->key.len - loading->prefix.len));
+	frame_bytes(&loading->parked, row->value);
+	return true;
+}
+
+static int
+load_parked(struct loading *loading, struct txn *txn, struct err *err)
+{
+	struct txn_range range = { .space = SPACE_PARKED, .from = buf_bytes(&loading->prefix) };
+	struct buf end = { 0 };
+	int result;
+
+	range.to = txn_prefix_end(range.from, &end);
+	result = txn_scan(txn, &range, note_parked, loading, err);
+	buf_clear(&end);
+	return result;
 }
 
 static bool
@@ -261,13 +273,30 @@ load_run(struct txn *txn, struct store_job *job, struct err *err)
 	range.to = buf_bytes(&to);
 	result = txn_scan(txn, &range, note_mark, loading, err);
 	buf_clear(&to);
+	if (result == 0)
+		result = load_parked(loading, txn, err);
 	if (result < 0 || loading->found)
 		return result;
-	if (!loading->follower->from_oldest &&
-	    txn_scan(txn, &newest, note_newest, loading, err) < 0)
+	if (!loading->from_oldest && txn_scan(txn, &newest, note_newest, loading, err) < 0)
 		return -1;
 	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)loading->position);
 	return txn_put(txn, SPACE_POSITION, buf_bytes(&loading->key), bytes_of_string(text), err);
+}
+
+static void
+take_marks(struct change_follower *follower, struct bytes marks)
+{
+	struct cursor cursor = cursor_of(marks);
+
+	while (cursor.at < cursor.end && !cursor.bad) {
+		struct pending *pending =
+		    pending_add(follower, cursor_u64(&cursor), bytes_of(NULL, 0));
+
+		pending->from = cursor_u64(&cursor);
+		pending->handled = pending->marked = true;
+		if (pending->sequence <= follower->read_to)
+			pending_drop(pending);
+	}
 }
 
 static void
@@ -275,7 +304,6 @@ load_done(struct store_job *job)
 {
 	struct loading *loading = (struct loading *)(void *)job;
 	struct change_follower *follower = loading->follower;
-	struct cursor marks = cursor_of(buf_bytes(&loading->marks));
 
 	if (job->status < 0) {
 		log_error("tables", "function %s does not follow %s: %s", follower->function->name,
@@ -285,17 +313,14 @@ load_done(struct store_job *job)
 	} else {
 		follower->state = FOLLOWER_READY;
 		follower->read_to = follower->stored = loading->position;
-		while (marks.at < marks.end) {
-			struct pending *pending = pending_add(follower, cursor_u64(&marks));
-
-			pending->handled = pending->marked = true;
-			if (pending->sequence <= loading->position)
-				pending_drop(pending);
-		}
+		take_marks(follower, buf_bytes(&loading->marks));
+		chains_load(follower, buf_bytes(&loading->parked));
 		follower_read(follower);
 	}
 	buf_clear(&loading->key);
 	buf_clear(&loading->marks);
+	buf_clear(&loading->prefix);
+	buf_clear(&loading->parked);
 	free(loading);
 }
 
@@ -305,12 +330,16 @@ follower_begin(struct change_follower *follower)
 	struct loading *loading;
 
 	if (follower->state != FOLLOWER_NEW || !follower->attached) {
+		if (follower->state == FOLLOWER_READY)
+			chains_go_on(follower);
 		follower_read(follower);
 		return;
 	}
 	loading = xcalloc(1, sizeof(*loading));
 	loading->follower = follower;
-	position_key(follower, &loading->key);
+	loading->from_oldest = follower->wish.from_oldest;
+	follower_key(follower, &loading->key);
+	chains_prefix(follower, &loading->prefix);
 	loading->job.run = load_run;
 	loading->job.done = load_done;
 	follower->state = FOLLOWER_LOADING;

@@ -47,6 +47,22 @@ append_triggers(const cJSON *function, struct buf *out)
 	}
 }
 
+/* How far a function is behind the tables that it follows. */
+static void
+print_lag(const cJSON *function)
+{
+	const struct command_colours *colours = command_colours();
+	double behind = number_of(function, "changes_behind"),
+	       parked = number_of(function, "changes_parked");
+
+	if (behind > 0)
+		printf("  %.0f changes behind, the oldest %.1f s\n", behind,
+		    number_of(function, "changes_behind_ms") / 1000);
+	if (parked > 0)
+		printf("  %s%.0f changes parked: moonlet failed %s%s\n", colours->red, parked,
+		    text_of(function, "name"), colours->plain);
+}
+
 static void
 print_function(const cJSON *function)
 {
@@ -60,6 +76,7 @@ print_function(const cJSON *function)
 	    number_of(function, "errors"));
 	if (error[0] != '\0')
 		printf("  %s%s%s\n", colours->red, error, colours->plain);
+	print_lag(function);
 	buf_clear(&triggers);
 }
 

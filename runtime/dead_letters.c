@@ -138,6 +138,20 @@ struct burial {
 	bool tells; /* a record goes to on_failure */
 };
 
+/* What its source says of it. */
+static void
+tell_source(const struct occurrence *event, struct failed_row *failed, struct writes *writes)
+{
+	const struct event_source *source = event->source;
+
+	if (source == NULL)
+		return;
+	if (source->give_up != NULL)
+		source->give_up(event->source_arg, event, failed, writes);
+	else
+		source->mark(event->source_arg, event, writes);
+}
+
 static void
 put_letter(struct burial *burial)
 {
@@ -156,9 +170,8 @@ put_letter(struct burial *burial)
 	failure_row(invocation, &failed.row, &encoded);
 	if (invocation->stored)
 		queue_remove(&burial->writes, &failed.row);
+	tell_source(event, &failed, &burial->writes);
 	failed_put(&burial->writes, &failed);
-	if (event->source != NULL)
-		event->source->mark(event->source_arg, event, &burial->writes);
 	buf_clear(&encoded);
 }
 

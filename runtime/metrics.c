@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/change_follower.h"
 #include "runtime/dead_letters.h"
 #include "runtime/dispatch.h"
 #include "runtime/figures.h"
@@ -189,6 +190,7 @@ metrics_write(struct host *host, struct buf *out)
 	write_depth(host->functions, out, &label);
 	write_histograms(host->functions, out, &label);
 	write_own(host->functions, out, &label);
+	change_followers_figures(host->change_followers, out);
 	figures_gauge(
 	    out, "moonlet_workers", "Worker processes that serve.", pool_serving(host->pool));
 	figures_counter(out, "moonlet_worker_restarts_total",

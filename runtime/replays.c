@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "runtime/backlog.h"
+#include "runtime/change_follower.h"
 #include "runtime/dispatch.h"
 #include "runtime/function.h"
 #include "runtime/webhooks.h"
@@ -51,6 +52,11 @@ replay_go_on(struct host *host, struct bytes letter, uint64_t sequence, int64_t 
 		return;
 	if (read.kind == FAILED_WEBHOOK)
 		webhooks_wake(host->webhooks, now_ms, sequence);
+	if (read.kind == FAILED_CHANGE &&
+	    change_followers_replay(host->change_followers, &read.row) == PARKED_NOT)
+		log_warn("tables",
+		    "function %.*s follows no such table any more: a parked change of it stays",
+		    (int)read.row.function_name.len, (const char *)read.row.function_name.data);
 	function = function_find(host->functions, read.row.function_name);
 	event = read.kind == FAILED_EVENT ? occurrence_decode(host, read.row.event) : NULL;
 	read.row.sequence = sequence;

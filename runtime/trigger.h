@@ -19,6 +19,7 @@
 struct host;
 struct function;
 struct occurrence;
+struct failed_row;
 
 struct trigger {
 	const char *name; /* the key in `on`, and context.trigger */
@@ -60,6 +61,10 @@ struct event_source {
 	 * batch one by one): nothing else becomes of it. May be NULL. */
 	bool (*take_failure)(
 	    void *arg, const struct occurrence *event, const struct outcome *outcome);
+	/* The event becomes the dead letter `failed`, which may be given another id: in place of
+	 * `mark`, in the same transaction; again where that has failed. May be NULL: `mark`. */
+	void (*give_up)(void *arg, const struct occurrence *event, struct failed_row *failed,
+	    struct writes *writes);
 	/* Once, the last that is heard of the event: it is handled, or stands in the dead letters
 	 * (true), or was dropped, taken back, or the host stops (false). It must not submit events
 	 * at once, but in a task. */

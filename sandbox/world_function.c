@@ -166,14 +166,24 @@ world_seed_random(lua_State *lua, const uint64_t seed[2])
 	lua_call(lua, 2, 0);
 }
 
+/* Calls the handler with the event, which is the only thing on the stack. */
 static int
 call_handler(lua_State *lua)
 {
-	lua_settop(lua, 0);
 	lua_getfield(lua, LUA_REGISTRYINDEX, "handler");
-	push_event(lua, worker_of(lua)->run);
+	lua_insert(lua, 1);
 	lua_getfield(lua, LUA_REGISTRYINDEX, "context");
 	lua_callk(lua, 2, 1, 0, take_result);
+	return take_result(lua, LUA_OK, 0);
+}
+
+/* Where the stack has what a trigger's `where` is asked about. */
+enum { WHERE = 1, EVENT, TAKEN };
+
+static int
+end_without_handler(lua_State *lua)
+{
+	lua_settop(lua, 0);
 	return take_result(lua, LUA_OK, 0);
 }
 
@@ -181,12 +191,51 @@ call_handler(lua_State *lua)
 static int
 where_answered(lua_State *lua, int status, lua_KContext context)
 {
+	bool takes = lua_toboolean(lua, -1);
+
 	(void)status;
 	(void)context;
-	if (lua_toboolean(lua, -1))
-		return call_handler(lua);
+	if (!takes)
+		return end_without_handler(lua);
+	/* The handler sees the change as it is, whatever `where` has done to it. */
 	lua_settop(lua, 0);
-	return take_result(lua, LUA_OK, 0);
+	push_event(lua, worker_of(lua)->run);
+	return call_handler(lua);
+}
+
+/* The change at `at` of a batch was asked about: the answer is on top. */
+static void
+note_answer(lua_State *lua, lua_Integer at)
+{
+	if (lua_toboolean(lua, -1)) {
+		lua_rawgeti(lua, EVENT, at);
+		lua_rawseti(lua, TAKEN, (lua_Integer)lua_rawlen(lua, TAKEN) + 1);
+	}
+	lua_settop(lua, TAKEN);
+}
+
+/* Of a batch each change is asked about. `context` is the one whose answer is on top, from 1; 0:
+ * none yet. */
+static int
+where_answered_of_batch(lua_State *lua, int status, lua_KContext context)
+{
+	lua_Integer at = (lua_Integer)context;
+
+	(void)status;
+	if (at > 0)
+		note_answer(lua, at);
+	for (;; note_answer(lua, at)) {
+		lua_pushvalue(lua, WHERE);
+		if (lua_rawgeti(lua, EVENT, ++at) == LUA_TNIL)
+			break;
+		lua_callk(lua, 1, 1, (lua_KContext)at, where_answered_of_batch);
+	}
+	if (lua_rawlen(lua, TAKEN) == 0)
+		return end_without_handler(lua);
+	lua_settop(lua, TAKEN);
+	lua_replace(lua, 1);
+	lua_settop(lua, 1);
+	return call_handler(lua);
 }
 
 /* Pushes the `where` of the change's table; false: it has none. */
@@ -197,19 +246,28 @@ push_where(lua_State *lua, const struct run *run)
 		return false;
 	lua_getfield(lua, LUA_REGISTRYINDEX, "where");
 	lua_pushlstring(lua, (const char *)run->subject.data, run->subject.len);
-	return lua_rawget(lua, -2) == LUA_TFUNCTION;
+	lua_rawget(lua, -2);
+	lua_remove(lua, -2);
+	return lua_isfunction(lua, -1);
 }
 
 int
 world_run_handler(lua_State *lua)
 {
-	struct worker *worker = worker_of(lua);
+	const struct run *run = worker_of(lua)->run;
 
 	lua_settop(lua, 0);
-	world_seed_random(lua, worker->run->seed);
-	if (!push_where(lua, worker->run))
+	world_seed_random(lua, run->seed);
+	if (!push_where(lua, run)) {
+		lua_settop(lua, 0);
+		push_event(lua, run);
 		return call_handler(lua);
-	push_event(lua, worker->run);
+	}
+	push_event(lua, run);
+	if (run->payload.len > 0 && run->payload.data[0] == '[') {
+		lua_newtable(lua);
+		return where_answered_of_batch(lua, LUA_OK, 0);
+	}
 	lua_callk(lua, 1, 1, 0, where_answered);
 	return where_answered(lua, LUA_OK, 0);
 }

@@ -231,7 +231,7 @@ failed_replay(struct txn *txn, const struct failed_again *again, struct buf *val
 	int found = failed_get(txn, again->id, value, err);
 
 	if (found == 1 && queue_row_read(&read, buf_bytes(value)) == 0) {
-		found = requeue(txn, again, &read, err);
+		found = read.kind == FAILED_CHANGE ? 1 : requeue(txn, again, &read, err);
 		queue_read_clear(&read);
 	} else if (found == 1) {
 		found = err_set(err, "the dead letter %.*s does not decode; discard it",

@@ -55,6 +55,7 @@ void queue_key(const struct queue_row *row, struct buf *key); /* appends */
 
 enum failed_kind {
 	FAILED_EVENT,	/* of a function */
+	FAILED_CHANGE,	/* of a function too: of a table, and its key is parked */
 	FAILED_WEBHOOK, /* a request that a handler left: `event` is as runtime/webhook_request.h
 			   says */
 };
@@ -83,7 +84,8 @@ int failed_get(struct txn *txn, struct bytes id, struct buf *value, struct err *
     __attribute__((warn_unused_result));
 int failed_discard(struct txn *txn, struct bytes id, struct err *err)
     __attribute__((warn_unused_result)); /* 1, 0, -1 */
-/* Puts it back into the queue it came from, due now, as a first attempt, in place `sequence`.
+/* Puts it back into the queue it came from, due now, as a first attempt, in place `sequence`. A
+ * change whose key is parked stays: it is the followers' of the change log to let it go.
  * `value` gets the dead letter's JSON. 1, 0, -1. */
 struct failed_again {
 	struct bytes id;

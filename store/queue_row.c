@@ -93,7 +93,9 @@ queue_row_write(const struct queue_row *row, struct buf *out)
 	put_event(row, out);
 }
 
-static const char *const kind_names[] = { [FAILED_EVENT] = "event", [FAILED_WEBHOOK] = "webhook" };
+static const char *const kind_names[] = {
+	[FAILED_EVENT] = "event", [FAILED_CHANGE] = "change", [FAILED_WEBHOOK] = "webhook"
+};
 
 void
 failed_row_write(const struct failed_row *failed, struct buf *out)
@@ -138,8 +140,10 @@ fields_read(struct queue_read *read)
 	    base64_decode(bytes_of_string(event), &read->event) < 0)
 		return -1;
 	row->attempt = (uint32_t)attempt;
-	if (kind != NULL && strcmp(kind, kind_names[FAILED_WEBHOOK]) == 0)
-		read->kind = FAILED_WEBHOOK;
+	for (size_t i = 0; kind != NULL && i < sizeof(kind_names) / sizeof(*kind_names); i++) {
+		if (strcmp(kind, kind_names[i]) == 0)
+			read->kind = (enum failed_kind)i;
+	}
 	row->function_name = bytes_of_string(name);
 	row->event = buf_bytes(&read->event);
 	return 0;

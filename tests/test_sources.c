@@ -55,7 +55,9 @@ settled(void *arg, const struct occurrence *event, bool handled)
 	stand->handled += handled;
 }
 
-static const struct event_source source = { mark, is_void, take_failure, settled };
+static const struct event_source source = {
+	.mark = mark, .is_void = is_void, .take_failure = take_failure, .settled = settled
+};
 
 static void
 submit(struct world *world, struct stand *stand, const char *payload)

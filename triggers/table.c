@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * on = { table = "cars", changes = { "insert", "modify" }, where = function(change) ... end }:
- * changes of a table's items, from the change log.
+ * on = { table = "cars", changes = { "insert", "modify" }, where = function(change) ... end,
+ * batch = 100, window = "5s", start = "oldest" }: changes of a table's items, from the change log.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,9 @@
 #include "runtime/function.h"
 #include "triggers/triggers.h"
 
-static const char *const members[] = { "table", "changes", "where", "start" };
+static const char *const members[] = { "table", "changes", "where", "start", "batch", "window" };
+
+enum { BATCH_DEFAULT = 100, WINDOW_MS_MAX = 300000 };
 
 static const struct {
 	const char *name;
@@ -67,10 +69,32 @@ check_members(const cJSON *spec, struct err *err)
 			known = known || strcmp(item->string, members[i]) == 0;
 		if (!known)
 			return err_set(err,
-			    "a table trigger has no key \"%s\"; it has table, changes, where and "
-			    "start",
+			    "a table trigger has no key \"%s\"; it has table, changes, where, "
+			    "start, batch and window",
 			    item->string);
 	}
+	return 0;
+}
+
+static int
+read_batch(const cJSON *spec, struct change_wish *wish, struct err *err)
+{
+	const cJSON *batch = member(spec, "batch"), *window = member(spec, "window");
+	const char *text = cJSON_GetStringValue(window);
+
+	wish->batch = window != NULL ? BATCH_DEFAULT : 0;
+	wish->window_ms = 0;
+	if (batch != NULL) {
+		double number = cJSON_IsNumber(batch) ? batch->valuedouble : 0;
+
+		if (number < 1 || number > CHANGE_BATCH_MAX || number != (double)(uint32_t)number)
+			return err_set(
+			    err, "table: batch is a whole number from 1 to %d", CHANGE_BATCH_MAX);
+		wish->batch = (uint32_t)number;
+	}
+	if (window != NULL && (text == NULL || duration_parse(text, &wish->window_ms) < 0 ||
+				  wish->window_ms < 1 || wish->window_ms > WINDOW_MS_MAX))
+		return err_set(err, "table: window is a duration up to 5min, as \"5s\"");
 	return 0;
 }
 
@@ -88,7 +112,7 @@ read_wish(const cJSON *spec, struct change_wish *wish, struct err *err)
 	if (from == NULL || (strcmp(from, "now") != 0 && strcmp(from, "oldest") != 0))
 		return err_set(err, "table: start is \"now\" or \"oldest\"");
 	wish->from_oldest = strcmp(from, "oldest") == 0;
-	if (check_members(spec, err) < 0)
+	if (check_members(spec, err) < 0 || read_batch(spec, wish, err) < 0)
 		return -1;
 	return read_kinds(member(spec, "changes"), &wish->kinds, err);
 }

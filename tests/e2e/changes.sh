@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# Functions that follow the changes of a table: kinds, order, batches that are halved, keys that are
+# parked, replayed and discarded, and kill -9 in between.
+. "$(dirname "$0")/lib.sh"
+need mosquitto_pub mosquitto_sub curl
+
+functions=$work/functions
+mkdir "$functions"
+cat >"$functions/write.lua" <<'L'
+return { on = { topic = "write/+" }, allow = { db = { "cars", "lots" } }, handler = function(event)
+  if event.delete then db.delete(event.table, { id = event.delete }) end
+  for _, item in ipairs(event.put or {}) do db.put(event.table, item) end
+end }
+L
+cat >"$functions/watch.lua" <<'L'
+return {
+  on = { table = "cars", where = function(change) return change.kind == "delete" or not change.new.quiet end },
+  allow = { publish = "seen/#" }, retries = 0,
+  handler = function(change)
+    if change.new and change.new.bad then error("bad " .. change.new.n) end
+    mqtt.publish("seen/" .. change.key.id, change.kind .. " " .. ((change.new or change.old).n or 0), { qos = 2 })
+  end,
+}
+L
+start_moonlet "$functions"
+on_host() { "$moonlet" "$@" --data "$work/data"; }
+on_host db create cars --key id
+on_host db create lots --key id
+
+write() { mosquitto_pub -p "$mqtt_port" -q 1 -t "write/$1" -m "$2"; }
+mosquitto_sub -p "$mqtt_port" -q 2 -i watcher -c -t 'seen/#' -t 'batch/#' -E
+# It connects again after each kill.
+mosquitto_sub -p "$mqtt_port" -q 2 -i watcher -c -t 'seen/#' -t 'batch/#' -F '%t %p' >"$work/seen" &
+remember $!
+seen() { grep "^seen/$1 " "$work/seen" | cut -d' ' -f2- | tr '\n' ',' || true; }
+is_seen() { [ "$(seen "$1")" = "$2" ]; }
+has_seen() { wait_for 10 is_seen "$1" "$2"; }
+
+# Each kind, with what it is told; what `where` does not take has no effects.
+write a '{"table":"cars","put":[{"id":"a","n":1}]}'
+write a '{"table":"cars","put":[{"id":"a","n":2}]}'
+write a '{"table":"cars","put":[{"id":"a","n":3,"quiet":true}]}'
+write a '{"table":"cars","delete":"a"}'
+has_seen a 'insert 1,modify 2,delete 3,'
+
+# A bad change parks its key; other keys go on.
+write b '{"table":"cars","put":[{"id":"b","n":1},{"id":"c","n":1}]}'
+write b '{"table":"cars","put":[{"id":"b","n":2,"bad":true}]}'
+write b '{"table":"cars","put":[{"id":"b","n":3},{"id":"c","n":2}]}'
+write b '{"table":"cars","put":[{"id":"b","n":4,"bad":true}]}'
+write b '{"table":"cars","put":[{"id":"b","n":5},{"id":"c","n":3}]}'
+has_seen c 'insert 1,modify 2,modify 3,'
+failed() { on_host failed; }
+has_failed() { [ "$(failed | wc -l)" = "$1" ]; }
+wait_for 10 has_failed 4
+has_seen b 'insert 1,'
+first=$(failed | sed -n 's/^\([0-9a-f]*\) .*bad 2.*/\1/p')
+[ -n "$first" ] || fail "the bad change is not in: $(failed)"
+same "those behind it" 3 "$(failed | grep -c "parked behind $first")"
+on_host ls | grep -q '4 changes parked' || fail "ls does not tell: $(on_host ls)"
+
+# It stays so over a restart. Let go, they run in order; the first that fails again parks the rest.
+kill -9 "$moonlet_pid"
+wait "$moonlet_pid" 2>/dev/null || true
+start_moonlet "$functions"
+write c '{"table":"cars","put":[{"id":"b","n":6}]}'
+wait_for 10 has_failed 5
+sed 's/change.new.bad then/change.new.n == 4 then/' "$functions/watch.lua" >"$work/mended"
+mv "$work/mended" "$functions/watch.lua"
+wait_for 10 bash -c "[ \$(grep -c 'watch serves' '$work/moonlet.log') -ge 2 ]"
+on_host replay "$first"
+has_seen b 'insert 1,modify 2,modify 3,'
+wait_for 10 has_failed 3
+fourth=$(failed | sed -n 's/^\([0-9a-f]*\) .*bad 4.*/\1/p')
+write b '{"table":"cars","put":[{"id":"b","n":7}]}'
+wait_for 10 has_failed 4
+on_host discard "$fourth"
+has_seen b 'insert 1,modify 2,modify 3,modify 5,modify 6,modify 7,'
+wait_for 10 has_failed 0
+write b '{"table":"cars","put":[{"id":"b","n":8}]}'
+has_seen b 'insert 1,modify 2,modify 3,modify 5,modify 6,modify 7,modify 8,'
+
+# Batches: one that fails is halved until the bad change is alone.
+cat >"$functions/batches.lua" <<'L'
+return {
+  on = { table = "lots", batch = 50, window = "200ms", where = function(change) return change.new.n ~= 13 end },
+  allow = { publish = "batch/#" }, retries = 0,
+  handler = function(changes)
+    for _, change in ipairs(changes) do
+      if change.new.bad then error("bad " .. change.new.n) end
+      mqtt.publish("batch/" .. change.key.id, change.new.n, { qos = 1 })
+    end
+    mqtt.publish("batch/size", #changes, { qos = 1 })
+  end,
+}
+L
+wait_for 10 grep -q 'batches serves' "$work/moonlet.log"
+items=$(python3 -c 'import json
+print(json.dumps({"table": "lots", "put": [dict({"id": "k%d" % (n % 5), "n": n}, **({"bad": True} if n == 22 else {})) for n in range(40)]}))')
+write many "$items"
+wait_for 10 has_failed 4
+numbers() { sed -n 's/^batch\/k[0-9] //p' "$work/seen" | sort -n | tr '\n' ' '; }
+expected=$(python3 -c 'print("".join("%d " % n for n in range(40) if n not in (13, 22, 27, 32, 37)), end="")')
+all_numbers() { [ "$(numbers)" = "$expected" ]; }
+wait_for 10 all_numbers
+for key in 0 1 2 3 4; do
+  sed -n "s/^batch\/k$key //p" "$work/seen" | sort -nc || fail "k$key is not in order: $(cat "$work/seen")"
+done
+same "the bad change" 1 "$(failed | grep -c 'bad 22')"
+same "those of its key" 3 "$(failed | grep -c 'parked behind')"
+on_host discard "$(failed | sed -n 's/^\([0-9a-f]*\) .*bad 22.*/\1/p')"
+wait_for 10 has_failed 0
+expected=$(python3 -c 'print("".join("%d " % n for n in range(40) if n not in (13, 22)), end="")')
+wait_for 10 all_numbers
+
+# kill -9 while changes come: each has its effect once.
+: >"$work/expected"
+for round in 1 2 3; do
+  for n in $(seq 1 20); do
+    write "r$round" "$(python3 -c "import json
+print(json.dumps({'table': 'cars', 'put': [{'id': 'r%d' % k, 'n': $round * 1000 + $n} for k in range(20)]}))")"
+    echo "$((round * 1000 + n))" >>"$work/expected"
+  done
+  kill -9 "$moonlet_pid"
+  wait "$moonlet_pid" 2>/dev/null || true
+  start_moonlet "$functions"
+done
+all_once() {
+  for key in $(seq 0 19); do
+    sed -n "s/^seen\/r$key [a-z]* //p" "$work/seen" | cmp -s - "$work/expected" || return 1
+  done
+}
+wait_for 20 all_once
+not_behind() { ! on_host ls | grep -q 'changes behind'; }
+wait_for 10 not_behind
+if curl -sf "http://127.0.0.1:$http_port/metrics" >"$work/metrics"; then
+  grep -q '^moonlet_changes_behind{function="watch",table="cars"} 0' "$work/metrics" || fail "no lag in the metrics"
+fi
+
+stop_moonlet
+same "exit status" 0 "$moonlet_status"
