@@ -87,6 +87,8 @@ struct broker_config {
 	uint32_t clients_max;
 	uint32_t queued_messages_max; /* for each session; beyond, new ones are dropped */
 	uint64_t queued_bytes_max;    /* the same, of payloads */
+	uint32_t retained_max;	      /* retained messages; beyond, new ones are refused */
+	uint64_t retained_bytes_max;  /* the same, of payloads */
 	uint32_t out_bytes_max;	      /* of one client's output; beyond, QoS 0 is dropped */
 	uint32_t session_expiry_s_max;
 	uint32_t connect_timeout_ms;
@@ -109,6 +111,7 @@ struct broker_metrics {
 	uint64_t dropped_slow;	     /* QoS 0 for a client that does not read */
 	uint64_t dropped_queue_full; /* QoS 1 and 2 for a session whose queue is full */
 	uint64_t dropped_expired;
+	uint64_t refused_retained; /* for there are too many */
 	uint64_t protocol_errors;
 	uint64_t refused_connections;
 	uint32_t clients;

@@ -203,6 +203,7 @@ struct broker {
 	struct trie subscriptions; /* values: tagged pointers, see target_tag */
 	struct trie retained;	   /* values: struct retained */
 	TAILQ_HEAD(, retained) all_retained;
+	uint64_t retained_bytes; /* of their payloads */
 	uint64_t routes_waiting; /* for the store */
 	struct timer sweep;
 	uint64_t match_serial;
@@ -312,6 +313,7 @@ void delivery_done(struct session *session, struct delivery *delivery);
 
 /* broker_retained.c */
 void retained_set(struct broker *broker, const struct message *message, struct kept *kept);
+bool retained_has_room(const struct broker *broker, struct bytes topic, size_t payload_bytes);
 void retained_send(struct subscription *subscription, bool is_new);
 void retained_clear(struct broker *broker);
 

@@ -340,6 +340,11 @@ broker_on_publish(struct client *client, const struct mqtt_header *header, struc
 		refuse(client, &publish, MQTT_NOT_AUTHORIZED);
 		return true;
 	}
+	if (publish.retain && !retained_has_room(broker, publish.topic, publish.payload.len)) {
+		broker->metrics.refused_retained++;
+		refuse(client, &publish, MQTT_QUOTA_EXCEEDED);
+		return true;
+	}
 	take(client, &publish);
 	return true;
 }

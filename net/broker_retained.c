@@ -11,6 +11,7 @@ remove_retained(struct broker *broker, struct retained *retained)
 {
 	(void)trie_remove(&broker->retained, retained->kept->topic, retained);
 	TAILQ_REMOVE(&broker->all_retained, retained, link);
+	broker->retained_bytes -= retained->kept->payload.len;
 	kept_unref(retained->kept);
 	free(retained);
 	broker->metrics.retained--;
@@ -32,6 +33,21 @@ retained_set(struct broker *broker, const struct message *message, struct kept *
 	trie_add(&broker->retained, kept->topic, retained);
 	TAILQ_INSERT_TAIL(&broker->all_retained, retained, link);
 	broker->metrics.retained++;
+	broker->retained_bytes += kept->payload.len;
+}
+
+/* One that takes the place of another, or away, has room. */
+bool
+retained_has_room(const struct broker *broker, struct bytes topic, size_t payload_bytes)
+{
+	const struct broker_config *config = &broker->config;
+
+	if (payload_bytes == 0)
+		return true;
+	if (broker->retained_bytes + payload_bytes > config->retained_bytes_max)
+		return false;
+	return broker->metrics.retained < config->retained_max ||
+	       trie_get(&broker->retained, topic) != NULL;
 }
 
 struct sending {

@@ -122,6 +122,8 @@ static const struct {
 	    offsetof(struct broker_metrics, dropped_queue_full) },
 	{ "moonlet_mqtt_dropped_expired_total", "Messages whose expiry was over.",
 	    offsetof(struct broker_metrics, dropped_expired) },
+	{ "moonlet_mqtt_refused_retained_total", "Retained messages refused, for there are too many.",
+	    offsetof(struct broker_metrics, refused_retained) },
 	{ "moonlet_mqtt_protocol_errors_total", "Connections ended for what they sent.",
 	    offsetof(struct broker_metrics, protocol_errors) },
 };

@@ -106,6 +106,8 @@ config_of(const struct options *options)
 	config.clients_max = (uint32_t)options_number(options, OPTION_CLIENTS_MAX);
 	config.queued_messages_max = (uint32_t)options_number(options, OPTION_SESSION_MESSAGES_MAX);
 	config.queued_bytes_max = (uint64_t)options_number(options, OPTION_SESSION_BYTES_MAX);
+	config.retained_max = (uint32_t)options_number(options, OPTION_RETAINED_MAX);
+	config.retained_bytes_max = (uint64_t)options_number(options, OPTION_RETAINED_BYTES_MAX);
 	config.keep_alive_s_max =
 	    (uint16_t)(options_number(options, OPTION_KEEP_ALIVE_MS_MAX) / 1000);
 	config.out_bytes_max = (uint32_t)options_number(options, OPTION_OUTPUT_BYTES_MAX);

@@ -301,6 +301,8 @@ set_limit(struct player *player, const char *name, unsigned long value)
 		config->inflight_maximum = (uint16_t)value;
 	else if (strcmp(name, "session_expiry") == 0)
 		config->session_expiry_s_max = (uint32_t)value;
+	else if (strcmp(name, "retained") == 0)
+		config->retained_max = (uint32_t)value;
 	else if (strcmp(name, "clients") == 0)
 		config->clients_max = (uint32_t)value;
 	else
