@@ -13,7 +13,7 @@
 
 #include "lib/bytes.h"
 
-enum { NICE = 10 };
+enum { NICE = 5 };
 
 TAILQ_HEAD(steps, tls_step);
 
