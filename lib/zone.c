@@ -66,6 +66,13 @@ block_bytes(const struct counts *counts, size_t time_bytes)
 	       counts->leaps * (time_bytes + 4) + counts->standard + counts->utc;
 }
 
+/* RFC 9636 §3.2: a little more than a day either way at most. */
+static bool
+is_offset(int32_t offset_s)
+{
+	return offset_s >= -89999 && offset_s <= 93599;
+}
+
 static bool
 take_block(struct zone *zone, struct bytes *file, const struct counts *counts)
 {
@@ -79,11 +86,15 @@ take_block(struct zone *zone, struct bytes *file, const struct counts *counts)
 	zone->at_s = xcalloc(zone->count + 1, sizeof(*zone->at_s));
 	zone->offset_s = xcalloc(zone->count + 1, sizeof(*zone->offset_s));
 	zone->first_s = (int32_t)get_u32(types);
+	if (!is_offset(zone->first_s))
+		return false;
 	for (size_t i = 0; i < zone->count; i++) {
 		if (kinds[i] >= counts->types)
 			return false;
 		zone->at_s[i] = get_i64(times + i * 8);
 		zone->offset_s[i] = (int32_t)get_u32(types + kinds[i] * TYPE_BYTES);
+		if (!is_offset(zone->offset_s[i]))
+			return false;
 		if (i > 0 && zone->at_s[i] <= zone->at_s[i - 1])
 			return false;
 	}
@@ -183,7 +194,8 @@ take_rule(struct zone *zone, struct bytes rest)
 		zone->begins = read_rule(&reader);
 		zone->ends = read_rule(&reader);
 	}
-	zone->has_rule = !reader.bad && *reader.at == '\0';
+	zone->has_rule = !reader.bad && *reader.at == '\0' && is_offset(zone->standard_s) &&
+			 is_offset(zone->summer_s);
 }
 
 /* Local seconds since 1970 of the rule's moment in a year. */
