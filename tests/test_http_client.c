@@ -125,15 +125,14 @@ world_open(struct world *world, const char *ca_file)
 
 	world->loop = loop_new(&sys_posix, &err);
 	assert_non_null(world->loop);
-	world->client = http_client_new(world->loop,
-	    &(struct http_client_config){
-		.parallel_max = 4,
-		.queued_max = 10,
-		.owner_parallel_max = 3,
-		.owner_queued_max = 8,
-		.response_bytes_max = 100000,
-		.ca_file = ca_file,
-	    });
+	world->client = http_client_new(world->loop, &(struct http_client_config){
+							 .parallel_max = 4,
+							 .queued_max = 10,
+							 .owner_parallel_max = 3,
+							 .owner_queued_max = 8,
+							 .response_bytes_max = 100000,
+							 .ca_file = ca_file,
+						     });
 	assert_non_null(world->client);
 	world->left = 0;
 }
@@ -155,7 +154,7 @@ start(struct world *world, struct outcome *outcome, struct http_request *request
 		.left = &world->left,
 		.allow = outcome->allow != NULL ? outcome->allow : allow_all };
 	request->method = request->method != NULL ? request->method : "GET";
-	request->timeout_ms = request->timeout_ms != 0 ? request->timeout_ms : 5000;
+	request->timeout_ms = request->timeout_ms != 0 ? request->timeout_ms : 15000;
 	request->permit = permit;
 	request->done = on_done;
 	request->arg = outcome;
@@ -441,17 +440,17 @@ owners_take_turns(void **state)
 	(void)state;
 	world_open(&world, NULL);
 	for (int i = 0; i < 8; i++)
-		(void)start(&world, &busy[i],
-		    &(struct http_request){ .owner = 7, .url = url("/slow"), .timeout_ms = 500 });
+		(void)start(
+		    &world, &busy[i], &(struct http_request){ .owner = 7, .url = url("/slow") });
 	assert_null(
 	    start(&world, &other, &(struct http_request){ .owner = 7, .url = url("/echo") }));
 	assert_non_null(strstr(other.error, "too many requests wait"));
-	(void)start(&world, &other,
-	    &(struct http_request){ .owner = 8, .url = url("/echo"), .timeout_ms = 400 });
+	(void)start(&world, &other, &(struct http_request){ .owner = 8, .url = url("/echo") });
+	world.left = 1; /* whoever ends first ends the run: it must be the other one */
 	run(&world);
 	assert_int_equal(other.status, 200);
 	for (int i = 0; i < 8; i++)
-		assert_non_null(strstr(busy[i].error, "within 500 ms"));
+		assert_int_equal(busy[i].calls, 0);
 	outcome_clear(&other);
 	world_close(&world);
 }
