@@ -29,7 +29,7 @@ enum space {
 	SPACE_ITEM_EXPIRY,     /* due time, item's key -> nothing */
 	SPACE_CHANGE,	       /* sequence -> a table's change with old and new image, JSON */
 	SPACE_POSITION,	       /* function \0 table [\0 sequence] -> how far it has followed */
-	SPACE_PARKED,	       /* function \0 table \0 item's key -> the dead letter it waits for */
+	SPACE_PARKED,	       /* function \0 table \0 item's key \0 sequence -> its dead letter */
 	SPACE_FILE,	       /* function \0 path -> the version of the file that was handled */
 	SPACE_TICK,	       /* function \0 schedule -> its last tick */
 	SPACE_TIMER,	       /* function \0 ordering key \0 name -> timer, JSON */

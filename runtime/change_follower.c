@@ -261,6 +261,7 @@ note_positions(void *arg)
 	if (writes.count > 0)
 		store_write(followers->host->store, &writes, NULL, NULL);
 	lags_count(followers);
+	change_log_trim(followers);
 	timer_set(&followers->note, NOTE_US);
 }
 
@@ -272,6 +273,7 @@ change_followers_new(struct host *host)
 	followers->host = host;
 	TAILQ_INIT(&followers->list);
 	timer_init(&followers->note, host->loop, note_positions, followers);
+	change_log_init(followers);
 	return followers;
 }
 
@@ -305,6 +307,7 @@ change_followers_free(struct change_followers *followers)
 	while ((follower = TAILQ_FIRST(&followers->list)) != NULL)
 		follower_free(follower);
 	timer_clear(&followers->note);
+	timer_clear(&followers->trim);
 	free(followers);
 }
 
@@ -380,7 +383,9 @@ change_followers_stop(struct change_followers *followers)
 
 	TAILQ_FOREACH (follower, &followers->list, link)
 		change_follower_detach(follower);
+	followers->stopped = true;
 	timer_cancel(&followers->note);
+	timer_cancel(&followers->trim);
 }
 
 void

@@ -114,12 +114,28 @@ struct change_follower {
 	uint64_t unread;
 	int64_t unread_ms;
 	bool counting;
+	uint64_t lost_said;
+	int64_t lost_said_us;
 	uint64_t lost;	 /* changes that retention took before they were read */
 	uint64_t halved; /* batches that failed */
 };
 
+/* Of the whole log, as far as it is counted. */
+struct change_log {
+	uint64_t bytes;
+	uint64_t counted_to;
+	uint64_t gone_to; /* the last sequence that its bounds took in this run */
+};
+
+/* A row of SPACE_META: the last sequence that the log's bounds took. */
+#define CHANGES_GONE "changes_gone"
+
 struct change_followers {
 	struct host *host;
+	struct change_log log;
+	struct timer trim;
+	bool trimming;
+	bool stopped;
 	TAILQ_HEAD(, change_follower) list;
 	struct timer note;
 	bool started;
@@ -187,6 +203,10 @@ struct occurrence *change_event(
 /* change_going.c */
 void chains_load(struct change_follower *follower, struct bytes rows);
 void chains_go_on(struct change_follower *follower); /* those that had no room */
+
+/* change_log.c */
+void change_log_init(struct change_followers *followers);
+void change_log_trim(struct change_followers *followers); /* once a second */
 
 /* change_lag.c */
 void lags_count(struct change_followers *followers); /* what is not read, of those behind */

@@ -206,6 +206,7 @@ struct loading {
 	struct buf prefix;
 	struct buf parked; /* keys behind the prefix, and ids */
 	uint64_t position;
+	uint64_t gone_to; /* what the log's bounds took */
 	bool from_oldest;
 	bool found;
 };
@@ -251,6 +252,18 @@ load_parked(struct loading *loading, struct txn *txn, struct err *err)
 	return result;
 }
 
+static int
+load_gone(struct loading *loading, struct txn *txn, struct err *err)
+{
+	struct buf value = { 0 };
+	int found = txn_get(txn, SPACE_META, bytes_of_string(CHANGES_GONE), &value, NULL, err);
+
+	if (found == 1)
+		loading->gone_to = sequence_of(buf_bytes(&value));
+	buf_clear(&value);
+	return found < 0 ? -1 : 0;
+}
+
 static bool
 note_newest(void *arg, const struct txn_row *row)
 {
@@ -275,6 +288,8 @@ load_run(struct txn *txn, struct store_job *job, struct err *err)
 	buf_clear(&to);
 	if (result == 0)
 		result = load_parked(loading, txn, err);
+	if (result == 0)
+		result = load_gone(loading, txn, err);
 	if (result < 0 || loading->found)
 		return result;
 	if (!loading->from_oldest && txn_scan(txn, &newest, note_newest, loading, err) < 0)
@@ -313,6 +328,11 @@ load_done(struct store_job *job)
 	} else {
 		follower->state = FOLLOWER_READY;
 		follower->read_to = follower->stored = loading->position;
+		if (loading->found && loading->position < loading->gone_to)
+			log_error("tables",
+			    "function %s: changes of table %s may be lost: changes_age_max or "
+			    "changes_bytes_max took some while it did not follow them",
+			    follower->function->name, follower->table);
 		take_marks(follower, buf_bytes(&loading->marks));
 		chains_load(follower, buf_bytes(&loading->parked));
 		follower_read(follower);

@@ -202,4 +202,8 @@ change_followers_figures(const struct change_followers *followers, struct buf *o
 		}
 	}
 	buf_clear(&label);
+	if (followers != NULL)
+		figures_gauge(out, "moonlet_change_log_bytes",
+		    "Changes of tables that are kept for their functions.",
+		    (double)followers->log.bytes);
 }

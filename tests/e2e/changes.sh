@@ -137,5 +137,25 @@ if curl -sf "http://127.0.0.1:$http_port/metrics" >"$work/metrics"; then
   grep -q '^moonlet_changes_behind{function="watch",table="cars"} 0' "$work/metrics" || fail "no lag in the metrics"
 fi
 
+# The log's bounds hold, and what they take from a function that does not keep up is told.
+stop_moonlet
+same "exit status" 0 "$moonlet_status"
+cat >"$functions/stuck.lua" <<'L'
+return { on = { table = "lots" }, order = "function", retries = 100, handler = function() error("not today") end }
+L
+start_moonlet "$functions" --changes-bytes-max 64KiB
+for n in 1 2 3; do
+  write many "$(python3 -c "import json
+print(json.dumps({'table': 'lots', 'put': [{'id': 'm%d' % k, 'n': 100000 + $n, 'text': 'x' * 200} for k in range(500)]}))")"
+done
+lost() { curl -s "http://127.0.0.1:$http_port/metrics" | sed -n 's/^moonlet_changes_lost_total{function="stuck",table="lots"} //p'; }
+has_lost() { [ "$(lost)" -gt 0 ]; }
+wait_for 10 has_lost
+wait_for 10 grep -q 'function stuck has lost [0-9]* changes of table lots' "$work/moonlet.log"
+kept() { curl -s "http://127.0.0.1:$http_port/metrics" | sed -n 's/^moonlet_change_log_bytes //p'; }
+is_bounded() { [ "$(kept)" -gt 0 ] && [ "$(kept)" -le 65536 ]; }
+wait_for 10 is_bounded
+rm "$functions/stuck.lua"
+
 stop_moonlet
 same "exit status" 0 "$moonlet_status"
