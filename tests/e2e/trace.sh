@@ -130,6 +130,42 @@ wait_for 10 sampled
 curl -sS -m 10 "http://127.0.0.1:$http_port/metrics" | grep -q '^moonlet_traces_total 10$' || fail "the metric of traces"
 stop_moonlet
 
+# Tables, state and the answers that a run makes itself: every kept run is the same again.
+rm -rf "$work/data"
+cat >"$functions/trip.lua" <<'LUA'
+return {
+  on = { topic = "trips/+" }, retries = 0, allow = { db = { "cars", "readings" } },
+  handler = function(event)
+    local seen = (state.get("seen") or 0) + 1
+    state.set("seen", seen)
+    local car = db.update("cars", { id = event.id }, function(car)
+      car.readings = (car.readings or 0) + 1
+      return car
+    end)
+    db.put("readings", { id = event.id, n = event.n, at = time.now() })
+    local last = db.query("readings", { id = event.id }, { limit = 3, reverse = true })
+    timer.set("quiet", "5m", { n = event.n })
+    for key, value in pairs(car) do log.info(key, tostring(value)) end
+    if event.n == 4 then error({ car = car, last = last }) end
+    return last
+  end,
+}
+LUA
+start_moonlet "$functions" --record
+for table in '{"name":"cars","key":"id"}' '{"name":"readings","key":"id","sort":"n"}'; do
+  curl -sS -m 10 --unix-socket "$work/data/moonlet.sock" -X PUT -d "$table" \
+    "http://moonlet/v1/tables/$(field name <<<"$table")" >"$work/defined" || fail "define $table"
+done
+printf '{"id":"audi","n":%d}\n' 1 2 3 4 | mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -t trips/a -q 1 -l
+tripped() { [ "$(traces_of trip)" -ge 4 ]; }
+wait_for 10 tripped
+same "failed trips" 1 "$(traces_of trip --failed)"
+for trace in $(run trace --json --function trip | python3 -c 'import json, sys; print(*(t["id"] + ":" + t["run"] for t in json.load(sys.stdin)))'); do
+  replays "a trip" 0 "${trace%:*}" --run "${trace#*:}"
+  says replay 'call db.query readings ["audi"]'
+done
+stop_moonlet
+
 # Live figures.
 start_moonlet "$functions"
 { for i in $(seq 60); do printf '{"n":%d}\n' "$i"; sleep 0.05; done; } | mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -t prices/a -q 1 -l &
