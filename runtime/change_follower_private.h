@@ -181,6 +181,8 @@ bool chain_blocks(const struct change_follower *follower, struct bytes key);
 /* The change goes behind those that are parked, if it has to. */
 bool chain_takes(struct chain *chain);
 void chain_park(struct chain *chain, struct pending *pending, const struct change *change);
+/* Nothing of the key runs from now on, but what is on its way. */
+void chain_block(struct chain *chain);
 /* The change becomes the dead letter `failed`, and its key is parked; then: it is so, or not. */
 void chain_fall(struct chain *chain, const struct pending *pending, const struct failed_row *failed,
     struct writes *writes);

@@ -55,7 +55,7 @@ going_give_up(
 	(void)event;
 	going->falls = true;
 	failed->kind = FAILED_CHANGE;
-	chain->state = CHAIN_FALLING;
+	chain_block(chain);
 	(void)memcpy(chain->head, going->id, sizeof(chain->head));
 	if (queue_id_read(bytes_of_string(going->id), failed->id) < 0)
 		abort();

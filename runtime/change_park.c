@@ -139,10 +139,21 @@ chain_end_if_over(struct chain *chain)
 /* --- the first --- */
 
 void
+chain_block(struct chain *chain)
+{
+	struct change_follower *follower = chain->follower;
+
+	chain->state = CHAIN_FALLING;
+	/* A batch with the key in it must not let those behind it go first. */
+	if (follower->wish.batch > 0)
+		bunches_take_back(follower);
+}
+
+void
 chain_fall(struct chain *chain, const struct pending *pending, const struct failed_row *failed,
     struct writes *writes)
 {
-	chain->state = CHAIN_FALLING;
+	chain_block(chain);
 	queue_id_text(failed->id, chain->head);
 	chain_put_row(chain, pending->sequence, chain->head, writes);
 	chain_delete_row(chain, 0, writes);

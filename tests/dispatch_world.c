@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include "runtime/change_follower.h"
 #include "runtime/records.h"
 #include "runtime/tables.h"
 #include "runtime/timers.h"
@@ -317,6 +318,8 @@ world_init(struct world *world, unsigned workers)
 	host->functions = functions_new(host);
 	host->pool = pool_new(host, workers, &err);
 	assert_non_null(host->pool);
+	host->change_followers = change_followers_new(host);
+	change_followers_start(host->change_followers);
 	world->tap = broker_tap(host->broker, bytes_of_string("out/#"), hear, world);
 	world_until(world, all_serve);
 }
@@ -335,6 +338,8 @@ world_clear(struct world *world)
 	pool_free(host->pool);
 	host->pool = NULL;
 	functions_free(host->functions);
+	change_followers_free(host->change_followers);
+	host->change_followers = NULL;
 	watch_clear(&world->watch);
 	tables_stop(host->tables);
 	store_close(host->store);

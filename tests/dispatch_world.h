@@ -25,7 +25,7 @@ struct run {
 	uint32_t lane;
 	uint32_t epoch;
 	uint16_t attempt;
-	char payload[64];
+	char payload[2048];
 	bool answered;
 	bool failed; /* for the test */
 };

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT
+ * Functions that follow a table: what their triggers may say; that each change has its effects
+ * once and in the order of its key, one by one and in batches, with keys that are parked and let
+ * go.
+ */
+#include "tests/dispatch_world.h"
+
+#include "runtime/change_follower.h"
+#include "triggers/triggers.h"
+
+enum { KEYS = 5, CHANGES = 120, FIRST = 1024 };
+
+static void
+wrong_triggers_are_told(void **state)
+{
+	static const struct {
+		const char *spec, *says;
+	} cases[] = {
+		{ "{\"table\":7}", "table is the name of a table" },
+		{ "{\"table\":\"a b\"}", "table is the name of a table" },
+		{ "{\"table\":\"t\",\"chnges\":\"insert\"}", "no key \"chnges\"" },
+		{ "{\"table\":\"t\",\"changes\":[\"inserts\"]}", "list of \"insert\"" },
+		{ "{\"table\":\"t\",\"where\":\"x\"}", "where is a function" },
+		{ "{\"table\":\"t\",\"start\":\"new\"}", "\"now\" or \"oldest\"" },
+		{ "{\"table\":\"t\",\"batch\":0}", "whole number from 1 to 1000" },
+		{ "{\"table\":\"t\",\"batch\":1.5}", "whole number from 1 to 1000" },
+		{ "{\"table\":\"t\",\"batch\":1001}", "whole number from 1 to 1000" },
+		{ "{\"table\":\"t\",\"batch\":\"9\"}", "whole number from 1 to 1000" },
+		{ "{\"table\":\"t\",\"window\":5}", "window is a duration" },
+		{ "{\"table\":\"t\",\"window\":\"1h\"}", "window is a duration" },
+	};
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		cJSON *spec = cJSON_Parse(cases[i].spec);
+
+		assert_non_null(spec);
+		assert_int_equal(trigger_table_changes.check(spec, &err), -1);
+		if (strstr(err.text, cases[i].says) == NULL)
+			fail_msg("%s: %s", cases[i].spec, err.text);
+		cJSON_Delete(spec);
+	}
+}
+
+/* --- a world with a log of changes --- */
+
+static int
+setup(void **state)
+{
+	struct world *world = xcalloc(1, sizeof(*world));
+
+	world_init(world, 2);
+	*state = world;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	world_clear(*state);
+	free(*state);
+	return 0;
+}
+
+/* Change n is of key n % KEYS. */
+static int
+write_changes(struct txn *txn, void *arg, struct err *err)
+{
+	const int *from = arg;
+
+	for (int n = *from; n < *from + CHANGES; n++) {
+		char key[32], value[160];
+
+		(void)snprintf(key, sizeof(key), "%020d", FIRST + n);
+		(void)snprintf(value, sizeof(value),
+		    "{\"table\":\"cars\",\"kind\":\"insert\",\"sequence\":%d,\"time\":1,"
+		    "\"key\":{\"id\":%d},\"new\":{\"n\":%d}}",
+		    FIRST + n, n % KEYS, n);
+		if (txn_put(txn, SPACE_CHANGE, text(key), text(value), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+add_changes(struct world *world, int from)
+{
+	assert_int_equal(place_call(&world->place, write_changes, &from), 0);
+	change_followers_wake(world->host.change_followers);
+}
+
+static bool
+is_bad(const char *payload, int bad)
+{
+	char mark[32];
+
+	(void)snprintf(mark, sizeof(mark), "\"n\":%d}", bad);
+	return strstr(payload, mark) != NULL;
+}
+
+/* As a worker would: behind one that fails those of its lane and epoch are not run. */
+static void
+answer(struct fake *fake, int bad)
+{
+	for (size_t i = 0; i < fake->run_count; i++) {
+		struct run *run = &fake->runs[i];
+		bool skip = false;
+
+		if (run->answered)
+			continue;
+		for (size_t k = 0; k < i; k++)
+			skip = skip || (fake->runs[k].failed && fake->runs[k].lane == run->lane &&
+					   fake->runs[k].epoch == run->epoch);
+		if (skip) {
+			fake_skipped(fake, run);
+		} else if (is_bad(run->payload, bad)) {
+			run->failed = true;
+			fake_failed(fake, run, FAIL_ERROR);
+		} else {
+			fake_done(fake, run, "out/x", run->payload);
+		}
+	}
+}
+
+static void
+answer_for(struct world *world, int bad, int64_t ms)
+{
+	int64_t until_us = sys_posix.monotonic_us() + ms * 1000;
+
+	do {
+		world_wait(world, 1);
+		for (size_t i = 0; i < world_fakes(world); i++)
+			answer(world_fake(world, i), bad);
+	} while (sys_posix.monotonic_us() < until_us);
+}
+
+/* Until so many rows are left of a space. */
+static void
+answer_until(struct world *world, int bad, enum space space, size_t rows)
+{
+	for (int i = 0; i < 500 && world_rows(world, space) != rows; i++)
+		answer_for(world, bad, 10);
+	assert_int_equal(world_rows(world, space), rows);
+}
+
+/* What has had effects: each once, those of a key in their order. `all` that should have. */
+static void
+check_heard(struct world *world, bool (*should)(int n, int bad), int bad)
+{
+	int last[KEYS], count = 0, expected = 0;
+
+	for (int i = 0; i < KEYS; i++)
+		last[i] = -1;
+	for (const char *at = buf_string(&world->heard); (at = strstr(at, "\"n\":")) != NULL;) {
+		int n = (int)strtol(at += 4, NULL, 10);
+
+		assert_true(should(n, bad));
+		if (n <= last[n % KEYS])
+			fail_msg("%d came behind %d", n, last[n % KEYS]);
+		last[n % KEYS] = n;
+		count++;
+	}
+	for (int n = 0; n < CHANGES; n++)
+		expected += should(n, bad);
+	assert_int_equal(count, expected);
+}
+
+static bool
+has_none_before_of_its_key(int n, int bad)
+{
+	return n < bad || n % KEYS != bad % KEYS;
+}
+
+static bool
+is_any(int n, int bad)
+{
+	(void)n;
+	(void)bad;
+	return true;
+}
+
+static void
+follow(struct world *world, const char *more, int bad)
+{
+	size_t behind = (size_t)(CHANGES - 1 - bad) / KEYS + 1;
+	char manifest[200];
+
+	(void)snprintf(manifest, sizeof(manifest),
+	    "{\"on\":{\"table\":\"cars\",\"start\":\"oldest\"%s},\"allow\":{\"publish\":\"out/#\"},"
+	    "\"retries\":0}",
+	    more);
+	world_deploy(world, "f", manifest);
+	add_changes(world, 0);
+	answer_until(world, bad, SPACE_FAILED, behind);
+	answer_until(world, bad, SPACE_PARKED, behind);
+	answer_for(world, bad, 50);
+	check_heard(world, has_none_before_of_its_key, bad);
+}
+
+static void
+bad_change_parks_its_key_until_it_is_let_go(void **state)
+{
+	static const char *const ways[] = { "", ",\"batch\":8", ",\"batch\":7,\"window\":\"5ms\"" };
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		const int bad = 17 + (int)i * 20;
+		struct world *world;
+
+		assert_int_equal(setup(state), 0);
+		world = *state;
+		follow(world, ways[i], bad);
+		/* It fails again: nothing has changed but that it was tried. */
+		change_followers_look(world->host.change_followers, text("f"));
+		answer_for(world, bad, 50);
+		answer_until(world, bad, SPACE_FAILED, (size_t)(CHANGES - 1 - bad) / KEYS + 1);
+		check_heard(world, has_none_before_of_its_key, bad);
+		change_followers_look(world->host.change_followers, text("f"));
+		answer_until(world, -1, SPACE_FAILED, 0);
+		answer_until(world, -1, SPACE_PARKED, 0);
+		check_heard(world, is_any, bad);
+		assert_int_equal(teardown(state), 0);
+	}
+}
+
+static void
+position_is_one_row_when_all_is_handled(void **state)
+{
+	struct world *world = *state;
+	struct change_lag lag;
+
+	world_deploy(world, "f",
+	    "{\"on\":{\"table\":\"cars\",\"start\":\"oldest\"},\"allow\":{\"publish\":\"out/#\"}}");
+	add_changes(world, 0);
+	answer_for(world, -1, 100);
+	check_heard(world, is_any, -1);
+	answer_until(world, -1, SPACE_POSITION, 1);
+	assert_true(
+	    change_followers_lag(world->host.change_followers, world_function(world, "f"), &lag));
+	assert_int_equal(lag.changes, 0);
+	assert_int_equal(lag.parked, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(wrong_triggers_are_told),
+		cmocka_unit_test(bad_change_parks_its_key_until_it_is_let_go),
+		cmocka_unit_test_setup_teardown(
+		    position_is_one_row_when_all_is_handled, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
