@@ -328,10 +328,30 @@ lane_send(struct lane *lane)
 	}
 }
 
+/* For the one that is due next: the timer is moved to an earlier moment only. */
+static void
+wake_loose(struct dispatch *dispatch, int64_t due_us)
+{
+	int64_t now_us = loop_now_us(dispatch->host->loop);
+
+	if (timer_is_set(&dispatch->loose_timer) && dispatch->loose_due_us <= due_us)
+		return;
+	dispatch->loose_due_us = due_us;
+	timer_set(&dispatch->loose_timer, due_us > now_us ? due_us - now_us : 0);
+}
+
 static void
 loose_due(void *arg)
 {
-	dispatch_pump(arg);
+	struct dispatch *dispatch = arg;
+	int64_t now_us = loop_now_us(dispatch->host->loop);
+	struct invocation *invocation;
+
+	dispatch_pump(dispatch);
+	TAILQ_FOREACH (invocation, &dispatch->loose, link) {
+		if (invocation->due_us > now_us)
+			wake_loose(dispatch, invocation->due_us);
+	}
 }
 
 /* Of functions without order: all that are due and find room. */
@@ -546,7 +566,7 @@ dispatch_again(struct invocation *invocation, int64_t pause_us)
 	TAILQ_INSERT_TAIL(&dispatch->loose, invocation, link);
 	if (dispatch->loose_timer.event == NULL)
 		timer_init(&dispatch->loose_timer, dispatch->host->loop, loose_due, dispatch);
-	timer_set(&dispatch->loose_timer, pause_us);
+	wake_loose(dispatch, invocation->due_us);
 }
 
 void

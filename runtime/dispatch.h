@@ -98,6 +98,7 @@ struct dispatch {
 	struct invocations loose; /* of functions without order, waiting to be sent */
 	struct invocations spare;
 	struct timer loose_timer;
+	int64_t loose_due_us; /* when it fires */
 	struct timer rest;	/* for the stalled lanes that dispatch_pump did not come to */
 	uint32_t stalled_count;
 	uint32_t rest_count;

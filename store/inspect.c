@@ -230,8 +230,8 @@ not_json_row(struct verifying *verifying, sqlite3_stmt *row)
 }
 
 /* Spaces whose values are JSON (lib/writes.h). */
-static const enum space json_spaces[] = { SPACE_SHADOW, SPACE_QUEUE, SPACE_FAILED, SPACE_TABLE,
-	SPACE_ITEM, SPACE_CHANGE, SPACE_TIMER, SPACE_STATE };
+static const enum space json_spaces[] = { SPACE_SHADOW, SPACE_QUEUE, SPACE_FAILED, SPACE_WEBHOOK,
+	SPACE_TABLE, SPACE_ITEM, SPACE_CHANGE, SPACE_TIMER, SPACE_STATE };
 
 static int
 check_rows(struct verifying *verifying)

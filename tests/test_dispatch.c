@@ -363,6 +363,41 @@ a_function_that_is_full_holds_its_source_back_until_it_has_room(void **state)
 }
 
 static bool
+third_attempt_is_there(struct world *world)
+{
+	const struct run *run = world_run(world, "a:1", NULL);
+
+	return run != NULL && run->attempt == 3;
+}
+
+static void
+a_long_pause_of_one_does_not_delay_another_without_order(void **state)
+{
+	struct world *world = *state;
+	struct fake *fake;
+	struct run *run;
+
+	world_deploy(world, "slow",
+	    "{\"on\":{\"topic\":\"slow\"},\"order\":\"none\",\"backoff\":{\"first\":3600,"
+	    "\"max\":7200}}");
+	world_deploy(world, "quick",
+	    "{\"on\":{\"topic\":\"quick\"},\"order\":\"none\",\"retries\":5,\"backoff\":{"
+	    "\"first\":0.05}}");
+	(void)world_publish(world, "quick", "a:1", NULL);
+	(void)world_publish(world, "slow", "b:1", NULL);
+	world_until(world, second_stands_alone);
+	run = world_run(world, "a:1", &fake);
+	fake_failed(fake, run, FAIL_ERROR);
+	run = world_run(world, "b:1", &fake);
+	fake_failed(fake, run, FAIL_ERROR);
+	world_until(world, second_attempt_is_there);
+	run = world_run(world, "a:1", &fake);
+	fake_failed(fake, run, FAIL_ERROR);
+	world_until(world, third_attempt_is_there);
+	world_answer_all(world);
+}
+
+static bool
 worker_was_replaced(struct world *world)
 {
 	return world->host.pool->restarts > 0;
@@ -439,6 +474,7 @@ main(void)
 		IN_A_WORLD(an_effect_that_is_not_allowed_fails_the_whole_invocation),
 		IN_A_WORLD(running_events_finish_on_the_old_version_and_the_next_runs_the_new_one),
 		IN_A_WORLD(a_version_that_does_not_load_leaves_the_old_one_serving),
+		IN_A_WORLD(a_long_pause_of_one_does_not_delay_another_without_order),
 		IN_A_WORLD(a_worker_that_skips_without_end_is_replaced),
 		IN_A_WORLD(many_stalled_lanes_all_get_their_turn),
 		IN_A_WORLD(a_function_that_is_full_holds_its_source_back_until_it_has_room),
