@@ -114,6 +114,7 @@ int command_read(const char *path, size_t bytes_max, struct buf *out, struct err
 /* The commands, each in its file. */
 int cmd_run(struct command_call *call);
 int cmd_backup(struct command_call *call);
+int cmd_cert(struct command_call *call);
 int cmd_check(struct command_call *call);
 int cmd_verify(struct command_call *call);
 int cmd_init(struct command_call *call);

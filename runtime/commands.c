@@ -108,6 +108,13 @@ static const struct command_switch db_switches[] = {
 	{ NULL, NULL, NULL, 0 },
 };
 
+static const struct command_switch cert_switches[] = {
+	{ "out", "DIR", "where to write (default: here)", 0 },
+	{ "days", "N", "how long it holds (default 3650)", 0 },
+	{ "csr", "FILE", "sign this request instead of making a key", 0 },
+	{ NULL, NULL, NULL, 0 },
+};
+
 static const struct command_switch backup_switches[] = {
 	{ "force", NULL, "replace the file where it is there", 0 },
 	{ NULL, NULL, NULL, 0 },
@@ -181,6 +188,10 @@ const struct command command_table[] = {
 		  "its own, with the recorded answers. Exits 1 where it does otherwise than then.\n" },
 	{ .name = "discard", .arguments = "[ID]", .run = cmd_discard, .arguments_max = 1, .switches = discard_switches,
 	  .help = "forget a failed event" },
+	{ .name = "cert", .arguments = "NAME", .run = cmd_cert, .arguments_min = 1, .arguments_max = 1,
+	  .switches = cert_switches, .help = "make a device's key and certificate for TLS",
+	  .more = "Writes NAME.key and NAME.pem, signed by the authority in the data folder, and names the\n"
+		  "files: these two and the certificate of the authority, which devices must trust.\n" },
 	{ .name = "backup", .arguments = "FILE", .run = cmd_backup, .arguments_min = 1, .arguments_max = 1,
 	  .switches = backup_switches, .help = "copy the database, also while the host runs",
 	  .more = "To restore: stop the host, put the copy in the data folder as moonlet.db, and remove\n"
