@@ -105,12 +105,23 @@ refuse(const struct parsing *parsing)
 	    parsing->text, parsing->field->allowed);
 }
 
+/* Digits; -1: there are none. Saturates. */
+static int
+take_number(const char *text, const char **end)
+{
+	int value = -1;
+
+	for (; isdigit((unsigned char)*text); text++)
+		value = value >= 100000 ? value : (value < 0 ? 0 : value) * 10 + (*text - '0');
+	*end = text;
+	return value;
+}
+
 /* Takes a number or a name off the front; -1: there is none in range. */
 static int
 take_value(const struct field *field, const char **at)
 {
-	char *end;
-	long value;
+	int value;
 
 	for (int i = 0; field->names != NULL && field->names[i] != NULL; i++) {
 		if (strncasecmp(*at, field->names[i], 3) == 0) {
@@ -118,11 +129,8 @@ take_value(const struct field *field, const char **at)
 			return field->min + i;
 		}
 	}
-	if (!isdigit((unsigned char)**at))
-		return -1;
-	value = strtol(*at, &end, 10);
-	*at = end;
-	return value >= field->min && value <= field->max ? (int)value : -1;
+	value = take_number(*at, at);
+	return value >= field->min && value <= field->max ? value : -1;
 }
 
 static void
@@ -170,8 +178,9 @@ take_special(struct parsing *parsing, const char *part)
 		return 0;
 	}
 	if (*part == 'L' || *part == 'l') {
-		value = part[1] == '-' ? atoi(part + 2) : 0;
-		if (part[1] != '\0' && (!is_day || part[1] != '-' || value < 1 || value > 30))
+		at = part + 1;
+		value = *at == '-' ? take_number(at + 1, &at) : 0;
+		if (*at != '\0' || value < 0 || value > 30 || (!is_day && part[1] != '\0'))
 			return refuse(parsing);
 		if (is_day)
 			schedule->last_days |= 1u << value;
@@ -216,8 +225,9 @@ take_part(struct parsing *parsing, const char *part)
 		}
 	}
 	if (*at == '/') {
-		step = atoi(at + 1);
-		at += 1 + strspn(at + 1, "0123456789");
+		step = take_number(at + 1, &at);
+		if (step > field->max) /* no second one; the sum below stays small */
+			step = field->max + 1;
 	}
 	if (first < 0 || last < 0 || step < 1 || *at != '\0')
 		return refuse(parsing);
@@ -310,6 +320,12 @@ parse_cron(const char *text, bool aws, struct schedule *schedule, struct err *er
 int
 schedule_parse(const char *text, struct schedule *schedule, struct err *err)
 {
+	size_t len = strlen(text);
+
+	if ((len > 0 && text[len - 1] == ')') !=
+	    (strncmp(text, "rate(", 5) == 0 || strncmp(text, "cron(", 5) == 0))
+		return err_set(
+		    err, "schedule \"%.100s\": a bracket is opened or closed alone", text);
 	if (strncmp(text, "every ", 6) == 0)
 		return parse_rate(text + 6, schedule, err);
 	if (strncmp(text, "rate(", 5) == 0)
@@ -366,7 +382,7 @@ date_fits(const struct schedule *schedule, const struct civil *now)
 {
 	int year = now->year - YEAR_MIN;
 
-	if ((schedule->months >> now->month & 1) == 0 ||
+	if (year < 0 || (schedule->months >> now->month & 1) == 0 ||
 	    (schedule->years[year / 32] >> (year % 32) & 1) == 0)
 		return false;
 	if (schedule->any_day && schedule->any_weekday)

@@ -205,7 +205,8 @@ newest_due(const struct ticker *ticker, int64_t first_ms, int64_t now_ms)
 static void
 mind_jumps(struct ticker *ticker, int64_t now_ms)
 {
-	int64_t most_ms = ticker->schedule.every_ms > 0 ? 0 : DAY_MS;
+	int64_t every_ms = ticker->schedule.every_ms;
+	int64_t most_ms = every_ms > 0 && every_ms < DAY_MS ? every_ms : DAY_MS;
 
 	if (ticker->last_ms <= now_ms + most_ms)
 		return;
