@@ -18,6 +18,7 @@
 
 #include "lib/log.h"
 #include "lib/path_glob.h"
+#include "lib/sys.h"
 #include "lib/utf8.h"
 #include "runtime/file_below.h"
 
@@ -62,27 +63,19 @@ struct file_thread {
 	bool walk_again;	/* soon: events were lost */
 	char *young[YOUNG_MAX]; /* files that a walk has found and that may be being written */
 	size_t young_count;
+	int64_t later_ms; /* when those two are done, by the monotonic clock; 0: nothing waits */
 
 	pthread_mutex_t mutex;
 	pthread_cond_t room;
 	STAILQ_HEAD(, order) orders;
-	struct news_list news;
+	struct news_list answers; /* FILE_READ; handlers wait for them */
+	struct news_list news;	  /* the others */
 	size_t news_count;
 	size_t news_bytes;
 	char **patterns;
 	size_t pattern_count;
 	bool stopping;
 };
-
-void
-file_news_free(struct file_news *news)
-{
-	if (news == NULL)
-		return;
-	free(news->path);
-	buf_clear(&news->content);
-	free(news);
-}
 
 static void serve_reads(struct file_thread *thread);
 
@@ -98,9 +91,13 @@ tell(struct file_thread *thread, struct file_news *news)
 		else
 			(void)pthread_cond_wait(&thread->room, &thread->mutex);
 	}
-	STAILQ_INSERT_TAIL(&thread->news, news, link);
-	thread->news_count++;
-	thread->news_bytes += news->content.len;
+	if (news->kind == FILE_READ) {
+		STAILQ_INSERT_TAIL(&thread->answers, news, link);
+	} else {
+		STAILQ_INSERT_TAIL(&thread->news, news, link);
+		thread->news_count++;
+		thread->news_bytes += news->content.len;
+	}
 	(void)pthread_mutex_unlock(&thread->mutex);
 	(void)eventfd_write(thread->news_fd, 1);
 }
@@ -170,15 +167,8 @@ find(struct file_thread *thread, const char *path, bool closed)
 		find_later(thread, path);
 		return;
 	}
-	news = xcalloc(1, sizeof(*news));
-	news->kind = FILE_FOUND;
-	news->path = xstrdup(path);
-	news->size = status.st_size;
-	news->time_ms = (int64_t)status.st_mtim.tv_sec * 1000 + status.st_mtim.tv_nsec / 1000000;
-	(void)snprintf(news->version, sizeof(news->version), "%llx-%llx-%llx-%lld.%09ld",
-	    (unsigned long long)status.st_dev, (unsigned long long)status.st_ino,
-	    (unsigned long long)status.st_size, (long long)status.st_mtim.tv_sec,
-	    status.st_mtim.tv_nsec);
+	news = file_news_new(FILE_FOUND, path);
+	file_news_take(news, &status);
 	news->has_content = news->size <= FILE_CONTENT_BYTES_MAX &&
 			    file_below_read(fd, 0, (size_t)news->size, &news->content) &&
 			    utf8_is_valid(buf_bytes(&news->content));
@@ -195,9 +185,7 @@ gone(struct file_thread *thread, const char *path)
 
 	if (!is_wanted(thread, path) || !utf8_is_valid(bytes_of_string(path)))
 		return;
-	news = xcalloc(1, sizeof(*news));
-	news->kind = FILE_GONE;
-	news->path = xstrdup(path);
+	news = file_news_new(FILE_GONE, path);
 	tell(thread, news);
 }
 
@@ -328,11 +316,10 @@ take_events(struct file_thread *thread)
 static void
 read_file(struct file_thread *thread, const struct order *order)
 {
-	struct file_news *news = xcalloc(1, sizeof(*news));
+	struct file_news *news = file_news_new(FILE_READ, NULL);
 	int fd = file_below_open(thread->root, order->path, O_RDONLY);
 	struct stat status;
 
-	news->kind = FILE_READ;
 	news->arg = order->arg;
 	news->failed = fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) ||
 		       !file_below_read(fd, order->offset, order->length, &news->content);
@@ -417,6 +404,34 @@ find_young(struct file_thread *thread)
 	}
 }
 
+/* Milliseconds until what waits is done, however busy the folder is meanwhile; -1: nothing waits.
+ */
+static int
+later_ms(struct file_thread *thread)
+{
+	int64_t now_ms = sys_posix.monotonic_us() / 1000;
+
+	if (!thread->walk_again && thread->young_count == 0)
+		thread->later_ms = 0;
+	else if (thread->later_ms == 0)
+		thread->later_ms = now_ms + YOUNG_MS;
+	if (thread->later_ms == 0)
+		return -1;
+	return thread->later_ms > now_ms ? (int)(thread->later_ms - now_ms) : 0;
+}
+
+static void
+do_later(struct file_thread *thread)
+{
+	bool walk_again = thread->walk_again;
+
+	thread->later_ms = 0;
+	thread->walk_again = false;
+	find_young(thread);
+	if (walk_again)
+		walk(thread, "", 0);
+}
+
 static void *
 run(void *arg)
 {
@@ -425,14 +440,10 @@ run(void *arg)
 	while (!__atomic_load_n(&thread->stopping, __ATOMIC_ACQUIRE)) {
 		struct pollfd fds[] = { { thread->notify_fd, POLLIN, 0 },
 			{ thread->order_fd, POLLIN, 0 } };
-		bool later = thread->walk_again || thread->young_count > 0;
 
-		if (poll(fds, 2, later ? YOUNG_MS : -1) == 0) {
-			find_young(thread);
-			if (thread->walk_again)
-				walk(thread, "", 0);
-			thread->walk_again = false;
-		}
+		(void)poll(fds, 2, later_ms(thread));
+		if (later_ms(thread) == 0)
+			do_later(thread);
 		if (fds[0].revents != 0)
 			take_events(thread);
 		if (fds[1].revents != 0)
@@ -451,6 +462,7 @@ file_thread_new(const char *folder, struct err *err)
 	(void)pthread_mutex_init(&thread->mutex, NULL);
 	(void)pthread_cond_init(&thread->room, NULL);
 	STAILQ_INIT(&thread->orders);
+	STAILQ_INIT(&thread->answers);
 	STAILQ_INIT(&thread->news);
 	thread->root = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	thread->notify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -493,7 +505,7 @@ file_thread_free(struct file_thread *thread)
 	}
 	while ((order = next_order(thread)) != NULL)
 		order_free(order);
-	while ((news = file_thread_next(thread)) != NULL)
+	while ((news = file_thread_next(thread, false)) != NULL)
 		file_news_free(news);
 	for (size_t i = 0; i < thread->folder_count; i++)
 		free(thread->folders[i].path);
@@ -515,14 +527,16 @@ file_thread_fd(const struct file_thread *thread)
 }
 
 struct file_news *
-file_thread_next(struct file_thread *thread)
+file_thread_next(struct file_thread *thread, bool reads_only)
 {
 	struct file_news *news;
 	eventfd_t count;
 
 	(void)pthread_mutex_lock(&thread->mutex);
-	news = STAILQ_FIRST(&thread->news);
+	news = STAILQ_FIRST(&thread->answers);
 	if (news != NULL) {
+		STAILQ_REMOVE_HEAD(&thread->answers, link);
+	} else if (!reads_only && (news = STAILQ_FIRST(&thread->news)) != NULL) {
 		STAILQ_REMOVE_HEAD(&thread->news, link);
 		thread->news_count--;
 		thread->news_bytes -= news->content.len;

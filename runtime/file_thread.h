@@ -42,14 +42,20 @@ struct file_news {
 	void *arg;   /* READ */
 };
 
+struct stat;
+/* `path` is copied; it may be NULL. */
+struct file_news *file_news_new(enum file_news_kind kind, const char *path);
+void file_news_take(struct file_news *news, const struct stat *status); /* size, time, version */
+void file_news_free(struct file_news *news);				/* takes NULL */
+
 struct file_thread *file_thread_new(const char *folder, struct err *err)
     __attribute__((warn_unused_result));
 void file_thread_free(struct file_thread *thread); /* takes NULL */
 
 int file_thread_fd(const struct file_thread *thread); /* readable when there are news */
-/* The next news, to be freed with file_news_free; NULL: none now. */
-struct file_news *file_thread_next(struct file_thread *thread);
-void file_news_free(struct file_news *news);
+/* The next news, to be freed with file_news_free; answers to reads come first, and are all that is
+ * given where `reads_only`. NULL: none now. */
+struct file_news *file_thread_next(struct file_thread *thread, bool reads_only);
 
 /* Only files that one of the patterns takes are told; walks the folder again. */
 void file_thread_patterns(struct file_thread *thread, const char *const *patterns, size_t count);

@@ -43,7 +43,8 @@ struct files {
 	TAILQ_HEAD(, file_binding) bindings;
 	TAILQ_HEAD(visits, visit) visits;
 	size_t visit_count;
-	struct timer again;
+	struct timer again; /* for the retries */
+	struct task more;   /* there is room for more visits */
 	struct task patterns;
 	TAILQ_HEAD(, retry) retries; /* looked at again by the timer */
 	bool started;
@@ -73,7 +74,7 @@ visit_free(struct visit *visit)
 	buf_clear(&visit->key);
 	free(visit);
 	if (!files->stopped && files->visit_count < WINDOW / 2)
-		timer_set(&files->again, 0);
+		task_schedule(&files->more, files->host->loop);
 }
 
 static void
@@ -273,17 +274,20 @@ take_one(struct files *files, struct file_news *news)
 	}
 }
 
-/* Files wait in the thread's queue, and beyond it on the disk, while many are on their way. */
+/* Files wait in the thread's queue, and beyond it on the disk, while many are on their way; what
+ * their handlers read does not. */
 static void
-take_news(struct files *files)
+take_news(void *arg)
 {
+	struct files *files = arg;
 	struct file_news *news;
 
-	while (files->visit_count < WINDOW && (news = file_thread_next(files->thread)) != NULL) {
+	if (files->thread == NULL || files->stopped)
+		return;
+	while ((news = file_thread_next(files->thread, files->visit_count >= WINDOW)) != NULL) {
 		take_one(files, news);
 		file_news_free(news);
 	}
-	watch_want(&files->watch, files->visit_count < WINDOW, false);
 }
 
 static void
@@ -305,8 +309,6 @@ again(void *arg)
 		file_thread_look(files->thread, retry->path);
 		free(retry);
 	}
-	if (files->thread != NULL && !files->stopped)
-		take_news(files);
 }
 
 /* --- bindings --- */
@@ -339,6 +341,7 @@ files_new(struct host *host, const char *folder)
 	TAILQ_INIT(&files->visits);
 	TAILQ_INIT(&files->retries);
 	timer_init(&files->again, host->loop, again, files);
+	task_init(&files->more, take_news, files);
 	task_init(&files->patterns, tell_patterns, files);
 	return files;
 }
@@ -348,6 +351,7 @@ files_stop(struct files *files)
 {
 	files->stopped = true;
 	timer_cancel(&files->again);
+	task_cancel(&files->more);
 	task_cancel(&files->patterns);
 	if (files->thread != NULL)
 		watch_clear(&files->watch);
@@ -362,7 +366,7 @@ files_free(struct files *files)
 
 	if (files == NULL)
 		return;
-	while (files->thread != NULL && (news = file_thread_next(files->thread)) != NULL) {
+	while (files->thread != NULL && (news = file_thread_next(files->thread, false)) != NULL) {
 		if (news->kind == FILE_READ)
 			free(news->arg);
 		file_news_free(news);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * on = { file = "inbox/..." }: files below the folder of files that have been written or moved in, by a
- * pattern of paths (lib/path_glob.h).
- * in.
+ * on = { file = "inbox/..." }: files below the folder of files that have been written or moved in,
+ * by a pattern of paths (lib/path_glob.h).
  */
 #include "lib/path_glob.h"
 #include "runtime/files.h"

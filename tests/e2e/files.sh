@@ -65,6 +65,18 @@ for i in 1 2 3; do
   for j in 1 2 3 4 5; do wait_for 15 has "inbox/many-$i-$j.csv $i$j%"; done
   wait_for 15 has "inbox/down-$i.csv down%"
 done
+
+# Many more files at once than may be on their way, each of which is read by its handler; and what
+# is found while it is young does not wait for the folder to be quiet.
+stop_moonlet
+for i in $(seq 300); do echo "c$i" >"$work/files/inbox/crowd-$i.csv"; done
+start_moonlet "$work/functions" --files "$work/files"
+while :; do echo x >"$work/files/inbox/noise.txt"; sleep 0.05; done &
+noise=$!; remember "$noise"
+crowd() { [ "$(ask "SELECT count(*) FROM item WHERE json_extract(value, '\$.id') LIKE 'inbox/crowd-%'")" = 300 ]; }
+wait_for 30 crowd
+kill "$noise"
+same "files of the crowd that failed" 0 "$(ask "SELECT count(*) FROM failed")"
 same "versions that ran more than once" "" "$(ask "SELECT value FROM item WHERE json_extract(value, '\$.count') > 1")"
 same "what is outside of the folder" 0 "$(ask "SELECT count(*) FROM item WHERE value LIKE '%secret%' OR value LIKE '%passwd%' OR value LIKE '%.txt%'")"
 
