@@ -5,11 +5,16 @@
 
 #include <assert.h>
 #include <event2/event.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 
 #include "lib/bytes.h"
+
+/* After a turn the loop stays awake for so long: to be woken takes longer than most answers of
+ * workers and clients. */
+enum { AWAKE_US = 50 };
 
 struct signal_watch {
 	SLIST_ENTRY(signal_watch) link;
@@ -112,13 +117,28 @@ run_tasks(struct loop *loop)
 	}
 }
 
+/* True: something has happened while the loop stayed awake. Everybody else may have the processor
+ * meanwhile. */
+static bool
+stay_awake(struct loop *loop)
+{
+	while (loop->sys->monotonic_us() - loop->now_us < AWAKE_US) {
+		if (event_base_loop(loop->base, EVLOOP_ONCE | EVLOOP_NONBLOCK) < 0 ||
+		    loop->clock_is_fresh || loop->stop || !TAILQ_EMPTY(&loop->tasks))
+			return true;
+		(void)sched_yield();
+	}
+	return false;
+}
+
 int
 loop_turn(struct loop *loop, bool wait, struct err *err)
 {
-	int flags = EVLOOP_ONCE | (wait && TAILQ_EMPTY(&loop->tasks) ? 0 : EVLOOP_NONBLOCK);
+	bool rests = wait && TAILQ_EMPTY(&loop->tasks);
 
 	loop->clock_is_fresh = false;
-	if (event_base_loop(loop->base, flags) < 0)
+	if (!(rests && stay_awake(loop)) &&
+	    event_base_loop(loop->base, EVLOOP_ONCE | (rests ? 0 : EVLOOP_NONBLOCK)) < 0)
 		return err_errno(err, "wait for events");
 	read_clock(loop);
 	run_tasks(loop);

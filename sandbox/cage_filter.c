@@ -6,6 +6,7 @@
 #include <seccomp.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "lib/protocol.h"
 #include "sandbox/stage.h"
@@ -24,6 +25,12 @@ add_rules(scmp_filter_ctx filter, int channel)
 {
 	const struct rule rules[] = {
 		{ SCMP_SYS(read), 1, { SCMP_A0_32(SCMP_CMP_EQ, (unsigned)channel) } },
+		/* Whether there is input, and the processor to who needs it: while it stays awake.
+		 */
+		{ SCMP_SYS(recvfrom), 2,
+		    { SCMP_A0_32(SCMP_CMP_EQ, (unsigned)channel),
+			SCMP_A3_32(SCMP_CMP_EQ, (unsigned)MSG_DONTWAIT) } },
+		{ SCMP_SYS(sched_yield), 0, { { 0 } } },
 		{ SCMP_SYS(write), 1, { SCMP_A0_32(SCMP_CMP_EQ, (unsigned)channel) } },
 		{ SCMP_SYS(exit_group), 0, { { 0 } } },
 		{ SCMP_SYS(rt_sigreturn), 0, { { 0 } } },

@@ -7,8 +7,11 @@
 #include "sandbox/worker.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sandbox/cage.h"
@@ -16,7 +19,7 @@
 #include "sandbox/lua_hooks.h"
 #include "sandbox/stage.h"
 
-enum { READ_BYTES = 262144, UNSENT_US_MAX = 200, BROKEN_MAX = 16384 };
+enum { READ_BYTES = 262144, AWAKE_US = 50, UNSENT_US_MAX = 200, BROKEN_MAX = 16384 };
 
 static void
 write_all(struct worker *worker)
@@ -440,6 +443,35 @@ sink_new(size_t size)
 	return (struct sink){ xmalloc(size), 0, size };
 }
 
+static int64_t
+monotonic_us(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * (int64_t)1000000 + now.tv_nsec / 1000;
+}
+
+/* To be woken takes longer than most handlers run: a worker that has just worked stays awake for a
+ * moment, and lets everybody else have the processor meanwhile. */
+static ssize_t
+await_input(struct worker *worker)
+{
+	uint8_t *room = buf_reserve(&worker->in, READ_BYTES);
+	int64_t until_us = monotonic_us() + AWAKE_US;
+	ssize_t got;
+
+	do {
+		got = recv(worker->channel, room, READ_BYTES, MSG_DONTWAIT);
+		if (got >= 0)
+			return got;
+		if (errno != EAGAIN)
+			break;
+		(void)sched_yield();
+	} while (monotonic_us() < until_us);
+	return read(worker->channel, room, READ_BYTES);
+}
+
 int
 worker_run(int channel)
 {
@@ -457,7 +489,7 @@ worker_run(int channel)
 		return 1;
 	say_ready(&worker, layers);
 	for (;;) {
-		ssize_t got = read(channel, buf_reserve(&worker.in, READ_BYTES), READ_BYTES);
+		ssize_t got = await_input(&worker);
 
 		if (got < 0 && errno == EINTR)
 			continue;

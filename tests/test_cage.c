@@ -69,7 +69,7 @@ static bool
 is_listed(long number)
 {
 	static const long listed[] = { SYS_rt_sigreturn, SYS_exit_group, SYS_clock_gettime, SYS_brk,
-		SYS_munmap, SYS_mremap };
+		SYS_munmap, SYS_mremap, SYS_sched_yield };
 
 	for (size_t i = 0; i < sizeof(listed) / sizeof(listed[0]); i++) {
 		if (listed[i] == number)
@@ -122,6 +122,9 @@ arguments_are_checked_too(void **state)
 	} cases[] = {
 		{ { SYS_read, { channel } }, true },
 		{ { SYS_read, { channel + 1 } }, false },
+		{ { SYS_recvfrom, { channel, 0, 0, MSG_DONTWAIT } }, true },
+		{ { SYS_recvfrom, { channel, 0, 0, 0 } }, false },
+		{ { SYS_recvfrom, { channel + 1, 0, 0, MSG_DONTWAIT } }, false },
 		{ { SYS_write, { channel } }, true },
 		{ { SYS_write, { 2 } }, false },
 		{ { SYS_mmap, { 0, 4096, rw, anonymous, -1 } }, true },
