@@ -122,6 +122,7 @@ submit(struct bunch *bunch, struct bytes payload, struct bytes key)
 		.key = key,
 		.payload = payload,
 		.qos = 1,
+		.hops = (uint8_t)bunch->hops,
 		.source = &bunch_source,
 		.source_arg = bunch };
 	struct occurrence *event = occurrence_new(follower->all->host, &happening);
@@ -132,8 +133,9 @@ submit(struct bunch *bunch, struct bytes payload, struct bytes key)
 }
 
 static void
-take_in(struct bunch *bunch, struct pending *pending)
+take_in(struct bunch *bunch, struct pending *pending, const struct change *change)
 {
+	bunch->hops = change->hops > bunch->hops ? change->hops : bunch->hops;
 	bunch->list[bunch->count++] = pending;
 	pending->in_flight = true;
 	bunch->follower->in_flight++;
@@ -184,7 +186,7 @@ bunch_add(struct change_follower *follower, struct pending *pending, const struc
 
 	if (follower->wish.batch == 0) {
 		bunch = bunch_new(follower, 1);
-		take_in(bunch, pending);
+		take_in(bunch, pending, change);
 		submit(bunch, change->text, pending->key);
 		return;
 	}
@@ -196,7 +198,7 @@ bunch_add(struct change_follower *follower, struct pending *pending, const struc
 	bunch = follower->open;
 	buf_append_u8(&follower->text, bunch->count == 0 ? '[' : ',');
 	buf_append_bytes(&follower->text, change->text);
-	take_in(bunch, pending);
+	take_in(bunch, pending, change);
 	if (bunch->count == follower->wish.batch || follower->text.len >= BATCH_BYTES_MAX ||
 	    pending->cut)
 		bunch_close(follower);

@@ -22,6 +22,7 @@ enum {
 struct change {
 	uint64_t sequence;
 	int64_t time_ms;
+	unsigned hops; /* how often functions have triggered each other before it */
 	struct bytes table;
 	struct bytes kind;
 	struct bytes key; /* JSON, as it stands in the change */
@@ -50,6 +51,7 @@ struct bunch {
 	struct chain *falling;	   /* whose first dead letter it becomes; NULL */
 	uint32_t generation;
 	bool taken_back; /* to be submitted anew at once */
+	unsigned hops;	 /* the most of its changes */
 	size_t count;
 	struct pending *list[];
 };

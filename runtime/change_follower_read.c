@@ -26,6 +26,8 @@ take_member(void *arg, struct bytes name, struct bytes value)
 		change->sequence = sequence_of(value);
 	else if (bytes_equal_string(name, "time"))
 		change->time_ms = (int64_t)sequence_of(value);
+	else if (bytes_equal_string(name, "hops"))
+		change->hops = (unsigned)sequence_of(value);
 	else if (bytes_equal_string(name, "key"))
 		change->key = value;
 	return change->key.len == 0; /* what comes behind it is not looked at */
@@ -55,6 +57,20 @@ is_wanted(const struct change_follower *follower, const struct change *change)
 		if (bytes_equal_string(change->kind, kinds[i].name))
 			return (follower->wish.kinds & kinds[i].kind) != 0;
 	}
+	return false;
+}
+
+/* A function that changes the table it follows would run for ever. */
+static bool
+hops_allow(const struct change_follower *follower, const struct change *change)
+{
+	if (change->hops <= options_number(follower->all->host->options, OPTION_HOPS_MAX))
+		return true;
+	log_error("dispatch",
+	    "functions have triggered each other %u times in a row; the change of %.*s in table %s "
+	    "triggers %s no more (hops_max)",
+	    change->hops - 1, (int)(change->key.len < 200 ? change->key.len : 200),
+	    (const char *)change->key.data, follower->table, follower->function->name);
 	return false;
 }
 
@@ -139,7 +155,8 @@ take_rows(struct change_follower *follower, const struct page *page)
 		struct change change = { .sequence = sequence_of(cursor_bytes(&cursor)) };
 
 		change_parse(cursor_bytes(&cursor), &change);
-		if (is_wanted(follower, &change) && !take_change(follower, &change))
+		if (is_wanted(follower, &change) && hops_allow(follower, &change) &&
+		    !take_change(follower, &change))
 			return false;
 		follower->read_to = change.sequence;
 	}

@@ -128,6 +128,7 @@ submit(struct chain *chain, uint64_t sequence, const struct queue_read *read, st
 	memcpy(going->id, id.data, id.len < sizeof(going->id) ? id.len : sizeof(going->id) - 1);
 	like.source_arg = going;
 	like.event_id = stored->id;
+	like.hops = stored->hops;
 	event = change_event(follower, letter_change(stored), &like);
 	chain->in_flight++;
 	chain->submitted_to = sequence;

@@ -217,7 +217,7 @@ static void
 put_letter(struct chain *chain, const struct change *change, struct writes *writes)
 {
 	struct change_follower *follower = chain->follower;
-	const struct happening like = { .key = chain->key };
+	const struct happening like = { .key = chain->key, .hops = (uint8_t)change->hops };
 	struct occurrence *event = change_event(follower, change->text, &like);
 	struct failed_row failed = { .kind = FAILED_CHANGE,
 		.row.function_name = bytes_of_string(follower->function->name),

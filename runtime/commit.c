@@ -528,6 +528,7 @@ commit_begin(struct invocation *invocation, const struct commit_input *input)
 
 	commit.routes = commit.few;
 	table_ops_init(&commit.tables, loop_wall_ms(host->loop));
+	commit.tables.hops = event->hops + 1u;
 	if (take_effects(&commit, input, &err) < 0) {
 		refuse(&commit, err.text);
 		commit_clear(&commit);

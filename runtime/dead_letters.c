@@ -262,6 +262,7 @@ static void
 burial_submit(struct burial *burial)
 {
 	table_ops_init(&burial->tables, loop_wall_ms(burial->host->loop));
+	burial->tables.hops = burial->invocation->event->hops + 1u;
 	put_letter(burial);
 	if (burial->tells)
 		put_record(burial);

@@ -165,6 +165,7 @@ struct change {
 	bool had_expired; /* it was there, and was not read any more */
 	uint64_t sequence;
 	int64_t time_ms;
+	unsigned hops;
 };
 
 static int
@@ -235,6 +236,8 @@ log_change(struct change *change, struct err *err)
 	buf_printf(&json, "{\"table\":\"%s\",\"kind\":\"%s\",\"sequence\":%llu,\"time\":%lld",
 	    op->table->def.name, kind, (unsigned long long)change->sequence,
 	    (long long)change->time_ms);
+	if (change->hops > 0)
+		buf_printf(&json, ",\"hops\":%u", change->hops);
 	buf_append_string(&json, ",\"key\":");
 	table_key_write(&op->table->def, op->key, &json);
 	if (op->is_delete && change->had_expired)
@@ -320,7 +323,7 @@ check_seen(const struct table_ops *ops, struct txn *txn, struct err *err)
 int
 table_ops_apply(const struct table_ops *ops, struct txn *txn, struct err *err)
 {
-	struct change change = { .txn = txn, .time_ms = ops->time_ms };
+	struct change change = { .txn = txn, .time_ms = ops->time_ms, .hops = ops->hops };
 	const struct table *checked = NULL;
 	int result = 0;
 

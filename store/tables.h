@@ -58,6 +58,7 @@ struct table_ops {
 	size_t count;
 	size_t bytes;
 	int64_t time_ms; /* of the changes */
+	unsigned hops;	 /* how often functions have triggered each other before them */
 };
 
 struct table *table_hold(struct table *table);

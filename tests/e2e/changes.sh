@@ -137,6 +137,25 @@ if curl -sf "http://127.0.0.1:$http_port/metrics" >"$work/metrics"; then
   grep -q '^moonlet_changes_behind{function="watch",table="cars"} 0' "$work/metrics" || fail "no lag in the metrics"
 fi
 
+# Functions that feed themselves by a table come to an end, one by one and in batches.
+for kind in one many; do
+  on_host db create "self_$kind" --key id
+  cat >"$functions/self_$kind.lua" <<L
+return {
+  on = { table = "self_$kind"$([ $kind = many ] && echo ', batch = 10') }, allow = { db = "self_$kind" },
+  handler = function(change)
+    local key = (change[1] or change).key
+    db.update("self_$kind", key, function(item) item.n = (item.n or 0) + 1 return item end)
+  end,
+}
+L
+  wait_for 10 grep -q "self_$kind serves table self_$kind" "$work/moonlet.log"
+  on_host db put "self_$kind" '{"id":"a"}' >/dev/null
+  wait_for 10 grep -q "triggered each other 16 times in a row; the change of .* in table self_$kind triggers self_$kind no more" "$work/moonlet.log"
+  same "runs of self_$kind" 17 "$(on_host db get "self_$kind" a | sed 's/.*"n":\([0-9]*\).*/\1/')"
+  rm "$functions/self_$kind.lua"
+done
+
 # The log's bounds hold, and what they take from a function that does not keep up is told.
 stop_moonlet
 same "exit status" 0 "$moonlet_status"
