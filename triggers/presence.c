@@ -7,60 +7,45 @@
 #include <string.h>
 
 #include "runtime/function.h"
+#include "triggers/spec.h"
 #include "triggers/triggers.h"
 
-static const cJSON *
-member(const cJSON *spec, const char *name)
-{
-	return cJSON_GetObjectItemCaseSensitive(spec, name);
-}
+static const char *const members[] = { "presence", "client", NULL };
+
+static const struct spec_word changes[] = {
+	{ "connected", PRESENCE_CONNECTED },
+	{ "disconnected", PRESENCE_DISCONNECTED },
+	{ "*", PRESENCE_CONNECTED | PRESENCE_DISCONNECTED },
+	{ NULL, 0 },
+};
 
 /* 0: there is no such change. */
 static unsigned
 changes_of(const cJSON *spec)
 {
-	static const struct {
-		const char *name;
-		unsigned changes;
-	} changes[] = {
-		{ "connected", PRESENCE_CONNECTED },
-		{ "disconnected", PRESENCE_DISCONNECTED },
-		{ "*", PRESENCE_CONNECTED | PRESENCE_DISCONNECTED },
-	};
-	const char *text = cJSON_GetStringValue(member(spec, "presence"));
+	const cJSON *value = spec_member(spec, "presence");
 
-	for (size_t i = 0; text != NULL && i < sizeof(changes) / sizeof(*changes); i++) {
-		if (strcmp(text, changes[i].name) == 0)
-			return changes[i].changes;
-	}
-	return 0;
+	return cJSON_IsString(value) ? spec_bits(value, changes) : 0;
 }
 
 static int
 check(const cJSON *spec, struct err *err)
 {
-	const cJSON *client = member(spec, "client"), *item;
+	const cJSON *client = spec_member(spec, "client");
 
 	if (changes_of(spec) == 0)
 		return err_set(err, "presence is \"connected\", \"disconnected\" or \"*\"");
 	if (client != NULL && (!cJSON_IsString(client) || client->valuestring[0] == '\0'))
 		return err_set(
 		    err, "presence: client is a client's identifier, with * for any characters");
-	cJSON_ArrayForEach(item, spec)
-	{
-		if (strcmp(item->string, "presence") != 0 && strcmp(item->string, "client") != 0)
-			return err_set(err,
-			    "a presence trigger has no key \"%s\"; it has presence and client",
-			    item->string);
-	}
-	return 0;
+	return spec_check_members(spec, members, err);
 }
 
 static void *
 bind_presence(struct host *host, struct function *function, const cJSON *spec, struct err *err)
 {
 	struct presence_watch *watch = xcalloc(1, sizeof(*watch));
-	const char *client = cJSON_GetStringValue(member(spec, "client"));
+	const char *client = spec_text(spec, "client");
 
 	(void)err;
 	watch->function = function;
@@ -83,9 +68,9 @@ unbind_presence(struct host *host, void *arg)
 static void
 describe(const cJSON *spec, struct buf *out)
 {
-	const char *client = cJSON_GetStringValue(member(spec, "client"));
+	const char *client = spec_text(spec, "client");
 
-	buf_append_string(out, cJSON_GetStringValue(member(spec, "presence")));
+	buf_append_string(out, spec_text(spec, "presence"));
 	if (client != NULL)
 		buf_printf(out, " of %s", client);
 }

@@ -7,9 +7,10 @@
 
 #include "runtime/function.h"
 #include "runtime/tickers.h"
+#include "triggers/spec.h"
 #include "triggers/triggers.h"
 
-static const char *const members[] = { "schedule", "timezone", "jitter", "missed" };
+static const char *const members[] = { "schedule", "timezone", "jitter", "missed", NULL };
 
 enum { JITTER_MS_MAX = 24 * 3600 * 1000 };
 
@@ -18,39 +19,25 @@ check_members(const cJSON *spec, struct err *err)
 {
 	const cJSON *item;
 
+	if (spec_check_members(spec, members, err) < 0)
+		return -1;
 	cJSON_ArrayForEach(item, spec)
 	{
-		bool known = false;
-
-		for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
-			known = known || strcmp(item->string, members[i]) == 0;
-		if (!known)
-			return err_set(err,
-			    "a schedule trigger has no key \"%s\"; it has schedule, timezone, "
-			    "jitter "
-			    "and missed",
-			    item->string);
 		if (!cJSON_IsString(item))
 			return err_set(err, "schedule: %s is a string", item->string);
 	}
 	return 0;
 }
 
-static const char *
-text_of(const cJSON *spec, const char *name)
-{
-	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(spec, name));
-}
-
 static int
 read_wish(const cJSON *spec, struct tick_wish *wish, struct err *err)
 {
-	const char *jitter = text_of(spec, "jitter"), *missed = text_of(spec, "missed");
+	const char *jitter = spec_text(spec, "jitter"), *missed = spec_text(spec, "missed");
 
 	if (check_members(spec, err) < 0)
 		return -1;
-	*wish = (struct tick_wish){ .text = text_of(spec, "schedule"),
-		.zone = text_of(spec, "timezone") };
+	*wish = (struct tick_wish){ .text = spec_text(spec, "schedule"),
+		.zone = spec_text(spec, "timezone") };
 	if (jitter != NULL &&
 	    (duration_parse(jitter, &wish->jitter_ms) < 0 || wish->jitter_ms > JITTER_MS_MAX))
 		return err_set(err, "schedule: jitter is a duration up to a day: \"30s\"");
@@ -98,9 +85,9 @@ unbind_schedule(struct host *host, void *binding)
 static void
 describe(const cJSON *spec, struct buf *out)
 {
-	buf_append_string(out, text_of(spec, "schedule"));
-	if (text_of(spec, "timezone") != NULL)
-		buf_printf(out, " (%s)", text_of(spec, "timezone"));
+	buf_append_string(out, spec_text(spec, "schedule"));
+	if (spec_text(spec, "timezone") != NULL)
+		buf_printf(out, " (%s)", spec_text(spec, "timezone"));
 }
 
 const struct trigger trigger_schedule = { "schedule", "ticks of the clock", check, bind_schedule,

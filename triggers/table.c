@@ -8,78 +8,35 @@
 #include "lib/table_def.h"
 #include "runtime/change_follower.h"
 #include "runtime/function.h"
+#include "triggers/spec.h"
 #include "triggers/triggers.h"
 
-static const char *const members[] = { "table", "changes", "where", "start", "batch", "window" };
+static const char *const members[] = { "table", "changes", "where", "start", "batch", "window",
+	NULL };
 
 enum { BATCH_DEFAULT = 100, WINDOW_MS_MAX = 300000 };
 
-static const struct {
-	const char *name;
-	enum change_kind kind;
-} kinds[] = { { "insert", CHANGE_INSERT }, { "modify", CHANGE_MODIFY },
-	{ "delete", CHANGE_DELETE } };
-
-static const cJSON *
-member(const cJSON *spec, const char *name)
-{
-	return cJSON_GetObjectItemCaseSensitive(spec, name);
-}
-
-/* 0: there is no kind of that name. */
-static unsigned
-kind_of(const cJSON *item)
-{
-	const char *text = cJSON_GetStringValue(item);
-
-	for (size_t i = 0; text != NULL && i < sizeof(kinds) / sizeof(*kinds); i++) {
-		if (strcmp(text, kinds[i].name) == 0)
-			return kinds[i].kind;
-	}
-	return 0;
-}
+static const struct spec_word kinds[] = {
+	{ "insert", CHANGE_INSERT },
+	{ "modify", CHANGE_MODIFY },
+	{ "delete", CHANGE_DELETE },
+	{ NULL, 0 },
+};
 
 static int
 read_kinds(const cJSON *value, unsigned *out, struct err *err)
 {
-	static const char bad[] =
-	    "table: changes is a list of \"insert\", \"modify\" and \"delete\"";
-	const cJSON *item;
-
-	*out = value == NULL ? CHANGE_INSERT | CHANGE_MODIFY | CHANGE_DELETE : kind_of(value);
-	cJSON_ArrayForEach(item, value)
-	{
-		if (kind_of(item) == 0)
-			return err_set(err, "%s", bad);
-		*out |= kind_of(item);
-	}
-	return *out != 0 ? 0 : err_set(err, "%s", bad);
-}
-
-static int
-check_members(const cJSON *spec, struct err *err)
-{
-	const cJSON *item;
-
-	cJSON_ArrayForEach(item, spec)
-	{
-		bool known = false;
-
-		for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
-			known = known || strcmp(item->string, members[i]) == 0;
-		if (!known)
-			return err_set(err,
-			    "a table trigger has no key \"%s\"; it has table, changes, where, "
-			    "start, batch and window",
-			    item->string);
-	}
-	return 0;
+	*out =
+	    value == NULL ? CHANGE_INSERT | CHANGE_MODIFY | CHANGE_DELETE : spec_bits(value, kinds);
+	return *out != 0 ? 0
+			 : err_set(err,
+			       "table: changes is a list of \"insert\", \"modify\" and \"delete\"");
 }
 
 static int
 read_batch(const cJSON *spec, struct change_wish *wish, struct err *err)
 {
-	const cJSON *batch = member(spec, "batch"), *window = member(spec, "window");
+	const cJSON *batch = spec_member(spec, "batch"), *window = spec_member(spec, "window");
 	const char *text = cJSON_GetStringValue(window);
 
 	wish->batch = window != NULL ? BATCH_DEFAULT : 0;
@@ -101,10 +58,10 @@ read_batch(const cJSON *spec, struct change_wish *wish, struct err *err)
 static int
 read_wish(const cJSON *spec, struct change_wish *wish, struct err *err)
 {
-	const cJSON *start = member(spec, "start"), *where = member(spec, "where");
+	const cJSON *start = spec_member(spec, "start"), *where = spec_member(spec, "where");
 	const char *from = start != NULL ? cJSON_GetStringValue(start) : "now";
 
-	wish->table = cJSON_GetStringValue(member(spec, "table"));
+	wish->table = spec_text(spec, "table");
 	if (wish->table == NULL || !table_name_is_valid(bytes_of_string(wish->table)))
 		return err_set(err, "table is the name of a table: { table = \"cars\" }");
 	if (where != NULL && !cJSON_IsTrue(where))
@@ -112,9 +69,9 @@ read_wish(const cJSON *spec, struct change_wish *wish, struct err *err)
 	if (from == NULL || (strcmp(from, "now") != 0 && strcmp(from, "oldest") != 0))
 		return err_set(err, "table: start is \"now\" or \"oldest\"");
 	wish->from_oldest = strcmp(from, "oldest") == 0;
-	if (check_members(spec, err) < 0 || read_batch(spec, wish, err) < 0)
+	if (spec_check_members(spec, members, err) < 0 || read_batch(spec, wish, err) < 0)
 		return -1;
-	return read_kinds(member(spec, "changes"), &wish->kinds, err);
+	return read_kinds(spec_member(spec, "changes"), &wish->kinds, err);
 }
 
 static int
@@ -152,7 +109,7 @@ unbind_table(struct host *host, void *binding)
 static void
 describe(const cJSON *spec, struct buf *out)
 {
-	buf_append_string(out, cJSON_GetStringValue(member(spec, "table")));
+	buf_append_string(out, spec_text(spec, "table"));
 }
 
 const struct trigger trigger_table_changes = { "table", "changes of a table's items", check,
