@@ -28,7 +28,17 @@ ask(struct api *api, struct http_exchange *exchange, enum shadow_request_kind ki
 		.payload = http_exchange_body(exchange),
 	};
 
-	shadow_service_request(api->parts.shadow_service, kind, &request, on_reply, exchange);
+	if (!shadow_thing_is_valid(request.thing))
+		http_exchange_error(exchange, 400,
+		    "a thing's name is 1 to %d letters, digits, ':', '_' or '-'",
+		    SHADOW_THING_BYTES_MAX);
+	else if (!shadow_name_is_valid(request.name))
+		http_exchange_error(exchange, 400,
+		    "a shadow's name is at most %d letters, digits, ':', '_' or '-'",
+		    SHADOW_NAME_BYTES_MAX);
+	else
+		shadow_service_request(
+		    api->parts.shadow_service, kind, &request, on_reply, exchange);
 	free(name);
 }
 

@@ -97,7 +97,8 @@ table_of(struct api *api, struct http_exchange *exchange)
 	struct table *table = tables_find(tables_of(api), name);
 
 	if (table == NULL)
-		http_exchange_error(exchange, 404, "there is no table \"%.*s\"",
+		http_exchange_error(exchange, 404,
+		    "there is no table \"%.*s\"; moonlet db create makes one",
 		    (int)(name.len < 100 ? name.len : 100), name.data);
 	return table;
 }

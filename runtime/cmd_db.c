@@ -446,7 +446,7 @@ cmd_db(struct command_call *call)
 		if (at == count)
 			err_set(&err,
 			    "there is no '%s': create, drop, ls, get, put, delete, "
-			    "query and scan",
+			    "query, scan and verify",
 			    call->arguments[0]);
 		else
 			err_set(&err, "%s has %zu to %zu arguments (moonlet db --help)",

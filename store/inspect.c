@@ -114,7 +114,7 @@ backup_to(sqlite3 *db, const char *from, const char *part, const char *path, str
 	int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 	if (fd < 0)
-		return err_errno(err, "%s", part);
+		return err_errno(err, "%s: cannot be written there", path);
 	(void)close(fd);
 	if (copy_into(db, from, part, err) == 0 && put_in_place(part, path, err) == 0)
 		return 0;
