@@ -91,11 +91,21 @@ bool
 broker_authorized(struct client *client, enum broker_action action, struct bytes topic)
 {
 	const struct broker_hooks *hooks = &client->broker->hooks;
+	const struct broker_question question = { client->identity, client->session->link.key,
+		action, topic };
 
 	if (action == BROKER_ACTION_PUBLISH && broker_keeps_topic(client->broker, topic))
 		return false;
-	return hooks->authorize == NULL ||
-	       hooks->authorize(hooks->arg, client->session->link.key, action, topic);
+	return client->identity == NULL || hooks->authorize(hooks->arg, &question);
+}
+
+bool
+client_may_receive(struct client *client, struct bytes topic)
+{
+	if (client->identity == NULL || broker_authorized(client, BROKER_ACTION_RECEIVE, topic))
+		return true;
+	client->broker->metrics.refused_receive++;
+	return false;
 }
 
 /* Ends a connection for the server's reason. A version 5 client is told, where it is far enough. */
@@ -132,6 +142,7 @@ client_update_reading(struct client *client)
 	 * not read while we owe them as many answers. What they owe us is checked apart. */
 	client->window_closed = client->unacknowledged >= broker->config.receive_maximum;
 	conn_read(client->conn, !client->paused && !client->window_closed && !broker->held &&
+				    client->login == NULL &&
 				    (client->session == NULL || client->state == CLIENT_CONNECTED));
 }
 
@@ -201,6 +212,7 @@ leave_session(struct client *client, const char *reason)
 	if (session == NULL)
 		return;
 	presence_end(client, reason);
+	will_recheck(client);
 	if (!client->keep_will && !broker->shutting)
 		will_clear(session);
 	session_detach(session);
@@ -222,13 +234,16 @@ client_ended(void *arg, const char *reason)
 
 	log_debug("gateway", "client %s (%s) is gone: %s",
 	    client->session != NULL ? client->session->id : "?", client->peer->address, reason);
+	login_leave(client);
 	leave_session(client, reason);
+	if (client->identity != NULL)
+		broker->hooks.identity_unref(broker->hooks.arg, client->identity);
 	if (client->paused)
 		TAILQ_REMOVE(&broker->paused, client, pause_link);
 	TAILQ_REMOVE(&broker->clients, client, link);
 	broker->metrics.clients--;
 	alias_clear(client);
-	free(client->user);
+	free(client->principal);
 	peer_unref(client->peer);
 	loop_free_later(broker->loop, client);
 }
@@ -288,7 +303,9 @@ check_silence(struct client *client, int64_t now_us)
 		client->last_input_us = now_us;
 	else if (client->session == NULL &&
 		 now_us - client->accepted_us > (int64_t)config->connect_timeout_ms * 1000)
-		conn_end(client->conn, false, "no CONNECT in time");
+		conn_end(client->conn, false,
+		    client->login != NULL ? "its credentials could not be checked in time"
+					  : "no CONNECT in time");
 	else if (client->packet_since_us != 0 &&
 		 now_us - client->packet_since_us > (int64_t)config->packet_timeout_ms * 1000)
 		broker_client_end(client, MQTT_KEEP_ALIVE_TIMEOUT, "a packet that does not end");
@@ -310,6 +327,7 @@ sweep(void *arg)
 		TAILQ_INSERT_TAIL(&broker->clients, client, link);
 		if (!conn_is_ending(client->conn))
 			check_silence(client, now_us);
+		client_check_rights(client);
 	}
 	session_sweep(broker);
 	timer_set(&broker->sweep, SWEEP_US);
@@ -329,6 +347,7 @@ broker_new(struct loop *loop, const struct broker_config *config, const struct b
 	TAILQ_INIT(&broker->away);
 	TAILQ_INIT(&broker->spare_routes);
 	TAILQ_INIT(&broker->all_retained);
+	recheck_init(broker);
 	timer_init(&broker->sweep, loop, sweep, broker);
 	timer_set(&broker->sweep, SWEEP_US);
 	return broker;
@@ -442,6 +461,7 @@ broker_free(struct broker *broker)
 	trie_clear(&broker->subscriptions);
 	free_routes(broker);
 	timer_clear(&broker->sweep);
+	timer_clear(&broker->recheck);
 	conn_group_free(broker->group);
 	buf_clear(&broker->scratch);
 	buf_clear(&broker->image);

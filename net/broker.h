@@ -42,7 +42,36 @@ enum broker_flow {
 	BROKER_PAUSE /* read no more from this client until broker_resume */
 };
 
-enum broker_action { BROKER_ACTION_CONNECT, BROKER_ACTION_PUBLISH, BROKER_ACTION_SUBSCRIBE };
+enum broker_action {
+	BROKER_ACTION_CONNECT, /* of who is connected: whether it may stay */
+	BROKER_ACTION_PUBLISH,
+	BROKER_ACTION_RETAIN,
+	BROKER_ACTION_SUBSCRIBE, /* `topic` is a filter, without its share group */
+	BROKER_ACTION_RECEIVE,
+};
+
+/* What a client wants to do. Borrowed for the call. */
+struct broker_question {
+	void *identity; /* of the decision that let it in */
+	struct bytes client_id;
+	enum broker_action action;
+	struct bytes topic;
+};
+
+struct broker_login; /* a CONNECT that waits to be let in */
+
+/* What becomes of a CONNECT. */
+struct broker_decision {
+	uint8_t reason;	  /* MQTT_SUCCESS, or that of the refusal */
+	const char *text; /* of a refusal, for the client; NULL: the reason's own */
+	/* Whose rights the client has: one reference, which the broker takes over. NULL: it may do
+	 * everything, and nothing is asked. */
+	void *identity;
+	struct bytes principal; /* for struct presence; empty: the certificate's fingerprint, or the
+				   name that it gave */
+	struct bytes client_id; /* for who gives none; empty: the broker makes one */
+	int64_t ends_us;	/* when the connection ends, by the loop's clock; 0: never */
+};
 
 /* What is known of a session's connection. Borrowed for the call. */
 struct presence {
@@ -75,11 +104,13 @@ struct broker_hooks {
 	 * bytes each, those that were granted. Must not call the broker, but in a task. */
 	void (*subscribed)(
 	    void *arg, const struct presence *presence, bool subscribed, struct bytes filters);
-	/* MQTT_SUCCESS or the reason to refuse. */
-	uint8_t (*authenticate)(
-	    void *arg, const struct mqtt_connect *connect, const struct peer *peer);
-	bool (*authorize)(
-	    void *arg, struct bytes client_id, enum broker_action action, struct bytes topic);
+	/* Whether a client is let in: answered by broker_login_done, once, in the call or later.
+	 * `connect` and `peer` are borrowed for the call. */
+	void (*authenticate)(void *arg, struct broker_login *login,
+	    const struct mqtt_connect *connect, const struct peer *peer);
+	/* Whether a client with an identity may do what it wants. */
+	bool (*authorize)(void *arg, const struct broker_question *question);
+	void (*identity_unref)(void *arg, void *identity);
 };
 
 struct broker_config {
@@ -114,6 +145,9 @@ struct broker_metrics {
 	uint64_t refused_retained; /* for there are too many */
 	uint64_t protocol_errors;
 	uint64_t refused_connections;
+	uint64_t refused_publish; /* messages that their sender may not publish */
+	uint64_t refused_subscribe;
+	uint64_t refused_receive; /* messages that a subscriber may not get */
 	uint32_t clients;
 	uint32_t sessions;
 	uint32_t subscriptions;
@@ -128,6 +162,13 @@ struct broker *broker_new(
 void broker_configure(struct broker *broker, const struct broker_config *config);
 /* Ends what is left at once. Sessions are not removed from the store. */
 void broker_free(struct broker *broker); /* takes NULL */
+
+/* The answer to broker_hooks.authenticate; the login is gone. All must be answered before
+ * broker_free, where the client has left as well. */
+void broker_login_done(struct broker_login *login, const struct broker_decision *decision);
+/* Rights have changed: asks soon for everybody with an identity whether it may stay connected, and
+ * ends the connections of those who may not. What they do meanwhile is asked for as ever. */
+void broker_recheck(struct broker *broker);
 
 /* A new connection, over TCP (`peer` is its address as text) or over anything. Takes over `fd`, or
  * the stream. */

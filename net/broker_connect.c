@@ -26,8 +26,8 @@ struct greeting {
 	bool expiry_changed;
 };
 
-static void
-refuse(struct client *client, uint8_t reason, const char *text)
+void
+broker_refuse(struct client *client, uint8_t reason, const char *text)
 {
 	struct mqtt_connack connack = { .reason = reason };
 
@@ -55,7 +55,7 @@ decode(struct client *client, struct bytes rest, struct mqtt_connect *connect)
 	client->broker->metrics.protocol_errors++;
 	/* 3.1.1 §3.1.4: what is no valid CONNECT gets no answer, but for the version. */
 	if (client->version == MQTT_VERSION_5 || defect.reason == MQTT_UNSUPPORTED_VERSION) {
-		refuse(client, defect.reason, defect.text);
+		broker_refuse(client, defect.reason, defect.text);
 	} else {
 		client->state = CLIENT_ENDING;
 		conn_end(client->conn, false, defect.text);
@@ -78,7 +78,6 @@ static uint8_t
 check(struct client *client, const struct mqtt_connect *connect, const char **text)
 {
 	struct broker *broker = client->broker;
-	uint8_t reason;
 
 	*text = NULL;
 	if (broker->shutting || broker->held) {
@@ -103,11 +102,21 @@ check(struct client *client, const struct mqtt_connect *connect, const char **te
 		*text = "only the host publishes on the will's topic";
 		return MQTT_NOT_AUTHORIZED;
 	}
-	if (broker->hooks.authenticate == NULL)
-		return MQTT_SUCCESS;
-	reason = broker->hooks.authenticate(broker->hooks.arg, connect, client->peer);
-	*text = reason != MQTT_SUCCESS ? mqtt_reason_text(reason) : NULL;
-	return reason;
+	return MQTT_SUCCESS;
+}
+
+/* What it was let in with. */
+static void
+take_decision(struct client *client, const struct mqtt_connect *connect,
+    const struct broker_decision *decision)
+{
+	client->identity = decision->identity;
+	client->ends_us = decision->ends_us;
+	client->rights_serial = client->broker->rights_serial;
+	if (decision->principal.len > 0)
+		client->principal = bytes_to_string(decision->principal);
+	else if (client->peer->certificate == NULL && connect->has_user)
+		client->principal = bytes_to_string(connect->user);
 }
 
 static void
@@ -117,6 +126,7 @@ take_over(struct session *session)
 
 	broker_client_end(old, MQTT_SESSION_TAKEN_OVER, "another connection took the session over");
 	presence_end(old, "taken over");
+	will_recheck(old);
 	if (!old->keep_will)
 		will_clear(session);
 	old->session = NULL;
@@ -253,7 +263,8 @@ greet(void *arg, int status)
 	if (client != NULL && session->connection == greeting->connection &&
 	    !conn_is_ending(client->conn)) {
 		if (status < 0) {
-			refuse(client, MQTT_SERVER_UNAVAILABLE, "the session could not be stored");
+			broker_refuse(
+			    client, MQTT_SERVER_UNAVAILABLE, "the session could not be stored");
 			if (!greeting->session_present)
 				forget(client, session);
 		} else {
@@ -287,8 +298,24 @@ greeting_new(struct client *client, const struct mqtt_connect *connect, bool ass
 	return greeting;
 }
 
-static void
-admit(struct client *client, const struct mqtt_connect *connect)
+static bool
+will_is_allowed(struct client *client, const struct mqtt_connect *connect, struct bytes client_id)
+{
+	const struct broker_hooks *hooks = &client->broker->hooks;
+	struct broker_question question = { client->identity, client_id, BROKER_ACTION_PUBLISH,
+		connect->will_topic };
+
+	if (!connect->has_will || client->identity == NULL)
+		return true;
+	if (!hooks->authorize(hooks->arg, &question))
+		return false;
+	question.action = BROKER_ACTION_RETAIN;
+	return !connect->will_retain || hooks->authorize(hooks->arg, &question);
+}
+
+void
+broker_admit(struct client *client, const struct mqtt_connect *connect,
+    const struct broker_decision *decision)
 {
 	struct broker *broker = client->broker;
 	char assigned[ASSIGNED_ID_BYTES];
@@ -298,9 +325,16 @@ admit(struct client *client, const struct mqtt_connect *connect)
 	struct session *session;
 	bool present;
 
-	if (client_id.len == 0) {
+	if (client_id.len == 0 && decision->client_id.len > 0) {
+		client_id = decision->client_id;
+	} else if (client_id.len == 0) {
 		assign_id(broker, assigned, sizeof(assigned));
 		client_id = bytes_of_string(assigned);
+	}
+	take_decision(client, connect, decision);
+	if (!will_is_allowed(client, connect, client_id)) {
+		broker_refuse(client, MQTT_NOT_AUTHORIZED, "it may not publish its will");
+		return;
 	}
 	take_limits(client, connect);
 	session = open_session(client, connect, client_id, &writes, &present);
@@ -312,7 +346,7 @@ admit(struct client *client, const struct mqtt_connect *connect)
 	}
 	greeting = greeting_new(client, connect, connect->client_id.len == 0);
 	greeting->session_present = present;
-	presence_begin(client, connect);
+	presence_begin(client);
 	client_update_reading(client);
 	if (writes.count > 0)
 		broker_persist(broker, &writes, greet, greeting);
@@ -337,11 +371,10 @@ broker_on_connect(struct client *client, const struct mqtt_header *header, struc
 		return false;
 	reason = check(client, &connect, &text);
 	if (reason != MQTT_SUCCESS) {
-		refuse(client, reason, text);
+		broker_refuse(client, reason, text);
 		return false;
 	}
-	admit(client, &connect);
-	return !conn_is_ending(client->conn);
+	return login_begin(client, rest, &connect);
 }
 
 bool

@@ -85,8 +85,8 @@ append_payload(struct conn *conn, struct kept *kept)
 	conn_write_blob(conn, kept->payload_blob);
 }
 
-/* False where the client does not take a packet of that size: then it is as if it had been
- * delivered (MQTT 5.0 §3.1.2.11.4). */
+/* False where the client does not take a packet of that size, or may not get it (its rights may
+ * have changed since): then it is as if it had been delivered (MQTT 5.0 §3.1.2.11.4). */
 static bool
 send_delivery(struct client *client, struct delivery *delivery)
 {
@@ -106,6 +106,8 @@ send_delivery(struct client *client, struct delivery *delivery)
 		.payload_len = kept->payload.len };
 	size_t size;
 
+	if (!client_may_receive(client, kept->topic))
+		return false;
 	alias_use(client, &publish);
 	size = mqtt_publish_size(&publish);
 	if (size > client->packet_bytes_max)

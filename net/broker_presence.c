@@ -13,7 +13,9 @@ presence_of(const struct client *client)
 	const struct certificate *certificate = client->peer->certificate;
 
 	return (struct presence){ .client_id = client->session->link.key,
-		.principal = bytes_of_string(certificate != NULL ? certificate->id : client->user),
+		.principal = bytes_of_string(client->principal != NULL ? client->principal
+					     : certificate != NULL     ? certificate->id
+								       : NULL),
 		.peer = client->peer->address,
 		.connection = client->number };
 }
@@ -30,7 +32,7 @@ next_connection(struct broker *broker)
 }
 
 void
-presence_begin(struct client *client, const struct mqtt_connect *connect)
+presence_begin(struct client *client)
 {
 	struct broker *broker = client->broker;
 	struct presence presence;
@@ -38,8 +40,6 @@ presence_begin(struct client *client, const struct mqtt_connect *connect)
 	log_debug(
 	    "gateway", "client %s connected from %s", client->session->id, client->peer->address);
 	client->number = next_connection(broker);
-	if (connect->has_user)
-		client->user = bytes_to_string(connect->user);
 	if (broker->hooks.presence == NULL)
 		return;
 	presence = presence_of(client);

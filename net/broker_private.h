@@ -122,6 +122,16 @@ struct session {
 	char id[];
 };
 
+/* A CONNECT that somebody decides about. */
+struct broker_login {
+	struct broker *broker;
+	struct client *client; /* NULL: it has left */
+	struct mqtt_connect connect;
+	struct buf packet; /* what `connect` borrows, where it must last longer than a call */
+	bool asking;	   /* the hook is being called */
+	bool done;	   /* it has answered in the call */
+};
+
 enum client_state { CLIENT_NEW, CLIENT_CONNECTED, CLIENT_ENDING };
 
 struct client {
@@ -135,11 +145,15 @@ struct client {
 	bool paused;	    /* by the hook */
 	bool window_closed; /* too many unacknowledged from this client: not read */
 	bool problem_info;
-	bool keep_will; /* the connection ends without a proper DISCONNECT */
-	bool left;	/* said DISCONNECT */
-	uint8_t end_reason; /* why it is being ended */
-	int64_t number;	    /* of the connection: struct presence */
-	char *user;	    /* the name that it gave; NULL: none */
+	bool keep_will;		    /* the connection ends without a proper DISCONNECT */
+	bool left;		    /* said DISCONNECT */
+	uint8_t end_reason;	    /* why it is being ended */
+	int64_t number;		    /* of the connection: struct presence */
+	char *principal;	    /* NULL: its certificate's fingerprint, or nobody known */
+	struct broker_login *login; /* NULL: it waits for no decision */
+	void *identity;		    /* NULL: it may do everything */
+	int64_t ends_us;	    /* 0: never */
+	uint64_t rights_serial;	    /* of the broker, when it was asked whether it may stay */
 	uint16_t keep_alive_s;
 	uint16_t receive_maximum; /* what it takes of ours at a time */
 	uint32_t packet_bytes_max;
@@ -207,7 +221,10 @@ struct broker {
 	uint64_t routes_waiting; /* for the store */
 	struct timer sweep;
 	uint64_t match_serial;
-	uint64_t unique; /* for assigned client ids */
+	uint64_t unique;	/* for assigned client ids */
+	uint64_t rights_serial; /* grows with every change of rights */
+	uint32_t recheck_left;	/* clients to be asked about them */
+	struct timer recheck;
 	int64_t last_connection;
 	bool restored; /* all records of an earlier run are here */
 	bool shutting;
@@ -247,12 +264,28 @@ void broker_client_end(struct client *client, uint8_t reason, const char *text);
 /* Whether only the host may publish on it. */
 bool broker_keeps_topic(const struct broker *broker, struct bytes topic);
 bool broker_authorized(struct client *client, enum broker_action action, struct bytes topic);
+/* Whether the client may get a message of this topic; counted where not. */
+bool client_may_receive(struct client *client, struct bytes topic);
 void broker_persist(struct broker *broker, const struct writes *writes,
     void (*done)(void *done_arg, int status), void *done_arg);
 void client_update_reading(struct client *client);
 
+/* broker_login.c */
+/* Asks the hook, and goes on with the answer: broker_admit or broker_refuse. False where the
+ * connection was ended. */
+bool login_begin(struct client *client, struct bytes packet, const struct mqtt_connect *connect);
+void login_leave(struct client *client); /* its connection is gone */
+/* Ends the connection where rights that have changed, or its time, say so. */
+void client_check_rights(struct client *client);
+void recheck_init(struct broker *broker);
+
+/* broker_connect.c */
+void broker_refuse(struct client *client, uint8_t reason, const char *text);
+void broker_admit(struct client *client, const struct mqtt_connect *connect,
+    const struct broker_decision *decision);
+
 /* broker_presence.c */
-void presence_begin(struct client *client, const struct mqtt_connect *connect);
+void presence_begin(struct client *client);
 void presence_end(struct client *client, const char *text);
 /* `filters` as in struct broker_hooks; nothing happens where there are none. */
 void presence_subscribed(struct client *client, bool subscribed, struct bytes filters);
@@ -321,6 +354,8 @@ void retained_clear(struct broker *broker);
 void will_set(struct session *session, const struct mqtt_connect *connect);
 void will_clear(struct session *session);
 void will_publish(struct session *session);
+/* Of a client that leaves: its will goes with it where it may not publish that any more. */
+void will_recheck(struct client *client);
 
 /* broker_persist.c: records of the store */
 void persist_session(struct writes *writes, const struct session *session);

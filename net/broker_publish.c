@@ -206,6 +206,28 @@ refuse(struct client *client, const struct mqtt_publish *publish, uint8_t reason
 	}
 }
 
+static bool
+is_allowed(struct client *client, const struct mqtt_publish *publish)
+{
+	return broker_authorized(client, BROKER_ACTION_PUBLISH, publish->topic) &&
+	       (!publish->retain ||
+		   broker_authorized(client, BROKER_ACTION_RETAIN, publish->topic));
+}
+
+/* 3.1.1 has no way to say no: who was told that its message is here would not ask for it again.
+ * So its connection ends, as AWS IoT's do. */
+static bool
+refuse_rights(struct client *client, const struct mqtt_publish *publish)
+{
+	client->broker->metrics.refused_publish++;
+	if (client->version < MQTT_VERSION_5 && publish->qos > 0) {
+		broker_client_end(client, MQTT_NOT_AUTHORIZED, "it may not publish on this topic");
+		return false;
+	}
+	refuse(client, publish, MQTT_NOT_AUTHORIZED);
+	return true;
+}
+
 /* What an earlier connection sent and this one sends again is answered on this one. */
 static void
 adopt(struct client *client, uint16_t packet_id)
@@ -336,10 +358,8 @@ broker_on_publish(struct client *client, const struct mqtt_header *header, struc
 		    "more QoS 1 and 2 messages on their way than the receive maximum");
 		return false;
 	}
-	if (!broker_authorized(client, BROKER_ACTION_PUBLISH, publish.topic)) {
-		refuse(client, &publish, MQTT_NOT_AUTHORIZED);
-		return true;
-	}
+	if (!is_allowed(client, &publish))
+		return refuse_rights(client, &publish);
 	if (publish.retain && !retained_has_room(broker, publish.topic, publish.payload.len)) {
 		broker->metrics.refused_retained++;
 		refuse(client, &publish, MQTT_QUOTA_EXCEEDED);

@@ -90,7 +90,8 @@ send_one(void *arg, void *value)
 	struct target target = { .retain = true, .id_count = subscription->id != 0 };
 	struct delivery *delivery;
 
-	if (kept_expired(retained->kept, session->broker) || client == NULL)
+	if (client == NULL || kept_expired(retained->kept, session->broker) ||
+	    !client_may_receive(client, retained->kept->topic))
 		return;
 	target.qos = retained->qos < subscription->qos ? retained->qos : subscription->qos;
 	if (target.qos == 0) {

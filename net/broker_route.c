@@ -137,13 +137,15 @@ match_subscription(struct route *route, const struct subscription *subscription)
 enum fitness { FIT_NOT, FIT_LATER, FIT_BUSY, FIT_NOW };
 
 static enum fitness
-member_fitness(const struct subscription *member)
+member_fitness(const struct subscription *member, struct bytes topic)
 {
 	const struct session *session = member->session;
-	const struct client *client = session_client(session);
+	struct client *client = session_client(session);
 
 	if (client == NULL)
 		return session->durable && member->qos > 0 ? FIT_LATER : FIT_NOT;
+	if (!client_may_receive(client, topic))
+		return FIT_NOT;
 	if (client_is_slow(client) || session->inflight >= client->receive_maximum)
 		return FIT_BUSY;
 	return FIT_NOW;
@@ -158,7 +160,7 @@ match_share(struct route *route, struct share *share)
 	enum fitness best = FIT_NOT, fitness;
 
 	TAILQ_FOREACH (member, &share->members, share_link) {
-		fitness = member_fitness(member);
+		fitness = member_fitness(member, route->message.topic);
 		if (fitness > best) {
 			best = fitness;
 			chosen = member;
@@ -314,7 +316,7 @@ deliver_live(struct route *route, const struct target *target, struct image *ima
 	bool own, taken;
 	size_t before;
 
-	if (client == NULL)
+	if (client == NULL || !client_may_receive(client, route->message.topic))
 		return;
 	if (client_is_slow(client)) {
 		broker->metrics.dropped_slow++;

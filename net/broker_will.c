@@ -58,3 +58,14 @@ will_publish(struct session *session)
 	(void)broker_publish(broker, &message, NULL);
 	kept_unref(will.kept);
 }
+
+void
+will_recheck(struct client *client)
+{
+	const struct will *will = &client->session->will;
+
+	if (will->set && (!broker_authorized(client, BROKER_ACTION_PUBLISH, will->kept->topic) ||
+			     (will->retain && !broker_authorized(client, BROKER_ACTION_RETAIN,
+						  will->kept->topic))))
+		client->keep_will = false;
+}
