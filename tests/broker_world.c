@@ -110,6 +110,61 @@ world_release_acks(struct world *world, uint8_t code)
 }
 
 static void
+decide(struct world *world, struct broker_login *login, uint8_t reason)
+{
+	const struct broker_decision decision = { .reason = reason,
+		.identity = reason == MQTT_SUCCESS ? world : NULL };
+
+	world->identities += reason == MQTT_SUCCESS;
+	broker_login_done(login, &decision);
+}
+
+static void
+authenticate(void *arg, struct broker_login *login, const struct mqtt_connect *connect,
+    const struct peer *peer)
+{
+	struct world *world = arg;
+
+	(void)connect;
+	(void)peer;
+	if (world->logins_are_held && world->login_count < WORLD_LOGINS_MAX)
+		world->logins[world->login_count++] = login;
+	else
+		decide(world, login, MQTT_SUCCESS);
+}
+
+void
+world_release_logins(struct world *world, uint8_t reason)
+{
+	for (size_t i = 0; i < world->login_count; i++)
+		decide(world, world->logins[i], reason);
+	world->login_count = 0;
+}
+
+static bool
+authorize(void *arg, const struct broker_question *question)
+{
+	const struct world *world = arg;
+
+	assert(question->identity == world);
+	for (size_t i = 0; i < world->denied_count; i++) {
+		if (world->denied[i].action == question->action &&
+		    bytes_equal_string(question->topic, world->denied[i].topic))
+			return false;
+	}
+	return true;
+}
+
+static void
+identity_unref(void *arg, void *identity)
+{
+	struct world *world = arg;
+
+	assert(identity == world && world->identities > 0);
+	world->identities--;
+}
+
+static void
 answer_store(struct world *world, int status)
 {
 	size_t count = world->waiting_count;
@@ -136,9 +191,12 @@ set_limits(struct broker_config *config)
 static void
 start_broker(struct world *world)
 {
-	const struct broker_hooks hooks = {
-		.arg = world, .published = published, .persist = persist
-	};
+	const struct broker_hooks hooks = { .arg = world,
+		.published = published,
+		.persist = persist,
+		.authenticate = authenticate,
+		.authorize = authorize,
+		.identity_unref = identity_unref };
 
 	world->broker = broker_new(world->loop, &world->config, &hooks);
 	for (size_t i = 0; i < world->record_count; i++) {
@@ -182,7 +240,9 @@ stop_broker(struct world *world)
 		world_release_acks(world, MQTT_QUOTA_EXCEEDED);
 		answer_store(world, -1);
 	}
+	world_release_logins(world, MQTT_SERVER_UNAVAILABLE);
 	broker_free(world->broker);
+	assert(world->identities == 0);
 	while (world->waiting_count > 0)
 		answer_store(world, -1);
 	world->store_status = status;

@@ -8,7 +8,18 @@
 #include "lib/writes.h"
 #include "net/broker.h"
 
-enum { WORLD_RECORDS_MAX = 4096, WORLD_WAITING_MAX = 4096 };
+enum {
+	WORLD_RECORDS_MAX = 4096,
+	WORLD_WAITING_MAX = 4096,
+	WORLD_LOGINS_MAX = 8,
+	WORLD_DENIED_MAX = 8
+};
+
+/* What clients may not do: for every client, on exactly this topic. */
+struct world_denied {
+	enum broker_action action;
+	char topic[64];
+};
 
 struct world_record {
 	enum space space;
@@ -38,6 +49,12 @@ struct world {
 	bool acks_are_held;  /* messages with an ack are not done */
 	bool pauses_clients; /* each message pauses its client */
 	uint64_t published;
+	bool logins_are_held; /* nobody is let in for now */
+	struct broker_login *logins[WORLD_LOGINS_MAX];
+	size_t login_count;
+	struct world_denied denied[WORLD_DENIED_MAX];
+	size_t denied_count;
+	size_t identities; /* that the broker holds */
 };
 
 void world_init(struct world *world);
@@ -47,6 +64,7 @@ void world_restart(struct world *world);
 int world_connect(struct world *world); /* the client's end, non-blocking */
 void world_turn(struct world *world);	/* one turn of the loop, and of the store */
 void world_release_acks(struct world *world, uint8_t code);
+void world_release_logins(struct world *world, uint8_t reason);
 void world_advance(int64_t by_us); /* the clock of all worlds */
 
 #endif

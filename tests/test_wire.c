@@ -12,6 +12,10 @@
  *   fail store | repair store               it cannot be written
  *   hold acks | release acks | fail acks    functions have not finished; have; have failed (0x97)
  *   pause clients | resume clients          the functions' queues are full: who publishes waits
+ *   hold logins | release logins            nobody is let in yet; all who wait are
+ *   fail logins                             all who wait are refused (0x87)
+ *   deny ACTION TOPIC                       connect, publish, retain, subscribe, receive: from now
+ *                                           on nobody may do this
  *   limit NAME VALUE                        before the first client: a limit of the broker
  *
  * Bytes are hex digits and "text"; `?` is any byte; `[ ]` puts the length of what stands inside in
@@ -323,6 +327,11 @@ hold(struct player *player, const char *verb, const char *what)
 		if (!world->acks_are_held)
 			world_release_acks(
 			    world, strcmp(verb, "fail") == 0 ? MQTT_QUOTA_EXCEEDED : 0);
+	} else if (strcmp(what, "logins") == 0) {
+		world->logins_are_held = strcmp(verb, "hold") == 0;
+		if (!world->logins_are_held)
+			world_release_logins(
+			    world, strcmp(verb, "fail") == 0 ? MQTT_NOT_AUTHORIZED : 0);
 	} else if (strcmp(what, "clients") == 0) {
 		world->pauses_clients = strcmp(verb, "pause") == 0;
 		if (!world->pauses_clients)
@@ -334,11 +343,36 @@ hold(struct player *player, const char *verb, const char *what)
 }
 
 static void
+deny(struct player *player, const char *action, const char *topic)
+{
+	static const char *const actions[] = {
+		[BROKER_ACTION_CONNECT] = "connect",
+		[BROKER_ACTION_PUBLISH] = "publish",
+		[BROKER_ACTION_RETAIN] = "retain",
+		[BROKER_ACTION_SUBSCRIBE] = "subscribe",
+		[BROKER_ACTION_RECEIVE] = "receive",
+	};
+	struct world *world = &player->world;
+	struct world_denied *denied = &world->denied[world->denied_count];
+
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		if (strcmp(action, actions[i]) != 0 || world->denied_count == WORLD_DENIED_MAX)
+			continue;
+		denied->action = (enum broker_action)i;
+		(void)snprintf(denied->topic, sizeof(denied->topic), "%s", topic);
+		world->denied_count++;
+		broker_recheck(world->broker);
+		settle(player);
+		return;
+	}
+	complain(player, "there is no such action");
+}
+
+static void
 world_step(struct player *player, const char *line)
 {
-	char verb[32] = "", what[32] = "";
-	unsigned long value = 0;
-	int fields = sscanf(line, "%31s %31s %lu", verb, what, &value);
+	char verb[32] = "", what[32] = "", rest[64] = "";
+	int fields = sscanf(line, "%31s %31s %63s", verb, what, rest);
 
 	if (strcmp(verb, "advance") == 0 && fields >= 2) {
 		settle(player);
@@ -347,7 +381,9 @@ world_step(struct player *player, const char *line)
 	} else if (strcmp(verb, "restart") == 0) {
 		restart(player);
 	} else if (strcmp(verb, "limit") == 0 && fields == 3) {
-		set_limit(player, what, value);
+		set_limit(player, what, strtoul(rest, NULL, 10));
+	} else if (strcmp(verb, "deny") == 0 && fields == 3) {
+		deny(player, what, rest);
 	} else {
 		hold(player, verb, what);
 	}
