@@ -78,13 +78,24 @@ broker_persist(struct broker *broker, const struct writes *writes,
 		done(done_arg, 0);
 }
 
-bool
-broker_keeps_topic(const struct broker *broker, struct bytes topic)
+static bool
+begins_with(struct bytes topic, const char *prefix)
 {
-	const char *prefix = broker->config.host_topics;
 	size_t len = prefix != NULL ? strlen(prefix) : 0;
 
 	return len > 0 && topic.len >= len && memcmp(topic.data, prefix, len) == 0;
+}
+
+bool
+broker_keeps_topic(const struct broker *broker, struct bytes topic)
+{
+	return begins_with(topic, broker->config.host_topics);
+}
+
+bool
+broker_is_direct(const struct broker *broker, struct bytes topic)
+{
+	return begins_with(topic, broker->config.direct_topics);
 }
 
 bool

@@ -129,6 +129,9 @@ struct broker_config {
 	uint16_t inflight_maximum; /* QoS 1 and 2 on their way to a client, at most */
 	uint16_t keep_alive_s_max; /* 0: no limit */
 	const char *host_topics;   /* clients may not publish on topics that begin so; NULL: none */
+	/* Messages on topics that begin so are for the `published` hook alone: no subscriber, tap
+	 * or retained message sees them. NULL: none. */
+	const char *direct_topics;
 };
 
 extern const struct broker_config broker_defaults;

@@ -263,6 +263,8 @@ client_is_slow(const struct client *client)
 void broker_client_end(struct client *client, uint8_t reason, const char *text);
 /* Whether only the host may publish on it. */
 bool broker_keeps_topic(const struct broker *broker, struct bytes topic);
+/* Whether the hook alone gets what is published on it. */
+bool broker_is_direct(const struct broker *broker, struct bytes topic);
 bool broker_authorized(struct client *client, enum broker_action action, struct bytes topic);
 /* Whether the client may get a message of this topic; counted where not. */
 bool client_may_receive(struct client *client, struct bytes topic);

@@ -360,7 +360,8 @@ broker_on_publish(struct client *client, const struct mqtt_header *header, struc
 	}
 	if (!is_allowed(client, &publish))
 		return refuse_rights(client, &publish);
-	if (publish.retain && !retained_has_room(broker, publish.topic, publish.payload.len)) {
+	if (publish.retain && !broker_is_direct(broker, publish.topic) &&
+	    !retained_has_room(broker, publish.topic, publish.payload.len)) {
 		broker->metrics.refused_retained++;
 		refuse(client, &publish, MQTT_QUOTA_EXCEEDED);
 		return true;

@@ -224,6 +224,10 @@ broker_route(struct broker *broker, const struct message *message, struct writes
 {
 	struct route *route = route_get(broker, message);
 
+	if (broker_is_direct(broker, message->topic)) {
+		route->retained = false;
+		return route;
+	}
 	broker->match_serial++;
 	trie_match(&broker->subscriptions, message->topic, match_one, route);
 	for (size_t i = 0; message->qos > 0 && i < route->target_count; i++) {

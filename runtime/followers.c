@@ -13,6 +13,7 @@ struct matching {
 	struct followers *followers;
 	struct host *host;
 	const struct message *message;
+	struct bytes topic; /* that the functions see */
 	struct ack *ack;
 	struct occurrence *event; /* one for all of them */
 };
@@ -51,7 +52,8 @@ make_event(struct matching *matching)
 	const struct message *message = matching->message;
 	struct buf extra = { 0 };
 	struct happening happening = { .trigger = "topic",
-		.subject = message->topic,
+		.subject = matching->topic,
+		.key = matching->topic.len > 0 ? matching->topic : message->publisher,
 		.client_id = message->publisher,
 		.payload = message->payload,
 		.qos = message->qos,
@@ -76,16 +78,32 @@ match_one(void *arg, void *value)
 	followers_add(matching->followers, function, matching->event);
 }
 
+/* Those that listen to the topic; or the one that it names. */
+static void
+match_all(struct matching *matching)
+{
+	const struct message *message = matching->message;
+	struct function *function;
+
+	if (!ingest_takes(message->topic)) {
+		trie_match(&matching->host->topics, message->topic, match_one, matching);
+		return;
+	}
+	function = ingest_find(matching->host, message, &matching->topic);
+	if (function != NULL)
+		match_one(matching, function);
+}
+
 void
 followers_of_message(
     struct followers *followers, struct host *host, const struct message *message, struct ack *ack)
 {
-	struct matching matching = { followers, host, message, ack, NULL };
+	struct matching matching = { followers, host, message, message->topic, ack, NULL };
 	size_t before = followers->count;
 
 	if (host->draining && ack == NULL && message->qos == 0)
 		return;
-	trie_match(&host->topics, message->topic, match_one, &matching);
+	match_all(&matching);
 	if (followers->count > before &&
 	    message->hops > options_number(host->options, OPTION_HOPS_MAX)) {
 		log_error("dispatch",

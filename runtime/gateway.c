@@ -115,6 +115,7 @@ config_of(const struct options *options)
 	config.connect_timeout_ms = (uint32_t)options_number(options, OPTION_CONNECT_TIMEOUT_MS);
 	config.receive_maximum = (uint16_t)options_number(options, OPTION_RECEIVE_MAXIMUM);
 	config.host_topics = "$aws/events/";
+	config.direct_topics = INGEST_TOPICS;
 	config.topic_alias_maximum = (uint16_t)options_number(options, OPTION_TOPIC_ALIAS_MAXIMUM);
 	return config;
 }

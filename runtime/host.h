@@ -10,6 +10,7 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "runtime/followers.h"
+#include "runtime/ingest.h"
 #include "runtime/options.h"
 #include "runtime/trigger.h"
 #include "store/store.h"
@@ -75,6 +76,7 @@ struct host {
 	struct replays *replays; /* of failed events */
 	struct webhooks *webhooks; /* NULL: none are sent */
 	struct followers followers; /* of the message at hand; used again for the next */
+	struct ingest ingest;
 	struct trie topics;	    /* topic filters -> functions, for the topic trigger */
 	const struct trigger *const *triggers;
 	size_t trigger_count;

@@ -241,6 +241,7 @@ write_metrics(void *arg, struct buf *out)
 	external_figures(host->external, out);
 	timers_write_figures(host->timers, out);
 	doors_figures(host->doors, out);
+	ingest_figures(host, out);
 	metrics_write(host, out);
 	figures_process(out);
 }
