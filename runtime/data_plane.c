@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "lib/base64.h"
-#include "lib/shadow_topic.h"
 #include "lib/topic.h"
 #include "runtime/api_parts.h"
-#include "runtime/shadow_service.h"
+#include "runtime/data_plane_parts.h"
+#include "runtime/publish_headers.h"
 
 enum { TRACE_BYTES = 37, PAGE_MAX = 200, EXPIRY_S_MAX = INT32_MAX };
 
@@ -37,10 +37,12 @@ static const struct {
 	const char *type;
 } error_types[] = {
 	{ 400, "InvalidRequestException" },
+	{ 401, "UnauthorizedException" },
 	{ 403, "ForbiddenException" },
 	{ 404, "ResourceNotFoundException" },
 	{ 409, "ConflictException" },
 	{ 413, "RequestEntityTooLargeException" },
+	{ 415, "UnsupportedDocumentEncodingException" },
 	{ 429, "ThrottlingException" },
 	{ 500, "InternalFailureException" },
 	{ 503, "ServiceUnavailableException" },
@@ -56,13 +58,15 @@ error_type(int status)
 	return NULL;
 }
 
-/* {"message":...,"traceId":...}, and the error's name in a header. */
-static void
-say(const struct host *host, struct http_exchange *exchange, int status, const char *message)
+void
+data_plane_say(
+    const struct host *host, struct http_exchange *exchange, int status, const char *message)
 {
 	const char *type = error_type(status);
-	struct http_header header = { bytes_of_string("x-amzn-ErrorType"), bytes_of_string(type) };
 	char trace[TRACE_BYTES];
+	struct http_header headers[] = { { bytes_of_string("x-amzn-RequestId"),
+					     bytes_of(trace, TRACE_BYTES - 1) },
+		{ bytes_of_string("x-amzn-ErrorType"), bytes_of_string(type) } };
 	cJSON *json = api_object();
 	char *text;
 
@@ -75,17 +79,16 @@ say(const struct host *host, struct http_exchange *exchange, int status, const c
 	http_exchange_respond(exchange, &(struct http_answer){
 					    .status = status,
 					    .content_type = "application/json",
-					    .headers = &header,
-					    .header_count = type != NULL,
+					    .headers = headers,
+					    .header_count = type != NULL ? 2 : 1,
 					    .body = bytes_of_string(text),
 					});
 	cJSON_free(text);
 	cJSON_Delete(json);
 }
 
-/* False: it was answered. */
-static bool
-is_permitted(
+bool
+data_plane_permits(
     struct host *host, struct http_exchange *exchange, const char *action, struct bytes resource)
 {
 	const struct peer *peer = http_exchange_peer_of(exchange);
@@ -97,12 +100,12 @@ is_permitted(
 	else if (host->permit != NULL)
 		result = host->permit(host, exchange, action, resource, &err);
 	if (result < 0)
-		say(host, exchange, 403, err.text);
+		data_plane_say(host, exchange, 403, err.text);
 	return result == 0;
 }
 
-static bool
-is_permitted_on(struct host *host, struct http_exchange *exchange, const char *action,
+bool
+data_plane_permits_on(struct host *host, struct http_exchange *exchange, const char *action,
     const char *kind, struct bytes name)
 {
 	struct buf resource = { 0 };
@@ -110,7 +113,7 @@ is_permitted_on(struct host *host, struct http_exchange *exchange, const char *a
 
 	buf_append_string(&resource, kind);
 	buf_append_bytes(&resource, name);
-	permitted = is_permitted(host, exchange, action, buf_bytes(&resource));
+	permitted = data_plane_permits(host, exchange, action, buf_bytes(&resource));
 	buf_clear(&resource);
 	return permitted;
 }
@@ -130,11 +133,13 @@ on_settled(struct ack *ack)
 	    (struct publication *)(void *)((char *)ack - offsetof(struct publication, ack));
 
 	if (ack->code == 0)
-		say(publication->host, publication->exchange, 200, "OK");
+		data_plane_say(publication->host, publication->exchange, 200, "OK");
 	else if (ack->code == MQTT_QUOTA_EXCEEDED)
-		say(publication->host, publication->exchange, 429, mqtt_reason_text(ack->code));
+		data_plane_say(
+		    publication->host, publication->exchange, 429, mqtt_reason_text(ack->code));
 	else
-		say(publication->host, publication->exchange, 503, mqtt_reason_text(ack->code));
+		data_plane_say(
+		    publication->host, publication->exchange, 503, mqtt_reason_text(ack->code));
 	free(publication);
 }
 
@@ -145,7 +150,7 @@ publish(struct host *host, struct http_exchange *exchange, const struct message 
 
 	if (message->qos == 0) {
 		(void)broker_publish(host->broker, message, NULL);
-		say(host, exchange, 200, "OK");
+		data_plane_say(host, exchange, 200, "OK");
 		return;
 	}
 	publication = xcalloc(1, sizeof(*publication));
@@ -156,9 +161,8 @@ publish(struct host *host, struct http_exchange *exchange, const struct message 
 	ack_release(&publication->ack, 0);
 }
 
-/* A number of the query: 0 where it is not there. -1: it is not one of 0 to `max`. */
-static int64_t
-query_number(const struct http_exchange *exchange, const char *name, int64_t max)
+int64_t
+data_plane_number(const struct http_exchange *exchange, const char *name, int64_t max)
 {
 	char *text = api_query_string(exchange, name), *end;
 	int64_t number = 0;
@@ -182,42 +186,6 @@ query_flag(const struct http_exchange *exchange, const char *name)
 	return flag;
 }
 
-/* contentType and responseTopic, as MQTT 5 has them. */
-static void
-read_properties(const struct http_exchange *exchange, struct buf *out)
-{
-	struct mqtt_props props = { 0 };
-	struct buf content_type = { 0 }, response_topic = { 0 };
-
-	if (http_exchange_query(exchange, "contentType", &content_type) &&
-	    content_type.len < 1024) {
-		props.present |= (uint64_t)1 << MQTT_CONTENT_TYPE;
-		props.content_type = buf_bytes(&content_type);
-	}
-	if (http_exchange_query(exchange, "responseTopic", &response_topic) &&
-	    topic_name_check(buf_bytes(&response_topic)) == TOPIC_OK) {
-		props.present |= (uint64_t)1 << MQTT_RESPONSE_TOPIC;
-		props.response_topic = buf_bytes(&response_topic);
-	}
-	if (props.present != 0)
-		mqtt_props_encode(out, &props);
-	buf_clear(&content_type);
-	buf_clear(&response_topic);
-}
-
-/* What mqtt_props_encode wrote, without the length in front. */
-static struct bytes
-behind_length(const struct buf *properties)
-{
-	size_t skip = 0;
-
-	while (skip < properties->len && (properties->data[skip] & 0x80) != 0)
-		skip++;
-	return properties->len == 0
-		   ? bytes_of(NULL, 0)
-		   : bytes_of(properties->data + skip + 1, properties->len - skip - 1);
-}
-
 static const char *
 defect_of(const struct message *message, int64_t qos, int64_t expiry_s)
 {
@@ -236,8 +204,8 @@ static void
 post_topic(void *arg, struct http_exchange *exchange)
 {
 	struct host *host = arg;
-	int64_t qos = query_number(exchange, "qos", 1);
-	int64_t expiry_s = query_number(exchange, "messageExpiry", EXPIRY_S_MAX);
+	int64_t qos = data_plane_number(exchange, "qos", 1);
+	int64_t expiry_s = data_plane_number(exchange, "messageExpiry", EXPIRY_S_MAX);
 	struct message message = {
 		.topic = http_match_param(http_exchange_match(exchange), "topic"),
 		.payload = http_exchange_body(exchange),
@@ -248,94 +216,27 @@ post_topic(void *arg, struct http_exchange *exchange)
 	};
 	const char *defect = defect_of(&message, qos, expiry_s);
 	struct buf properties = { 0 };
+	struct err err;
 
 	if (defect != NULL) {
-		say(host, exchange, 400, defect);
+		data_plane_say(host, exchange, 400, defect);
 		return;
 	}
 	if (message.payload.len > (size_t)options_number(host->options, OPTION_PAYLOAD_BYTES_MAX)) {
-		say(host, exchange, 413, "the payload is larger than payload_bytes_max");
+		data_plane_say(host, exchange, 413, "the payload is larger than payload_bytes_max");
 		return;
 	}
-	if (!is_permitted_on(host, exchange, "iot:Publish", "topic/", message.topic) ||
-	    (message.retain &&
-		!is_permitted_on(host, exchange, "iot:RetainPublish", "topic/", message.topic)))
+	if (!data_plane_permits_on(host, exchange, "iot:Publish", "topic/", message.topic) ||
+	    (message.retain && !data_plane_permits_on(
+				   host, exchange, "iot:RetainPublish", "topic/", message.topic)))
 		return;
-	read_properties(exchange, &properties);
-	message.properties = behind_length(&properties);
-	publish(host, exchange, &message);
+	if (publish_headers_read(exchange, &properties, &err) < 0) {
+		data_plane_say(host, exchange, 400, err.text);
+	} else {
+		message.properties = buf_bytes(&properties);
+		publish(host, exchange, &message);
+	}
 	buf_clear(&properties);
-}
-
-/* --- shadows --- */
-
-struct asking {
-	struct host *host;
-	struct http_exchange *exchange;
-};
-
-static void
-on_reply(void *arg, const struct shadow_reply *reply)
-{
-	struct asking *asking = arg;
-	int status = reply->code == 0 ? 200 : reply->code;
-	cJSON *json = cJSON_ParseWithLength((const char *)reply->answer.data, reply->answer.len);
-	const cJSON *message = cJSON_GetObjectItemCaseSensitive(json, "message");
-
-	if (status != 200 && cJSON_IsString(message))
-		say(asking->host, asking->exchange, status, message->valuestring);
-	else
-		http_exchange_respond(asking->exchange, &(struct http_answer){ .status = status,
-							    .content_type = "application/json",
-							    .body = buf_bytes(&reply->answer) });
-	cJSON_Delete(json);
-	free(asking);
-}
-
-static void
-ask(struct host *host, struct http_exchange *exchange, enum shadow_request_kind kind,
-    const char *action)
-{
-	struct buf name = { 0 }, resource = { 0 };
-	struct shadow_request request = {
-		.thing = http_match_param(http_exchange_match(exchange), "thing"),
-		.payload = http_exchange_body(exchange),
-	};
-	struct asking *asking;
-
-	(void)http_exchange_query(exchange, "name", &name);
-	request.name = buf_bytes(&name);
-	buf_append_string(&resource, "thing/");
-	buf_append_bytes(&resource, request.thing);
-	if (name.len > 0) {
-		buf_append_u8(&resource, '/');
-		buf_append_bytes(&resource, request.name);
-	}
-	if (is_permitted(host, exchange, action, buf_bytes(&resource))) {
-		asking = xcalloc(1, sizeof(*asking));
-		*asking = (struct asking){ host, exchange };
-		shadow_service_request(host->shadow_service, kind, &request, on_reply, asking);
-	}
-	buf_clear(&name);
-	buf_clear(&resource);
-}
-
-static void
-get_shadow(void *arg, struct http_exchange *exchange)
-{
-	ask(arg, exchange, SHADOW_REQUEST_GET, "iot:GetThingShadow");
-}
-
-static void
-post_shadow(void *arg, struct http_exchange *exchange)
-{
-	ask(arg, exchange, SHADOW_REQUEST_UPDATE, "iot:UpdateThingShadow");
-}
-
-static void
-delete_shadow(void *arg, struct http_exchange *exchange)
-{
-	ask(arg, exchange, SHADOW_REQUEST_DELETE, "iot:DeleteThingShadow");
 }
 
 /* --- retained messages --- */
@@ -363,23 +264,26 @@ get_retained(void *arg, struct http_exchange *exchange)
 	struct buf payload = { 0 };
 	cJSON *json;
 
-	if (!is_permitted_on(host, exchange, "iot:GetRetainedMessage", "topic/", topic))
+	if (!data_plane_permits_on(host, exchange, "iot:GetRetainedMessage", "topic/", topic))
 		return;
 	if (topic_name_check(topic) != TOPIC_OK ||
 	    !broker_retained_find(host->broker, topic, &view)) {
-		say(host, exchange, 404, "no message is retained for this topic");
+		data_plane_say(host, exchange, 404, "no message is retained for this topic");
 		return;
 	}
 	json = describe(&view);
 	base64_encode(view.message.payload, &payload);
 	api_add_string(json, "payload", buf_string(&payload));
+	buf_reset(&payload);
+	publish_headers_user(view.message.properties, &payload);
+	if (payload.len > 0)
+		api_add_string(json, "userProperties", buf_string(&payload));
 	buf_clear(&payload);
 	api_send(exchange, 200, json);
 }
 
-/* Pages are continued by the topic that was the last; the token hides what it is. */
-static bool
-read_token(const struct http_exchange *exchange, struct buf *topic)
+bool
+data_plane_token(const struct http_exchange *exchange, struct buf *topic)
 {
 	struct buf token = { 0 };
 	bool good = !http_exchange_query(exchange, "nextToken", &token) ||
@@ -389,22 +293,33 @@ read_token(const struct http_exchange *exchange, struct buf *topic)
 	return good;
 }
 
+void
+data_plane_add_token(cJSON *json, struct bytes last)
+{
+	struct buf token = { 0 };
+
+	base64_encode(last, &token);
+	api_add_string(json, "nextToken", buf_string(&token));
+	buf_clear(&token);
+}
+
 static void
 list_retained(void *arg, struct http_exchange *exchange)
 {
 	struct host *host = arg;
-	int64_t most = query_number(exchange, "maxResults", PAGE_MAX);
-	struct buf after = { 0 }, token = { 0 };
+	int64_t most = data_plane_number(exchange, "maxResults", PAGE_MAX);
+	struct buf after = { 0 };
 	struct retained_view view;
 	cJSON *json, *topics;
 	int64_t count = 0;
 
-	if (most < 0 || !read_token(exchange, &after)) {
-		say(host, exchange, 400, "maxResults is 1 to 200, nextToken one of an answer");
+	if (most < 0 || !data_plane_token(exchange, &after)) {
+		data_plane_say(
+		    host, exchange, 400, "maxResults is 1 to 200, nextToken one of an answer");
 		buf_clear(&after);
 		return;
 	}
-	if (!is_permitted(host, exchange, "iot:ListRetainedMessages", bytes_of_string("*"))) {
+	if (!data_plane_permits(host, exchange, "iot:ListRetainedMessages", bytes_of_string("*"))) {
 		buf_clear(&after);
 		return;
 	}
@@ -422,22 +337,15 @@ list_retained(void *arg, struct http_exchange *exchange)
 		count++;
 	}
 	api_add(json, "retainedTopics", topics);
-	if (count > 0 && broker_retained_next(host->broker, buf_bytes(&after), &view)) {
-		base64_encode(buf_bytes(&after), &token);
-		api_add_string(json, "nextToken", buf_string(&token));
-	}
+	if (count > 0 && broker_retained_next(host->broker, buf_bytes(&after), &view))
+		data_plane_add_token(json, buf_bytes(&after));
 	buf_clear(&after);
-	buf_clear(&token);
 	api_send(exchange, 200, json);
 }
 
 static const struct http_route routes[] = {
 	{ HTTP_POST, "/topics/{topic...}", post_topic,
 	    "qos=0|1, retain=true, contentType=, responseTopic=, messageExpiry=: publishes" },
-	{ HTTP_GET, "/things/{thing}/shadow", get_shadow, "name=NAME: the shadow's document" },
-	{ HTTP_POST, "/things/{thing}/shadow", post_shadow,
-	    "name=NAME, a request document: what was accepted" },
-	{ HTTP_DELETE, "/things/{thing}/shadow", delete_shadow, "name=NAME: forgets it" },
 	{ HTTP_GET, "/retainedMessage/{topic...}", get_retained, "a retained message" },
 	{ HTTP_GET, "/retainedMessage", list_retained,
 	    "maxResults=, nextToken=: topics of retained messages" },
@@ -446,6 +354,9 @@ static const struct http_route routes[] = {
 int
 data_plane_open(struct host *host, struct err *err)
 {
+	if (http_server_add_table(
+		host->http_server, routes, sizeof(routes) / sizeof(routes[0]), host, err) < 0)
+		return -1;
 	return http_server_add_table(
-	    host->http_server, routes, sizeof(routes) / sizeof(routes[0]), host, err);
+	    host->http_server, data_plane_shadow_routes, data_plane_shadow_route_count, host, err);
 }

@@ -50,6 +50,24 @@ ask 400 POST '/topics/iot/+/x' -d x
 is '"wildcard" in a["message"] and a["traceId"]'
 grep -qi '^x-amzn-ErrorType: InvalidRequestException' "$work/head" || fail "no name of the error"
 ask 400 POST '/topics/a?qos=2' -d x
+ask 400 POST '/topics/a?responseTopic=a/%23' -d x
+is '"responseTopic" in a["message"]'
+properties=$(printf '[{"fleet":"north"},{"n":"1"},{"fleet":"south"}]' | base64 -w0)
+stdbuf -oL mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -V mqttv5 -d -t five -F '%F %D %P %p' >"$work/five" 2>&1 &
+remember $!
+wait_for 5 grep -q '^Subscribed' "$work/five"
+ask 200 POST '/topics/five?retain=true' -d hallo -H "x-amz-mqtt5-user-properties: $properties" \
+  -H 'x-amz-mqtt5-payload-format-indicator: UTF8_DATA' -H "x-amz-mqtt5-correlation-data: $(printf id7 | base64)"
+wait_for 5 grep -q '^1 id7 fleet:north n:1 fleet:south hallo' "$work/five"
+ask 200 GET '/retainedMessage/five'
+is '__import__("json").loads(__import__("base64").b64decode(a["userProperties"])) == [{"fleet": "north"}, {"n": "1"}, {"fleet": "south"}]'
+ask 200 POST '/topics/five?retain=true'
+ask 400 POST '/topics/five' --data-binary $'\xff' -H 'x-amz-mqtt5-payload-format-indicator: UTF8_DATA'
+is '"UTF-8" in a["message"]'
+for wrong in 'payload-format-indicator: utf8' 'correlation-data: ***' 'user-properties: e30=' 'user-properties: W3siYSI6MX1d' 'user-properties: x'; do
+  ask 400 POST '/topics/five' -d x -H "x-amz-mqtt5-$wrong"
+  is "'x-amz-mqtt5-${wrong%%:*}' in a['message']"
+done
 head -c 262145 /dev/zero >"$work/large"
 ask 413 POST '/topics/a' --data-binary "@$work/large"
 ask 405 GET '/topics/a'
@@ -68,6 +86,24 @@ ask 200 GET '/things/audi22/shadow?name=cabin'
 is 'a["state"]["delta"]["warm"] is True'
 ask 200 DELETE '/things/audi22/shadow?name=cabin'
 ask 404 GET '/things/audi22/shadow?name=cabin'
+grep -qi '^x-amzn-RequestId: [0-9a-f-]*' "$work/head" || fail "no id of the request"
+
+echo "names of shadows"
+list=/api/things/shadow/ListNamedShadowsForThing
+ask 200 GET $list/audi22
+is 'a["results"] == [] and a["timestamp"] > 1700000000 and "nextToken" not in a'
+for name in a b c d; do ask 200 POST "/things/audi22/shadow?name=$name" -d '{"state":{"desired":{"x":1}}}'; done
+ask 200 POST "/things/audi2/shadow?name=other" -d '{"state":{"desired":{"x":1}}}'
+ask 200 GET $list/audi22
+is 'a["results"] == ["a", "b", "c", "d"] and "nextToken" not in a'
+ask 200 GET "$list/audi22?pageSize=3"
+is 'a["results"] == ["a", "b", "c"]'
+token=$(python3 -c 'import json, sys, urllib.parse; print(urllib.parse.quote(json.load(open(sys.argv[1]))["nextToken"]))' "$work/answer")
+ask 200 GET "$list/audi22?pageSize=3&nextToken=$token"
+is 'a["results"] == ["d"] and "nextToken" not in a'
+ask 400 GET "$list/audi22?pageSize=101"
+ask 400 GET "$list/audi22?nextToken=+"
+ask 400 GET "$list/audi%2022"
 
 echo "retained messages"
 ask 404 GET '/retainedMessage/state/door'
