@@ -346,6 +346,7 @@ doors_reload(struct doors *doors)
 	look_at_files(doors, doors->files);
 	context = make_context(doors, &err);
 	if (context == NULL) {
+		privilege_explain(&doors->host->privilege, &err);
 		log_error("tls", "certificates stay as they were: %s", err.text);
 		return;
 	}

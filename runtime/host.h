@@ -12,6 +12,7 @@
 #include "runtime/followers.h"
 #include "runtime/ingest.h"
 #include "runtime/options.h"
+#include "runtime/privilege.h"
 #include "runtime/trigger.h"
 #include "store/store.h"
 
@@ -40,6 +41,7 @@ struct http_exchange;
 
 struct host {
 	const struct options *options;
+	struct privilege privilege;
 	struct loop *loop;
 	struct conn_group *group;
 	struct store *store;

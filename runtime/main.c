@@ -380,6 +380,9 @@ open_all(struct service *service, struct err *err)
 	host->functions = functions_new(host);
 	host->functions->settled = go;
 	host->functions->settled_arg = service;
+	/* Sockets are bound and keys are read. */
+	if (privilege_drop(&host->privilege, options_text(host->options, OPTION_DATA), err) < 0)
+		return -1;
 	host->pool = pool_new(host, worker_count(host->options), err);
 	if (host->pool == NULL || open_api(service, err) < 0)
 		return -1;
@@ -519,6 +522,8 @@ serve(struct options *options, const char *config_path, struct err *err)
 	int result = -1;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	if (privilege_begin(&host->privilege, options, err) < 0)
+		return -1;
 	host->loop = loop_new(&sys_posix, err);
 	if (host->loop == NULL)
 		return -1;

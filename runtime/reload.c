@@ -110,6 +110,13 @@ apply(struct reload *reload)
 }
 
 static void
+tell_failure(struct reload *reload)
+{
+	privilege_explain(&reload->host->privilege, &reload->err);
+	log_error("moonlet", "the configuration stays as it was: %s", reload->err.text);
+}
+
+static void
 reading_ended(void *arg, bool readable, bool writable)
 {
 	struct reload *reload = arg;
@@ -124,7 +131,7 @@ reading_ended(void *arg, bool readable, bool writable)
 	if (reload->status == 0)
 		apply(reload);
 	else
-		log_error("moonlet", "the configuration stays as it was: %s", reload->err.text);
+		tell_failure(reload);
 	options_clear(&reload->fresh);
 	if (reload->again)
 		reload_begin(reload);

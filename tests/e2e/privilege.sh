@@ -1,0 +1,120 @@
+#!/bin/bash
+# A host that root starts binds its sockets, reads its keys, and is an ordinary user from then on.
+. "$(dirname "$0")/lib.sh"
+[ "$(id -u)" = 0 ] || skip "only root can become another user"
+need setpriv pgrep openssl mosquitto_pub mosquitto_sub python3 curl
+user=nobody
+as_user() { setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups "$@"; }
+as_user test -x "$build_dir/moonlet-worker" || skip "user $user cannot reach $build_dir"
+chmod 755 "$work"
+
+mkdir -p "$work/functions"
+cat >"$work/functions/echo.lua" <<'END'
+return { on = { topic = "ask/+" }, allow = { publish = "answer/+" },
+  handler = function(event, context) mqtt.publish("answer/" .. context.topic:match("[^/]+$"), event) end }
+END
+chmod -R a+rX "$work/functions"
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/server.key" -out "$work/server.pem" -subj /CN=localhost \
+  -addext subjectAltName=DNS:localhost -days 2 2>/dev/null
+chmod 600 "$work/server.key"
+low_port() { python3 - <<'END'
+import socket
+for port in range(1023, 500, -1):
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        print(port)
+        break
+END
+}
+# is FIELD VALUE: in the status of every thread of the host.
+is() {
+  local seen
+  seen=$(sed -n "s/^$1:[[:space:]]*//p" /proc/"$moonlet_pid"/task/*/status | tr '\t' ' ' | sed 's/ *$//' | sort -u)
+  same "$1 of its threads" "$2" "$seen"
+}
+owner() { stat -c %U "$1"; }
+roundtrip() {
+  stdbuf -oL mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -q 1 -d -t "answer/$1" -C 1 -W 20 >"$work/$1.out" 2>&1 &
+  remember $!
+  wait_for 10 grep -q '^Subscribed' "$work/$1.out"
+  mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -q 1 -t "ask/$1" -m "\"hello $1\""
+  wait_for 20 grep -q "hello $1" "$work/$1.out"
+}
+
+echo "a low port, a key that only root may read, and then no rights"
+# What an earlier host left as root, and what its user may have put there to be given more.
+mkdir -p "$work/data/tls"
+echo secret >"$work/roots"
+ln -s "$work/roots" "$work/data/link"
+ln "$work/roots" "$work/data/second-name"
+mkdir "$work/else"
+ln -s "$work/else" "$work/data/folder-link"
+mqtt_port=$(low_port)
+start_moonlet "$work/functions" --user "$user" --https 127.0.0.1:0 --tls-certificate "$work/server.pem" --tls-key "$work/server.key"
+https_port=$(sed -n 's/.*HTTPS on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/moonlet.log")
+uid=$(id -u "$user") gid=$(id -g "$user")
+is Uid "$uid $uid $uid $uid"
+is Gid "$gid $gid $gid $gid"
+is Groups "$(id -G "$user")"
+for set in CapInh CapPrm CapEff CapBnd CapAmb; do is "$set" 0000000000000000; done
+is NoNewPrivs 1
+roundtrip one
+curl -s -o /dev/null --cacert "$work/server.pem" "https://localhost:$https_port/healthz" || fail "no HTTPS"
+for path in "$work/data" "$work/data/tls" "$work/data/moonlet.db" "$work/data/moonlet.db-wal" "$work/data/moonlet.sock"; do
+  same "owner of $path" "$user" "$(owner "$path")"
+done
+same "owner of a file behind links" root "$(owner "$work/roots")"
+same "owner of a folder behind a link" root "$(owner "$work/else")"
+for program in $(pgrep -P "$moonlet_pid") $(pgrep -P "$(pgrep -d, -P "$moonlet_pid")"); do
+  same "user of process $program" "$uid" "$(sed -n 's/^Uid:\t\([0-9]*\).*/\1/p' "/proc/$program/status")"
+done
+
+echo "what holds cages does so still"
+as_user unshare -Un true 2>/dev/null && { grep -q 'caged by .*namespaces' "$work/moonlet.log" || fail "no namespaces: $(grep caged "$work/moonlet.log")"; }
+"$moonlet" ls --data "$work/data" >"$work/ls"
+grep -q echo "$work/ls" || fail "root's command has no answer"
+
+echo "a reload cannot read what only root may, says so, and goes on"
+touch "$work/server.pem"
+kill -HUP "$moonlet_pid"
+wait_for 10 grep -q "certificates stay as they were: .*server.key.*user $user" "$work/moonlet.log"
+curl -s -o /dev/null --cacert "$work/server.pem" "https://localhost:$https_port/healthz" || fail "no HTTPS after the reload"
+stop_moonlet
+same "exit status" 0 "$moonlet_status"
+
+echo "once more, by the folder that is the user's now"
+start_moonlet "$work/functions" --user "$user"
+roundtrip two
+stop_moonlet
+same "exit status" 0 "$moonlet_status"
+
+# refused PATTERN COMMAND...
+refused() {
+  local pattern=$1
+  shift
+  if timeout 20 "$@" >"$work/refused.out" 2>&1; then fail "not refused: $*"; fi
+  grep -q -- "$pattern" "$work/refused.out" || fail "no '$pattern' in: $(tail -2 "$work/refused.out")"
+}
+run() { printf '%s\n' "$moonlet" run --functions "$work/functions" --data "$work/data" --mqtt 127.0.0.1:0 --http off; }
+mapfile -t run < <(run)
+
+echo "who cannot be become"
+refused 'there is no user "no-such-user"' "${run[@]}" --user no-such-user
+refused 'only root can become "root"' setpriv --reuid "$user" --regid "$gid" --clear-groups "${run[@]}" --user root
+mkdir -p "$work/closed"
+chmod 700 "$work/closed"
+refused "user $user cannot write in the data folder" "${run[@]}" --data "$work/closed/data" --user "$user"
+if ! id moonlet >/dev/null 2>&1; then
+  refused 'useradd' "${run[@]}" --mqtt 0.0.0.0:0
+  start_moonlet "$work/functions" --data "$work/data2"
+  grep -q 'runs as root' "$work/moonlet.log" || fail "no warning"
+  stop_moonlet
+fi
+start_moonlet "$work/functions" --data "$work/data3" --user root
+grep -q 'RUNS AS ROOT' "$work/moonlet.log" || fail "no warning"
+is Uid '0 0 0 0'
+stop_moonlet
+same "exit status" 0 "$moonlet_status"
