@@ -154,8 +154,8 @@ apply_broker_table(struct reading *reading, const cJSON *table)
 	static const char *const names[] = { "url", "name", "client_id", "share", "ca", "cert",
 		"key", NULL };
 	struct broker_setting broker = { 0 };
-	char **fields[] = { &broker.url, &broker.name, &broker.client_id, &broker.share,
-		&broker.ca, &broker.cert, &broker.key };
+	char **fields[] = { &broker.url, &broker.name, &broker.client_id, &broker.share, &broker.ca,
+		&broker.cert, &broker.key };
 	const cJSON *item;
 
 	cJSON_ArrayForEach(item, table)
@@ -364,12 +364,43 @@ apply_tables(struct reading *reading, const cJSON *value)
 	}
 }
 
+/* { inbox = "/srv/in", scans = "/mnt/scans" } is inbox=/srv/in,scans=/mnt/scans. */
+static void
+apply_files(struct reading *reading, const cJSON *value)
+{
+	struct buf text = { 0 };
+	const cJSON *item;
+	cJSON *joined;
+
+	if (!cJSON_IsObject(value)) {
+		apply_option(reading, OPTION_FILES, value);
+		return;
+	}
+	cJSON_ArrayForEach(item, value)
+	{
+		const char *path = cJSON_GetStringValue(item);
+
+		if (path == NULL || strpbrk(path, ",") != NULL) {
+			complain(reading, "files: %s must be the path of a folder, without \",\"",
+			    item->string);
+			goto out;
+		}
+		buf_printf(&text, "%s%s=%s", text.len > 0 ? "," : "", item->string, path);
+	}
+	joined = cJSON_CreateString(buf_string(&text));
+	apply_option(reading, OPTION_FILES, joined);
+	cJSON_Delete(joined);
+out:
+	buf_clear(&text);
+}
+
 static const struct setting settings[] = {
 	{ "limits", apply_limits },
 	{ "broker", apply_broker },
 	{ "secrets", apply_secrets },
 	{ "allow", apply_allow },
 	{ "tables", apply_tables },
+	{ "files", apply_files },
 	{ NULL, NULL },
 };
 

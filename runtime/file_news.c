@@ -3,6 +3,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "runtime/file_thread.h"
@@ -26,6 +27,30 @@ file_news_take(struct file_news *news, const struct stat *status)
 	    (unsigned long long)status->st_dev, (unsigned long long)status->st_ino,
 	    (unsigned long long)status->st_size, (long long)status->st_mtim.tv_sec,
 	    status->st_mtim.tv_nsec);
+}
+
+static struct bytes
+without_device(struct bytes version)
+{
+	const uint8_t *dash = version.len > 0 ? memchr(version.data, '-', version.len) : NULL;
+
+	return dash != NULL ? bytes_of(dash, (size_t)(version.data + version.len - dash)) : version;
+}
+
+bool
+file_version_is(const char *version, struct bytes other)
+{
+	return bytes_equal(without_device(bytes_of_string(version)), without_device(other));
+}
+
+uint64_t
+file_version_device(struct bytes version)
+{
+	char *text = bytes_to_string(version);
+	uint64_t device = strtoull(text, NULL, 16);
+
+	free(text);
+	return device;
 }
 
 void

@@ -3,15 +3,15 @@
  */
 #include "runtime/files.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "lib/json_text.h"
 #include "lib/log.h"
 #include "lib/path_glob.h"
 #include "lib/queue.h"
 #include "runtime/dispatch.h"
+#include "runtime/file_folders.h"
+#include "runtime/file_sweep.h"
 #include "runtime/file_thread.h"
 #include "runtime/function.h"
 
@@ -33,12 +33,14 @@ struct visit {
 	struct file_news *news;
 	struct buf key; /* of its row */
 	bool is_known;	/* this version has been handled */
+	bool is_gone;	/* meanwhile: it is not remembered */
 };
 
 struct files {
 	struct host *host;
-	char *folder;
+	struct file_folders folders;
 	struct file_thread *thread; /* NULL: nobody has asked for files yet */
+	struct file_sweep *sweep;   /* with it */
 	struct watch watch;
 	TAILQ_HEAD(, file_binding) bindings;
 	TAILQ_HEAD(visits, visit) visits;
@@ -94,8 +96,11 @@ mark(void *arg, const struct occurrence *event, struct writes *writes)
 	const struct visit *visit = arg;
 
 	(void)event;
-	writes_put(
-	    writes, SPACE_FILE, buf_bytes(&visit->key), bytes_of_string(visit->news->version));
+	if (visit->is_gone)
+		writes_delete(writes, SPACE_FILE, buf_bytes(&visit->key));
+	else
+		writes_put(writes, SPACE_FILE, buf_bytes(&visit->key),
+		    bytes_of_string(visit->news->version));
 }
 
 static void
@@ -156,7 +161,7 @@ visit_run(struct txn *txn, struct store_job *job, struct err *err)
 	struct buf value = { 0 };
 	int found = txn_get(txn, SPACE_FILE, buf_bytes(&visit->key), &value, NULL, err);
 
-	visit->is_known = found == 1 && bytes_equal_string(buf_bytes(&value), visit->news->version);
+	visit->is_known = found == 1 && file_version_is(visit->news->version, buf_bytes(&value));
 	buf_clear(&value);
 	return found < 0 ? -1 : 0;
 }
@@ -187,7 +192,7 @@ is_visited(const struct file_binding *binding, const struct file_news *news)
 
 	TAILQ_FOREACH (visit, &binding->files->visits, link) {
 		if (visit->binding == binding && strcmp(visit->news->path, news->path) == 0 &&
-		    strcmp(visit->news->version, news->version) == 0)
+		    !visit->is_gone && strcmp(visit->news->version, news->version) == 0)
 			return true;
 	}
 	return false;
@@ -239,7 +244,12 @@ forget(struct file_binding *binding, const char *path)
 {
 	struct writes writes = { 0 };
 	struct buf key = { 0 };
+	struct visit *visit;
 
+	TAILQ_FOREACH (visit, &binding->files->visits, link) {
+		if (visit->binding == binding && strcmp(visit->news->path, path) == 0)
+			visit->is_gone = true;
+	}
 	row_key(binding, path, &key);
 	writes_delete(&writes, SPACE_FILE, buf_bytes(&key));
 	store_write(binding->files->host->store, &writes, NULL, NULL);
@@ -256,14 +266,10 @@ answer_read(struct file_news *news)
 }
 
 static void
-take_one(struct files *files, struct file_news *news)
+take_file(struct files *files, const struct file_news *news)
 {
 	struct file_binding *binding;
 
-	if (news->kind == FILE_READ) {
-		answer_read(news);
-		return;
-	}
 	TAILQ_FOREACH (binding, &files->bindings, link) {
 		if (!binding->attached || !path_glob_match(binding->pattern, news->path))
 			continue;
@@ -271,6 +277,26 @@ take_one(struct files *files, struct file_news *news)
 			begin_visit(binding, news);
 		else
 			forget(binding, news->path);
+	}
+}
+
+static void
+take_one(struct files *files, struct file_news *news)
+{
+	switch (news->kind) {
+	case FILE_READ:
+		answer_read(news);
+		break;
+	case FILE_CHECKED:
+		file_sweep_take(files->sweep, news);
+		break;
+	case FILE_LOST:
+		file_sweep_start(files->sweep);
+		break;
+	case FILE_FOUND:
+	case FILE_GONE:
+		take_file(files, news);
+		break;
 	}
 }
 
@@ -331,12 +357,21 @@ tell_patterns(void *arg)
 }
 
 struct files *
-files_new(struct host *host, const char *folder)
+files_new(struct host *host, const char *text, struct err *err)
 {
 	struct files *files = xcalloc(1, sizeof(*files));
 
+	if (file_folders_read(&files->folders, text, err) < 0) {
+		(void)err_prefix(err, "option files");
+		free(files);
+		return NULL;
+	}
+	if (files->folders.list[0].name[0] != '\0' && file_folders_open(&files->folders, err) < 0) {
+		file_folders_clear(&files->folders);
+		free(files);
+		return NULL;
+	}
 	files->host = host;
-	files->folder = xstrdup(folder);
 	TAILQ_INIT(&files->bindings);
 	TAILQ_INIT(&files->visits);
 	TAILQ_INIT(&files->retries);
@@ -353,6 +388,7 @@ files_stop(struct files *files)
 	timer_cancel(&files->again);
 	task_cancel(&files->more);
 	task_cancel(&files->patterns);
+	file_sweep_stop(files->sweep);
 	if (files->thread != NULL)
 		watch_clear(&files->watch);
 }
@@ -372,6 +408,7 @@ files_free(struct files *files)
 		file_news_free(news);
 	}
 	file_thread_free(files->thread);
+	file_sweep_free(files->sweep);
 	while ((retry = TAILQ_FIRST(&files->retries)) != NULL) {
 		TAILQ_REMOVE(&files->retries, retry, link);
 		free(retry);
@@ -383,7 +420,7 @@ files_free(struct files *files)
 		free(binding);
 	}
 	timer_clear(&files->again);
-	free(files->folder);
+	file_folders_clear(&files->folders);
 	free(files);
 }
 
@@ -392,20 +429,25 @@ files_start(struct files *files)
 {
 	files->started = true;
 	tell_patterns(files);
+	if (files->sweep != NULL)
+		file_sweep_start(files->sweep);
 }
 
 static int
-open_folder(struct files *files, struct err *err)
+open_folders(struct files *files, struct err *err)
 {
 	if (files->thread != NULL)
 		return 0;
-	if (mkdir(files->folder, 0750) < 0 && errno != EEXIST)
-		return err_errno(err, "option files: %s: cannot be made", files->folder);
-	files->thread = file_thread_new(files->folder, err);
+	if (file_folders_open(&files->folders, err) < 0)
+		return -1;
+	files->thread = file_thread_new(&files->folders, err);
 	if (files->thread == NULL)
-		return err_prefix(err, "option files");
+		return -1;
+	files->sweep = file_sweep_new(files->host->store, files->thread);
 	watch_init(&files->watch, files->host->loop, file_thread_fd(files->thread), on_news, files);
 	watch_want(&files->watch, true, false);
+	if (files->started)
+		file_sweep_start(files->sweep);
 	return 0;
 }
 
@@ -427,8 +469,12 @@ files_attach(struct files *files, struct function *function, const char *pattern
 {
 	struct file_binding *binding = find(files, function, pattern);
 
-	if (open_folder(files, err) < 0)
+	if (open_folders(files, err) < 0)
 		return NULL;
+	if (file_folders_check(&files->folders, pattern, err) < 0) {
+		(void)err_prefix(err, "file");
+		return NULL;
+	}
 	if (binding != NULL && binding->attached) {
 		(void)err_set(err, "file: the function has \"%.100s\" twice", pattern);
 		return NULL;
@@ -463,7 +509,7 @@ files_read(struct files *files, const struct files_read *read)
 	struct err err;
 	char *path;
 
-	if (open_folder(files, &err) < 0) {
+	if (open_folders(files, &err) < 0) {
 		read->done(read->arg, false, bytes_of_string(err.text), 0);
 		return;
 	}

@@ -10,14 +10,17 @@
 
 struct files;
 
-/* `folder` is what paths are below; it may be missing as long as no function wants files. */
-struct files *files_new(struct host *host, const char *folder);
+/* `text` names the folders (runtime/file_folders.h). One without a name may be missing as long as
+ * no function wants files. NULL: the text is wrong, or a folder with a name cannot be used. */
+struct files *files_new(struct host *host, const char *text, struct err *err)
+    __attribute__((warn_unused_result));
 void files_stop(struct files *files); /* nothing more is submitted */
 /* After dispatch_free, and when the store has nothing of theirs any more. Takes NULL. */
 void files_free(struct files *files);
 void files_start(struct files *files); /* the host is ready */
 
-/* NULL with the error: the folder cannot be watched, or the function has the pattern twice. */
+/* NULL with the error: the folders cannot be watched, the pattern names none of them, or the
+ * function has the pattern twice. */
 struct file_binding *files_attach(struct files *files, struct function *function,
     const char *pattern, struct err *err) __attribute__((warn_unused_result));
 void files_detach(struct file_binding *binding);

@@ -160,7 +160,9 @@ open_gateway(struct service *service, struct err *err)
 	host->presences = presences_new(host);
 	host->change_followers = change_followers_new(host);
 	host->tickers = tickers_new(host);
-	host->files = files_new(host, options_text(host->options, OPTION_FILES));
+	host->files = files_new(host, options_text(host->options, OPTION_FILES), err);
+	if (host->files == NULL)
+		return -1;
 	parts.broker = host->broker;
 	parts.watches = host->shadow_watches;
 	host->shadow_service = shadow_service_new(&parts);

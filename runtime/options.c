@@ -9,6 +9,7 @@
 
 #include "lib/mqtt_url.h"
 #include "lib/nearest.h"
+#include "runtime/file_folders.h"
 #include "runtime/options.h"
 
 struct unit {
@@ -162,11 +163,26 @@ check_choice(const struct option *option, const char *text, struct err *err)
 }
 
 static int
+check_folders(const char *text, struct err *err)
+{
+	struct file_folders folders;
+
+	if (text[0] == '\0')
+		return err_set(err, "must not be empty");
+	if (file_folders_read(&folders, text, err) < 0)
+		return -1;
+	file_folders_clear(&folders);
+	return 0;
+}
+
+static int
 check_value(const struct option *option, const char *text, int64_t *number, struct err *err)
 {
 	switch (option->type) {
 	case OPTION_TEXT:
 		return text[0] != '\0' ? 0 : err_set(err, "must not be empty");
+	case OPTION_FOLDERS:
+		return check_folders(text, err);
 	case OPTION_ADDRESS:
 		return check_address(text, err);
 	case OPTION_CHOICE:
@@ -315,8 +331,7 @@ options_add_broker(struct options *options, const struct broker_setting *broker,
 	struct mqtt_url url;
 	const char *host;
 
-	if (mqtt_url_parse(broker->url, &url, err) < 0 ||
-	    check_broker_files(broker, &url, err) < 0)
+	if (mqtt_url_parse(broker->url, &url, err) < 0 || check_broker_files(broker, &url, err) < 0)
 		return err_prefix(err, "broker");
 	mqtt_url_clear(&url);
 	if (broker->share != NULL && strpbrk(broker->share, "/+#") != NULL)
