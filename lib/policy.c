@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT
+ * Policies bound to a connection, and decisions by them.
+ *
+ * Binding keeps the statements whose conditions hold, denies in front, with variables filled in.
+ * For each action that is asked about, the set remembers which statements speak of it; of those a
+ * decision compares the literal starts, and matches wildcards behind.
+ */
+#include "lib/policy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/policy_private.h"
+
+enum { ACTIONS_MAX = 16, ACTION_BYTES_MAX = 64 };
+
+struct resource {
+	struct bytes pattern; /* in the set's text */
+	size_t literal;	      /* bytes of it before the first wildcard */
+};
+
+struct bound {
+	const struct policy_statement *statement;
+	struct policy *policy;
+	const char *name;
+	size_t place; /* in its policy */
+	size_t first; /* of its resources */
+	size_t count;
+};
+
+/* What speaks of an action. */
+struct action {
+	char name[ACTION_BYTES_MAX];
+	size_t len;
+	uint32_t *bound;
+	size_t count;
+};
+
+struct policy_set {
+	struct policy **policies;
+	char **names;
+	size_t policy_count;
+	struct bound *bound;
+	size_t bound_count;
+	struct resource *resources;
+	size_t resource_count;
+	struct buf text;
+	struct action actions[ACTIONS_MAX];
+	size_t action_count;
+	bool is_timed;
+};
+
+static bool
+conditions_hold(struct policy_set *set, const struct policy_statement *statement,
+    const struct policy_facts *facts)
+{
+	bool hold = true;
+
+	for (size_t i = 0; i < statement->condition_count; i++) {
+		const struct policy_condition *condition = &statement->conditions[i];
+
+		set->is_timed |= policy_condition_is_timed(condition);
+		hold = hold && policy_condition_holds(condition, facts);
+	}
+	return hold;
+}
+
+/* A variable with a slash in it would reach into other levels of a topic. */
+static const char *
+forbidden_in(const struct policy_text *text)
+{
+	struct bytes start = buf_bytes(&text->literals[0]);
+
+	if (start.len < 5 || memcmp(start.data, "thing", 5) == 0 ||
+	    memcmp(start.data, "clien", 5) == 0)
+		return "+#";
+	return "+#/";
+}
+
+/* A pattern's place in the text is set at the end, when that does not move any more. */
+static void
+bind_resources(struct policy_set *set, struct bound *bound, const struct policy_facts *facts)
+{
+	const struct policy_statement *statement = bound->statement;
+	/* What cannot be filled in shall deny rather more, and allow rather less. */
+	bool any = statement->denies != statement->not_resources;
+
+	bound->first = set->resource_count;
+	for (size_t i = 0; i < statement->resources.count; i++) {
+		const struct policy_text *text = &statement->resources.list[i];
+		const struct policy_filling filling = { facts, forbidden_in(text), any };
+		size_t start = set->text.len, literal = 0;
+
+		if (!policy_text_fill(text, &filling, &set->text)) {
+			set->text.len = start;
+			continue;
+		}
+		while (start + literal < set->text.len &&
+		       set->text.data[start + literal] > PATTERN_ONE)
+			literal++;
+		set->resources =
+		    xrealloc(set->resources, (set->resource_count + 1) * sizeof(*set->resources));
+		set->resources[set->resource_count++] =
+		    (struct resource){ bytes_of(NULL, set->text.len - start), literal };
+		bound->count++;
+	}
+}
+
+static void
+bind_policy(struct policy_set *set, size_t at, bool denies, const struct policy_facts *facts)
+{
+	struct policy *policy = set->policies[at];
+
+	for (size_t i = 0; i < policy->count; i++) {
+		const struct policy_statement *statement = &policy->statements[i];
+
+		if (statement->denies != denies || !conditions_hold(set, statement, facts))
+			continue;
+		set->bound = xrealloc(set->bound, (set->bound_count + 1) * sizeof(*set->bound));
+		set->bound[set->bound_count] = (struct bound){
+			.statement = statement, .policy = policy, .name = set->names[at], .place = i
+		};
+		bind_resources(set, &set->bound[set->bound_count], facts);
+		set->bound_count++;
+	}
+}
+
+static void
+place_patterns(struct policy_set *set)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < set->resource_count; i++) {
+		set->resources[i].pattern.data = set->text.data + at;
+		at += set->resources[i].pattern.len;
+	}
+}
+
+struct policy_set *
+policy_set_new(struct policy *const *policies, const char *const *names, size_t count,
+    const struct policy_facts *facts)
+{
+	struct policy_set *set = xcalloc(1, sizeof(*set));
+
+	set->policies = xcalloc(count + 1, sizeof(*set->policies));
+	set->names = xcalloc(count + 1, sizeof(*set->names));
+	set->policy_count = count;
+	for (size_t i = 0; i < count; i++) {
+		set->policies[i] = policy_ref(policies[i]);
+		set->names[i] = bytes_to_string(bytes_of_string(names[i]));
+	}
+	for (size_t i = 0; i < count; i++)
+		bind_policy(set, i, true, facts);
+	for (size_t i = 0; i < count; i++)
+		bind_policy(set, i, false, facts);
+	place_patterns(set);
+	return set;
+}
+
+void
+policy_set_free(struct policy_set *set)
+{
+	if (set == NULL)
+		return;
+	for (size_t i = 0; i < set->policy_count; i++) {
+		policy_unref(set->policies[i]);
+		free(set->names[i]);
+	}
+	for (size_t i = 0; i < set->action_count; i++)
+		free(set->actions[i].bound);
+	free(set->policies);
+	free(set->names);
+	free(set->bound);
+	free(set->resources);
+	buf_clear(&set->text);
+	free(set);
+}
+
+bool
+policy_set_is_timed(const struct policy_set *set)
+{
+	return set->is_timed;
+}
+
+/* --- deciding --- */
+
+static bool
+speaks_of(const struct policy_statement *statement, struct bytes action)
+{
+	bool found = false;
+
+	for (size_t i = 0; !found && i < statement->actions.count; i++)
+		found =
+		    policy_match_folded(buf_bytes(&statement->actions.list[i].literals[0]), action);
+	return found != statement->not_actions;
+}
+
+static void
+index_action(const struct policy_set *set, struct action *entry, struct bytes action)
+{
+	entry->bound = xcalloc(set->bound_count + 1, sizeof(*entry->bound));
+	for (size_t i = 0; i < set->bound_count; i++) {
+		if (speaks_of(set->bound[i].statement, action))
+			entry->bound[entry->count++] = (uint32_t)i;
+	}
+	memcpy(entry->name, action.data, action.len);
+	entry->len = action.len;
+}
+
+/* NULL: so many or such long actions are not indexed. */
+static const struct action *
+find_action(struct policy_set *set, struct bytes action)
+{
+	for (size_t i = 0; i < set->action_count; i++) {
+		const struct action *entry = &set->actions[i];
+
+		if (entry->len == action.len && memcmp(entry->name, action.data, action.len) == 0)
+			return entry;
+	}
+	if (set->action_count == ACTIONS_MAX || action.len > ACTION_BYTES_MAX)
+		return NULL;
+	index_action(set, &set->actions[set->action_count], action);
+	return &set->actions[set->action_count++];
+}
+
+static bool
+covers(const struct policy_set *set, const struct bound *bound, struct bytes resource)
+{
+	bool found = false;
+
+	for (size_t i = 0; !found && i < bound->count; i++) {
+		const struct resource *entry = &set->resources[bound->first + i];
+		struct bytes pattern = entry->pattern;
+		size_t literal = entry->literal;
+
+		if (resource.len < literal || memcmp(resource.data, pattern.data, literal) != 0)
+			continue;
+		found = policy_match(bytes_of(pattern.data + literal, pattern.len - literal),
+		    bytes_of(resource.data + literal, resource.len - literal));
+	}
+	return found != bound->statement->not_resources;
+}
+
+static struct policy_verdict
+verdict_of(const struct bound *bound)
+{
+	return (struct policy_verdict){
+		.effect = bound->statement->denies ? POLICY_DENIED : POLICY_ALLOWED,
+		.policy = bound->name,
+		.statement = bound->place,
+		.sid = bound->statement->sid,
+	};
+}
+
+/* Denies stand in front: the first statement that covers the resource decides. */
+struct policy_verdict
+policy_decide(struct policy_set *set, struct bytes action, struct bytes resource)
+{
+	const struct action *entry = find_action(set, action);
+	size_t count = entry != NULL ? entry->count : set->bound_count;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct bound *bound = &set->bound[entry != NULL ? entry->bound[i] : i];
+
+		if ((entry != NULL || speaks_of(bound->statement, action)) &&
+		    covers(set, bound, resource))
+			return verdict_of(bound);
+	}
+	return (struct policy_verdict){ .effect = POLICY_NOTHING_ALLOWS };
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT
+ * Conditions of statements (IAM JSON policy elements: condition operators). A key that is not known
+ * makes a condition false; the negated operators, IfExists and ForAllValues make it true then.
+ */
+#include <arpa/inet.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/civil.h"
+#include "lib/policy_private.h"
+
+enum { CONDITIONS_MAX = 64, DAY_S = 86400, ADDRESS_BYTES = 64 };
+
+static const struct {
+	const char *name;
+	enum policy_operator operator;
+	enum policy_relation relation;
+	bool negated;
+} operators[] = {
+	{ "StringEquals", POLICY_STRING, POLICY_EQUAL, false },
+	{ "StringNotEquals", POLICY_STRING, POLICY_EQUAL, true },
+	{ "StringEqualsIgnoreCase", POLICY_STRING_FOLDED, POLICY_EQUAL, false },
+	{ "StringNotEqualsIgnoreCase", POLICY_STRING_FOLDED, POLICY_EQUAL, true },
+	{ "StringLike", POLICY_LIKE, POLICY_EQUAL, false },
+	{ "StringNotLike", POLICY_LIKE, POLICY_EQUAL, true },
+	{ "ArnEquals", POLICY_LIKE, POLICY_EQUAL, false },
+	{ "ArnNotEquals", POLICY_LIKE, POLICY_EQUAL, true },
+	{ "ArnLike", POLICY_LIKE, POLICY_EQUAL, false },
+	{ "ArnNotLike", POLICY_LIKE, POLICY_EQUAL, true },
+	{ "NumericEquals", POLICY_NUMERIC, POLICY_EQUAL, false },
+	{ "NumericNotEquals", POLICY_NUMERIC, POLICY_EQUAL, true },
+	{ "NumericLessThan", POLICY_NUMERIC, POLICY_LESS, false },
+	{ "NumericLessThanEquals", POLICY_NUMERIC, POLICY_LESS_EQUAL, false },
+	{ "NumericGreaterThan", POLICY_NUMERIC, POLICY_GREATER, false },
+	{ "NumericGreaterThanEquals", POLICY_NUMERIC, POLICY_GREATER_EQUAL, false },
+	{ "DateEquals", POLICY_DATE, POLICY_EQUAL, false },
+	{ "DateNotEquals", POLICY_DATE, POLICY_EQUAL, true },
+	{ "DateLessThan", POLICY_DATE, POLICY_LESS, false },
+	{ "DateLessThanEquals", POLICY_DATE, POLICY_LESS_EQUAL, false },
+	{ "DateGreaterThan", POLICY_DATE, POLICY_GREATER, false },
+	{ "DateGreaterThanEquals", POLICY_DATE, POLICY_GREATER_EQUAL, false },
+	{ "Bool", POLICY_BOOL, POLICY_EQUAL, false },
+	{ "IpAddress", POLICY_IP, POLICY_EQUAL, false },
+	{ "NotIpAddress", POLICY_IP, POLICY_EQUAL, true },
+	{ "Null", POLICY_NULL, POLICY_EQUAL, false },
+};
+
+/* --- values --- */
+
+static bool
+read_number(const char *text, double *number)
+{
+	char *end;
+
+	*number = strtod(text, &end);
+	return end != text && *end == '\0' && isfinite(*number);
+}
+
+/* "2026-11-23T08:00:00Z", with or without the time, or seconds since 1970. */
+static bool
+read_date(const char *text, double *seconds)
+{
+	int year, month, day, hour = 0, minute = 0, second = 0, used = 0;
+
+	if (sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &used) != 3)
+		return read_number(text, seconds);
+	text += used;
+	if (*text == 'T' && sscanf(text, "T%2d:%2d:%2d%n", &hour, &minute, &second, &used) == 3)
+		text += used;
+	if (*text == 'Z')
+		text++;
+	if (*text != '\0' || month < 1 || month > 12 || day < 1 ||
+	    day > civil_month_days(year, month) || hour < 0 || hour > 23 || minute < 0 ||
+	    minute > 59 || second < 0 || second > 60)
+		return false;
+	*seconds =
+	    (double)civil_days(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second;
+	return true;
+}
+
+/* An address, IPv4 as the IPv6 one that maps it, and how many bits of it count. */
+struct range {
+	uint8_t address[16];
+	int bits;
+};
+
+static bool
+read_range(const char *text, struct range *range)
+{
+	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+	const char *slash = strchr(text, '/');
+	size_t len = slash != NULL ? (size_t)(slash - text) : strlen(text);
+	char address[ADDRESS_BYTES];
+	char *end = NULL;
+	bool is_four;
+	long bits;
+
+	if (len >= sizeof(address))
+		return false;
+	memcpy(address, text, len);
+	address[len] = '\0';
+	is_four = inet_pton(AF_INET, address, range->address + 12) == 1;
+	if (is_four)
+		memcpy(range->address, mapped, sizeof(mapped));
+	else if (inet_pton(AF_INET6, address, range->address) != 1)
+		return false;
+	bits = slash != NULL ? strtol(slash + 1, &end, 10) : is_four ? 32 : 128;
+	if (slash != NULL && (end == slash + 1 || *end != '\0'))
+		return false;
+	range->bits = (int)bits + (is_four ? 96 : 0);
+	return bits >= 0 && range->bits <= 128;
+}
+
+static bool
+is_within(const struct range *range, const struct range *address)
+{
+	int whole = range->bits / 8, rest = range->bits % 8;
+	uint8_t mask = (uint8_t)(0xff << (8 - rest));
+
+	return memcmp(range->address, address->address, (size_t)whole) == 0 &&
+	       (rest == 0 || (range->address[whole] & mask) == (address->address[whole] & mask));
+}
+
+/* --- parsing --- */
+
+static bool
+is_readable(enum policy_operator operator, const char * text)
+{
+	struct range range;
+	double number;
+
+	switch (operator) {
+	case POLICY_NUMERIC:
+		return read_number(text, &number);
+	case POLICY_DATE:
+		return read_date(text, &number);
+	case POLICY_IP:
+		return read_range(text, &range);
+	case POLICY_BOOL:
+	case POLICY_NULL:
+		return strcasecmp(text, "true") == 0 || strcasecmp(text, "false") == 0;
+	case POLICY_STRING:
+	case POLICY_STRING_FOLDED:
+	case POLICY_LIKE:
+		break;
+	}
+	return true;
+}
+
+static int
+check_wanted(const struct policy_condition *condition, struct err *err)
+{
+	for (size_t i = 0; i < condition->wanted.count; i++) {
+		const struct policy_text *text = &condition->wanted.list[i];
+
+		if (text->variable_count == 0 &&
+		    !is_readable(condition->operator, buf_string(&text->literals[0])))
+			return err_set(err, "\"%.80s\" is no value for this operator",
+			    buf_string(&text->literals[0]));
+	}
+	return 0;
+}
+
+/* "ForAnyValue:StringLikeIfExists" */
+static int
+parse_operator(const char *name, struct policy_condition *out, struct err *err)
+{
+	static const char any[] = "ForAnyValue:", all[] = "ForAllValues:", tail[] = "IfExists";
+	size_t len;
+
+	if (strncmp(name, any, sizeof(any) - 1) == 0)
+		name += sizeof(any) - 1;
+	out->for_all = strncmp(name, all, sizeof(all) - 1) == 0;
+	if (out->for_all)
+		name += sizeof(all) - 1;
+	len = strlen(name);
+	if (len > sizeof(tail) - 1 && strcmp(name + len - sizeof(tail) + 1, tail) == 0) {
+		out->if_exists = true;
+		len -= sizeof(tail) - 1;
+	}
+	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++) {
+		if (strlen(operators[i].name) != len || strncmp(operators[i].name, name, len) != 0)
+			continue;
+		out->operator= operators[i].operator;
+		out->relation = operators[i].relation;
+		out->negated = operators[i].negated;
+		return 0;
+	}
+	return err_set(err, "there is no such operator");
+}
+
+static int
+parse_one(const char *operator, const cJSON * json, struct policy *policy,
+    struct policy_statement *statement, struct err *err)
+{
+	struct policy_condition *condition;
+	bool has_wildcards;
+
+	if (statement->condition_count == CONDITIONS_MAX)
+		return err_set(err, "more than %d conditions", CONDITIONS_MAX);
+	statement->conditions = xrealloc(statement->conditions,
+	    (statement->condition_count + 1) * sizeof(*statement->conditions));
+	condition = &statement->conditions[statement->condition_count++];
+	*condition = (struct policy_condition){ 0 };
+	if (parse_operator(operator, condition, err) < 0)
+		return -1;
+	if (strchr(json->string, ':') == NULL)
+		return err_set(err, "a key is \"iot:ClientId\" or the like");
+	buf_append_string(&condition->key, json->string);
+	has_wildcards = condition->operator== POLICY_LIKE;
+	if (policy_texts_parse(json, policy, has_wildcards, &condition->wanted, err) < 0)
+		return -1;
+	return check_wanted(condition, err);
+}
+
+int
+policy_condition_parse(
+    const cJSON *json, struct policy *policy, struct policy_statement *statement, struct err *err)
+{
+	const cJSON *operator, * key;
+
+	if (json == NULL)
+		return 0;
+	if (!cJSON_IsObject(json))
+		return err_set(err, "Condition: an object is wanted");
+	cJSON_ArrayForEach(operator, json)
+	{
+		if (!cJSON_IsObject(operator))
+			return err_set(
+			    err, "Condition.%.80s: an object is wanted", operator->string);
+		cJSON_ArrayForEach(key, operator)
+		{
+			if (parse_one(operator->string, key, policy, statement, err) < 0)
+				return err_prefix(
+				    err, "Condition.%.80s.%.80s", operator->string, key->string);
+		}
+	}
+	return 0;
+}
+
+void
+policy_condition_clear(struct policy_condition *condition)
+{
+	buf_clear(&condition->key);
+	policy_texts_clear(&condition->wanted);
+}
+
+bool
+policy_condition_is_timed(const struct policy_condition *condition)
+{
+	const char *key = (const char *)condition->key.data;
+	size_t len = condition->key.len;
+
+	return (len == 15 && strncasecmp(key, "aws:CurrentTime", len) == 0) ||
+	       (len == 13 && strncasecmp(key, "aws:EpochTime", len) == 0);
+}
+
+/* --- asking --- */
+
+static bool
+relate(enum policy_relation relation, double is, double wanted)
+{
+	switch (relation) {
+	case POLICY_LESS:
+		return is < wanted;
+	case POLICY_LESS_EQUAL:
+		return is <= wanted;
+	case POLICY_GREATER:
+		return is > wanted;
+	case POLICY_GREATER_EQUAL:
+		return is >= wanted;
+	case POLICY_EQUAL:
+		break;
+	}
+	return !(is < wanted) && !(is > wanted);
+}
+
+static bool
+compare(const struct policy_condition *condition, struct buf *is, struct buf *wanted)
+{
+	const char *have = buf_string(is), *want = buf_string(wanted);
+	struct range range, address;
+	double a, b;
+
+	switch (condition->operator) {
+	case POLICY_STRING:
+		return bytes_equal(buf_bytes(is), buf_bytes(wanted));
+	case POLICY_LIKE:
+		return policy_match(buf_bytes(wanted), buf_bytes(is));
+	case POLICY_STRING_FOLDED:
+	case POLICY_BOOL:
+		return strcasecmp(have, want) == 0;
+	case POLICY_NUMERIC:
+		return read_number(have, &a) && read_number(want, &b) &&
+		       relate(condition->relation, a, b);
+	case POLICY_DATE:
+		return read_date(have, &a) && read_date(want, &b) &&
+		       relate(condition->relation, a, b);
+	case POLICY_IP:
+		return read_range(have, &address) && read_range(want, &range) &&
+		       is_within(&range, &address);
+	case POLICY_NULL:
+		break;
+	}
+	return false;
+}
+
+static bool
+equals_one(
+    const struct policy_condition *condition, const struct policy_facts *facts, struct buf *is)
+{
+	const struct policy_filling filling = { facts, "", false };
+	struct buf wanted = { 0 };
+	bool found = false;
+
+	for (size_t i = 0; !found && i < condition->wanted.count; i++) {
+		buf_reset(&wanted);
+		found = policy_text_fill(&condition->wanted.list[i], &filling, &wanted) &&
+			compare(condition, is, &wanted);
+	}
+	buf_clear(&wanted);
+	return found;
+}
+
+/* "Null": "true" holds where there is no value. */
+static bool
+null_holds(const struct policy_condition *condition, bool known)
+{
+	const char *wanted = condition->wanted.list[0].variable_count == 0
+				 ? buf_string(&condition->wanted.list[0].literals[0])
+				 : "";
+
+	return strcasecmp(wanted, known ? "false" : "true") == 0;
+}
+
+bool
+policy_condition_holds(const struct policy_condition *condition, const struct policy_facts *facts)
+{
+	struct buf is = { 0 };
+	bool known = facts->get(facts->arg, buf_bytes(&condition->key), &is), holds;
+
+	if (condition->operator== POLICY_NULL)
+		holds = null_holds(condition, known);
+	else if (!known)
+		holds = condition->negated || condition->if_exists || condition->for_all;
+	else
+		holds = equals_one(condition, facts, &is) != condition->negated;
+	buf_clear(&is);
+	return holds;
+}
