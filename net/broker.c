@@ -245,7 +245,7 @@ client_ended(void *arg, const char *reason)
 
 	log_debug("gateway", "client %s (%s) is gone: %s",
 	    client->session != NULL ? client->session->id : "?", client->peer->address, reason);
-	login_leave(client);
+	broker_login_leave(client);
 	leave_session(client, reason);
 	if (client->identity != NULL)
 		broker->hooks.identity_unref(broker->hooks.arg, client->identity);

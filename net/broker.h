@@ -166,8 +166,8 @@ void broker_configure(struct broker *broker, const struct broker_config *config)
 /* Ends what is left at once. Sessions are not removed from the store. */
 void broker_free(struct broker *broker); /* takes NULL */
 
-/* The answer to broker_hooks.authenticate; the login is gone. All must be answered before
- * broker_free, where the client has left as well. */
+/* The answer to broker_hooks.authenticate; the login is gone. Due where the client has left as well;
+ * may come behind broker_free. */
 void broker_login_done(struct broker_login *login, const struct broker_decision *decision);
 /* Rights have changed: asks soon for everybody with an identity whether it may stay connected, and
  * ends the connections of those who may not. What they do meanwhile is asked for as ever. */

@@ -374,7 +374,7 @@ broker_on_connect(struct client *client, const struct mqtt_header *header, struc
 		broker_refuse(client, reason, text);
 		return false;
 	}
-	return login_begin(client, rest, &connect);
+	return broker_login_ask(client, rest, &connect);
 }
 
 bool

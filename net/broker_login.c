@@ -42,7 +42,7 @@ keep_packet(struct broker_login *login, struct bytes packet)
 }
 
 bool
-login_begin(struct client *client, struct bytes packet, const struct mqtt_connect *connect)
+broker_login_ask(struct client *client, struct bytes packet, const struct mqtt_connect *connect)
 {
 	struct broker *broker = client->broker;
 	const struct broker_decision everybody = { .reason = MQTT_SUCCESS };
@@ -53,7 +53,11 @@ login_begin(struct client *client, struct bytes packet, const struct mqtt_connec
 		return !conn_is_ending(client->conn);
 	}
 	login = xcalloc(1, sizeof(*login));
-	*login = (struct broker_login){ broker, client, *connect, { 0 }, true, false };
+	login->client = client;
+	login->connect = *connect;
+	login->identity_unref = broker->hooks.identity_unref;
+	login->arg = broker->hooks.arg;
+	login->asking = true;
 	client->login = login;
 	broker->hooks.authenticate(broker->hooks.arg, login, connect, client->peer);
 	login->asking = false;
@@ -69,7 +73,6 @@ login_begin(struct client *client, struct bytes packet, const struct mqtt_connec
 void
 broker_login_done(struct broker_login *login, const struct broker_decision *decision)
 {
-	struct broker *broker = login->broker;
 	struct client *client = login->client;
 
 	login->done = true;
@@ -78,13 +81,13 @@ broker_login_done(struct broker_login *login, const struct broker_decision *deci
 	if (client != NULL && !conn_is_ending(client->conn))
 		go_on(client, &login->connect, decision);
 	else if (decision->identity != NULL)
-		broker->hooks.identity_unref(broker->hooks.arg, decision->identity);
+		login->identity_unref(login->arg, decision->identity);
 	if (!login->asking)
 		free_login(login);
 }
 
 void
-login_leave(struct client *client)
+broker_login_leave(struct client *client)
 {
 	if (client->login != NULL)
 		client->login->client = NULL;

@@ -124,8 +124,9 @@ struct session {
 
 /* A CONNECT that somebody decides about. */
 struct broker_login {
-	struct broker *broker;
-	struct client *client; /* NULL: it has left */
+	struct client *client; /* NULL: it has left, or the broker is gone */
+	void (*identity_unref)(void *arg, void *identity);
+	void *arg;
 	struct mqtt_connect connect;
 	struct buf packet; /* what `connect` borrows, where it must last longer than a call */
 	bool asking;	   /* the hook is being called */
@@ -275,8 +276,8 @@ void client_update_reading(struct client *client);
 /* broker_login.c */
 /* Asks the hook, and goes on with the answer: broker_admit or broker_refuse. False where the
  * connection was ended. */
-bool login_begin(struct client *client, struct bytes packet, const struct mqtt_connect *connect);
-void login_leave(struct client *client); /* its connection is gone */
+bool broker_login_ask(struct client *client, struct bytes packet, const struct mqtt_connect *connect);
+void broker_login_leave(struct client *client); /* its connection is gone */
 /* Ends the connection where rights that have changed, or its time, say so. */
 void client_check_rights(struct client *client);
 void recheck_init(struct broker *broker);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The data plane's routes. What a client may do is asked of host->permit with AWS' names: the
- * action "iot:Publish", the resource "topic/a/b".
+ * The data plane's routes. Who sends a request is found out first, and then asked with AWS' names
+ * whether it may: the action "iot:Publish", the resource "topic/a/b".
  */
 #include "runtime/data_plane.h"
 
@@ -89,33 +89,17 @@ data_plane_say(
 
 bool
 data_plane_permits(
-    struct host *host, struct http_exchange *exchange, const char *action, struct bytes resource)
+    const struct data_plane_call *call, const char *action, const char *kind, struct bytes name)
 {
-	const struct peer *peer = http_exchange_peer_of(exchange);
-	struct err err;
-	int result = 0;
+	struct buf text = { 0 };
 
-	if (peer == NULL || (!peer->is_tls && !peer->is_loopback))
-		result = err_set(&err, "this is served by HTTPS only");
-	else if (host->permit != NULL)
-		result = host->permit(host, exchange, action, resource, &err);
-	if (result < 0)
-		data_plane_say(host, exchange, 403, err.text);
-	return result == 0;
-}
-
-bool
-data_plane_permits_on(struct host *host, struct http_exchange *exchange, const char *action,
-    const char *kind, struct bytes name)
-{
-	struct buf resource = { 0 };
-	bool permitted;
-
-	buf_append_string(&resource, kind);
-	buf_append_bytes(&resource, name);
-	permitted = data_plane_permits(host, exchange, action, buf_bytes(&resource));
-	buf_clear(&resource);
-	return permitted;
+	if (access_may(call->host, call->identity, action, kind, name))
+		return true;
+	buf_printf(&text, "%s on %s%.*s is not allowed", action, kind, (int)name.len,
+	    (const char *)name.data);
+	data_plane_say(call->host, call->exchange, 403, buf_string(&text));
+	buf_clear(&text);
+	return false;
 }
 
 /* --- publish --- */
@@ -201,9 +185,10 @@ defect_of(const struct message *message, int64_t qos, int64_t expiry_s)
 }
 
 static void
-post_topic(void *arg, struct http_exchange *exchange)
+post_topic(const struct data_plane_call *call)
 {
-	struct host *host = arg;
+	struct host *host = call->host;
+	struct http_exchange *exchange = call->exchange;
 	int64_t qos = data_plane_number(exchange, "qos", 1);
 	int64_t expiry_s = data_plane_number(exchange, "messageExpiry", EXPIRY_S_MAX);
 	struct message message = {
@@ -226,9 +211,9 @@ post_topic(void *arg, struct http_exchange *exchange)
 		data_plane_say(host, exchange, 413, "the payload is larger than payload_bytes_max");
 		return;
 	}
-	if (!data_plane_permits_on(host, exchange, "iot:Publish", "topic/", message.topic) ||
-	    (message.retain && !data_plane_permits_on(
-				   host, exchange, "iot:RetainPublish", "topic/", message.topic)))
+	if (!data_plane_permits(call, "iot:Publish", "topic/", message.topic) ||
+	    (message.retain &&
+		!data_plane_permits(call, "iot:RetainPublish", "topic/", message.topic)))
 		return;
 	if (publish_headers_read(exchange, &properties, &err) < 0) {
 		data_plane_say(host, exchange, 400, err.text);
@@ -256,15 +241,16 @@ describe(const struct retained_view *view)
 }
 
 static void
-get_retained(void *arg, struct http_exchange *exchange)
+get_retained(const struct data_plane_call *call)
 {
-	struct host *host = arg;
+	struct host *host = call->host;
+	struct http_exchange *exchange = call->exchange;
 	struct bytes topic = http_match_param(http_exchange_match(exchange), "topic");
 	struct retained_view view;
 	struct buf payload = { 0 };
 	cJSON *json;
 
-	if (!data_plane_permits_on(host, exchange, "iot:GetRetainedMessage", "topic/", topic))
+	if (!data_plane_permits(call, "iot:GetRetainedMessage", "topic/", topic))
 		return;
 	if (topic_name_check(topic) != TOPIC_OK ||
 	    !broker_retained_find(host->broker, topic, &view)) {
@@ -304,9 +290,10 @@ data_plane_add_token(cJSON *json, struct bytes last)
 }
 
 static void
-list_retained(void *arg, struct http_exchange *exchange)
+list_retained(const struct data_plane_call *call)
 {
-	struct host *host = arg;
+	struct host *host = call->host;
+	struct http_exchange *exchange = call->exchange;
 	int64_t most = data_plane_number(exchange, "maxResults", PAGE_MAX);
 	struct buf after = { 0 };
 	struct retained_view view;
@@ -319,7 +306,7 @@ list_retained(void *arg, struct http_exchange *exchange)
 		buf_clear(&after);
 		return;
 	}
-	if (!data_plane_permits(host, exchange, "iot:ListRetainedMessages", bytes_of_string("*"))) {
+	if (!data_plane_permits(call, "iot:ListRetainedMessages", "", bytes_of_string("*"))) {
 		buf_clear(&after);
 		return;
 	}
@@ -343,7 +330,7 @@ list_retained(void *arg, struct http_exchange *exchange)
 	api_send(exchange, 200, json);
 }
 
-static const struct http_route routes[] = {
+static const struct data_plane_route routes[] = {
 	{ HTTP_POST, "/topics/{topic...}", post_topic,
 	    "qos=0|1, retain=true, contentType=, responseTopic=, messageExpiry=: publishes" },
 	{ HTTP_GET, "/retainedMessage/{topic...}", get_retained, "a retained message" },
@@ -351,12 +338,88 @@ static const struct http_route routes[] = {
 	    "maxResults=, nextToken=: topics of retained messages" },
 };
 
-int
+/* --- who is it? --- */
+
+enum { ROUTES = sizeof(routes) / sizeof(routes[0]) + DATA_PLANE_SHADOW_ROUTES };
+
+struct entrance {
+	struct host *host;
+	const struct data_plane_route *route;
+};
+
+struct data_plane {
+	struct entrance entrances[ROUTES];
+};
+
+struct visit {
+	struct access_request request;
+	const struct data_plane_route *route;
+};
+
+static int
+status_of(uint8_t reason)
+{
+	if (reason == MQTT_BAD_CREDENTIALS)
+		return 401;
+	if (reason == MQTT_SERVER_BUSY || reason == MQTT_SERVER_UNAVAILABLE)
+		return 503;
+	return 403;
+}
+
+static void
+let_in(struct access_request *request, const struct login_answer *answer)
+{
+	struct visit *visit = (struct visit *)(void *)request;
+	const struct data_plane_call call = { request->host, request->exchange, answer->identity };
+
+	if (answer->reason == MQTT_SUCCESS)
+		visit->route->handle(&call);
+	else
+		data_plane_say(request->host, request->exchange, status_of(answer->reason),
+		    mqtt_reason_text(answer->reason));
+	identity_unref(answer->identity);
+	free(visit);
+}
+
+static void
+enter(void *arg, struct http_exchange *exchange)
+{
+	const struct entrance *entrance = arg;
+	const struct peer *peer = http_exchange_peer_of(exchange);
+	struct visit *visit;
+
+	if (peer == NULL || (!peer->is_tls && !peer->is_loopback)) {
+		data_plane_say(entrance->host, exchange, 403, "this is served by HTTPS only");
+		return;
+	}
+	visit = xcalloc(1, sizeof(*visit));
+	visit->request = (struct access_request){ entrance->host, exchange, let_in };
+	visit->route = entrance->route;
+	access_request(&visit->request);
+}
+
+struct data_plane *
 data_plane_open(struct host *host, struct err *err)
 {
-	if (http_server_add_table(
-		host->http_server, routes, sizeof(routes) / sizeof(routes[0]), host, err) < 0)
-		return -1;
-	return http_server_add_table(
-	    host->http_server, data_plane_shadow_routes, data_plane_shadow_route_count, host, err);
+	struct data_plane *plane = xcalloc(1, sizeof(*plane));
+	size_t own = sizeof(routes) / sizeof(routes[0]);
+
+	for (size_t i = 0; i < ROUTES; i++) {
+		const struct data_plane_route *row =
+		    i < own ? &routes[i] : &data_plane_shadow_routes[i - own];
+		const struct http_route route = { row->method, row->pattern, enter, row->help };
+
+		plane->entrances[i] = (struct entrance){ host, row };
+		if (http_server_add(host->http_server, &route, &plane->entrances[i], err) < 0) {
+			free(plane);
+			return NULL;
+		}
+	}
+	return plane;
+}
+
+void
+data_plane_close(struct data_plane *plane)
+{
+	free(plane);
 }

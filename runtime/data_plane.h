@@ -7,7 +7,11 @@
 
 #include "runtime/host.h"
 
+struct data_plane;
+
 /* Adds the routes to the host's HTTP server. */
-int data_plane_open(struct host *host, struct err *err) __attribute__((warn_unused_result));
+struct data_plane *data_plane_open(struct host *host, struct err *err)
+    __attribute__((warn_unused_result));
+void data_plane_close(struct data_plane *plane); /* after the HTTP server; takes NULL */
 
 #endif

@@ -36,9 +36,9 @@ on_reply(void *arg, const struct shadow_reply *reply)
 }
 
 static void
-ask(struct host *host, struct http_exchange *exchange, enum shadow_request_kind kind,
-    const char *action)
+ask(const struct data_plane_call *call, enum shadow_request_kind kind, const char *action)
 {
+	struct http_exchange *exchange = call->exchange;
 	struct buf name = { 0 }, resource = { 0 };
 	struct shadow_request request = {
 		.thing = http_match_param(http_exchange_match(exchange), "thing"),
@@ -48,37 +48,37 @@ ask(struct host *host, struct http_exchange *exchange, enum shadow_request_kind 
 
 	(void)http_exchange_query(exchange, "name", &name);
 	request.name = buf_bytes(&name);
-	buf_append_string(&resource, "thing/");
 	buf_append_bytes(&resource, request.thing);
 	if (name.len > 0) {
 		buf_append_u8(&resource, '/');
 		buf_append_bytes(&resource, request.name);
 	}
-	if (data_plane_permits(host, exchange, action, buf_bytes(&resource))) {
+	if (data_plane_permits(call, action, "thing/", buf_bytes(&resource))) {
 		asking = xcalloc(1, sizeof(*asking));
-		*asking = (struct asking){ host, exchange };
-		shadow_service_request(host->shadow_service, kind, &request, on_reply, asking);
+		*asking = (struct asking){ call->host, exchange };
+		shadow_service_request(
+		    call->host->shadow_service, kind, &request, on_reply, asking);
 	}
 	buf_clear(&name);
 	buf_clear(&resource);
 }
 
 static void
-get_shadow(void *arg, struct http_exchange *exchange)
+get_shadow(const struct data_plane_call *call)
 {
-	ask(arg, exchange, SHADOW_REQUEST_GET, "iot:GetThingShadow");
+	ask(call, SHADOW_REQUEST_GET, "iot:GetThingShadow");
 }
 
 static void
-post_shadow(void *arg, struct http_exchange *exchange)
+post_shadow(const struct data_plane_call *call)
 {
-	ask(arg, exchange, SHADOW_REQUEST_UPDATE, "iot:UpdateThingShadow");
+	ask(call, SHADOW_REQUEST_UPDATE, "iot:UpdateThingShadow");
 }
 
 static void
-delete_shadow(void *arg, struct http_exchange *exchange)
+delete_shadow(const struct data_plane_call *call)
 {
-	ask(arg, exchange, SHADOW_REQUEST_DELETE, "iot:DeleteThingShadow");
+	ask(call, SHADOW_REQUEST_DELETE, "iot:DeleteThingShadow");
 }
 
 /* --- their names --- */
@@ -176,9 +176,10 @@ listing_problem(struct listing *listing)
 }
 
 static void
-list_shadows(void *arg, struct http_exchange *exchange)
+list_shadows(const struct data_plane_call *call)
 {
-	struct host *host = arg;
+	struct host *host = call->host;
+	struct http_exchange *exchange = call->exchange;
 	struct listing *listing = xcalloc(1, sizeof(*listing));
 	const char *problem;
 
@@ -189,8 +190,8 @@ list_shadows(void *arg, struct http_exchange *exchange)
 		data_plane_say(host, exchange, 400, problem);
 	else if (store_is_full(host->store))
 		data_plane_say(host, exchange, 429, "too many requests wait for the store");
-	else if (data_plane_permits_on(host, exchange, "iot:ListNamedShadowsForThing", "thing/",
-		     buf_bytes(&listing->thing))) {
+	else if (data_plane_permits(
+		     call, "iot:ListNamedShadowsForThing", "thing/", buf_bytes(&listing->thing))) {
 		listing->job.run = run_listing;
 		listing->job.done = listing_done;
 		listing->job.bytes = sizeof(*listing);
@@ -200,7 +201,7 @@ list_shadows(void *arg, struct http_exchange *exchange)
 	listing_free(listing);
 }
 
-const struct http_route data_plane_shadow_routes[] = {
+const struct data_plane_route data_plane_shadow_routes[DATA_PLANE_SHADOW_ROUTES] = {
 	{ HTTP_GET, "/things/{thing}/shadow", get_shadow, "name=NAME: the shadow's document" },
 	{ HTTP_POST, "/things/{thing}/shadow", post_shadow,
 	    "name=NAME, a request document: what was accepted" },
@@ -208,5 +209,3 @@ const struct http_route data_plane_shadow_routes[] = {
 	{ HTTP_GET, "/api/things/shadow/ListNamedShadowsForThing/{thing}", list_shadows,
 	    "pageSize=, nextToken=: the names of a thing's shadows" },
 };
-const size_t data_plane_shadow_route_count =
-    sizeof(data_plane_shadow_routes) / sizeof(data_plane_shadow_routes[0]);

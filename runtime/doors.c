@@ -365,18 +365,6 @@ doors_trust(struct doors *doors, struct bytes authorities)
 	doors_reload(doors);
 }
 
-static int
-identify(void *arg, const struct tls_claim *claim, struct err *err)
-{
-	struct host *host = arg;
-
-	if (host->identify != NULL)
-		return host->identify(host, claim, err);
-	if (claim->peer->certificate != NULL && !claim->verified)
-		return err_set(err, "%s", claim->problem);
-	return 0;
-}
-
 static void
 accepted(void *arg, struct stream *stream, enum tls_protocol protocol)
 {
@@ -398,7 +386,6 @@ open_door(struct doors *doors, enum option_id id, enum tls_protocol protocol,
 		.protocol = protocol,
 		.needs_certificate = client_mode_is(doors, "required"),
 		.arg = doors->host,
-		.identify = identify,
 		.accepted = accepted,
 	};
 

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "lib/log.h"
+#include "runtime/access.h"
 #include "runtime/commit.h"
 #include "runtime/presence.h"
 #include "runtime/shadow_service.h"
@@ -155,7 +156,10 @@ gateway_open(struct host *host)
 		.published = published,
 		.persist = persist,
 		.presence = presence_changed,
-		.subscribed = subscribed };
+		.subscribed = subscribed,
+		.authenticate = access_authenticate,
+		.authorize = access_authorize,
+		.identity_unref = access_identity_unref };
 	struct broker_config config = config_of(host->options);
 
 	allow_descriptors(config.clients_max);

@@ -36,8 +36,8 @@ struct shadow_watches;
 struct presences;
 struct gateway;
 struct doors;
-struct tls_claim;
-struct http_exchange;
+struct access;
+struct data_plane;
 
 struct host {
 	const struct options *options;
@@ -51,13 +51,8 @@ struct host {
 	/* Tells sources beside the broker to go on after a pause; NULL: there are none. */
 	void (*resume)(struct host *host);
 	struct doors *doors; /* TLS listeners, and the certificate authority */
-	/* Whether who shows this certificate, or none, is let in: 0, or -1 and why not. NULL: a
-	 * certificate must be verified. */
-	int (*identify)(struct host *host, const struct tls_claim *claim, struct err *err);
-	/* Whether who has sent this request may do so: `action` and `resource` as policies name them
-	 * ("iot:Publish", "topic/a/b"). 0, or -1 and why not. NULL: all may. */
-	int (*permit)(struct host *host, struct http_exchange *exchange, const char *action,
-	    struct bytes resource, struct err *err);
+	struct access *access;
+	struct data_plane *data_plane;
 	struct http_client *http_client;
 	struct http_server *http_server; /* for the http trigger; NULL: none */
 	struct shadow_service *shadow_service;

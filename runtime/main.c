@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "runtime/access.h"
 #include "runtime/api.h"
 #include "runtime/change_follower.h"
 #include "runtime/command.h"
@@ -148,6 +149,7 @@ open_gateway(struct service *service, struct err *err)
 	};
 	struct restore_figures figures = { 0 };
 
+	host->access = access_new(host);
 	gateway_open(host);
 	host->records = records_new(
 	    host->store, (size_t)options_number(host->options, OPTION_RECORDS_BYTES_MAX));
@@ -243,6 +245,7 @@ write_metrics(void *arg, struct buf *out)
 	external_figures(host->external, out);
 	timers_write_figures(host->timers, out);
 	doors_figures(host->doors, out);
+	access_write_figures(host->access, out);
 	ingest_figures(host, out);
 	metrics_write(host, out);
 	figures_process(out);
@@ -375,7 +378,10 @@ open_all(struct service *service, struct err *err)
 		listener_pause(host->mqtt, true);
 	}
 	host->doors = doors_open(host, err);
-	if (host->doors == NULL || data_plane_open(host, err) < 0 || open_external(host, err) < 0)
+	if (host->doors == NULL)
+		return -1;
+	host->data_plane = data_plane_open(host, err);
+	if (host->data_plane == NULL || open_external(host, err) < 0)
 		return -1;
 	host->dispatch = dispatch_new(host);
 	host->tracer = tracer_new(host);
@@ -476,6 +482,7 @@ close_all(struct service *service)
 	files_free(host->files);
 	http_client_free(host->http_client);
 	web_close(service->web);
+	data_plane_close(host->data_plane);
 	presences_stop(host->presences);
 	if (host->shadow_service != NULL)
 		shadow_service_stop(host->shadow_service);
@@ -486,6 +493,7 @@ close_all(struct service *service)
 	host->tracer = NULL;
 	listener_close(host->mqtt);
 	broker_free(host->broker);
+	access_free(host->access);
 	shadow_service_free(host->shadow_service);
 	tables_free(host->tables);
 	timers_free(host->timers);

@@ -56,7 +56,7 @@ mosquitto_sub -V 5 -p "$mqtt_port" -t x -W 5 --will-topic '$aws/events/presence/
 heard forged && fail "a forged event was delivered"
 
 # One that says goodbye.
-tell x x -i car-1 -u fritz -P x
+tell x x -i car-1 -u fritz
 wait_for 20 heard 'seen/car-1 1 connected 127.0.0.1 fritz nil nil'
 wait_for 20 heard 'seen/car-1 2 disconnected 127.0.0.1 fritz CLIENT_INITIATED_DISCONNECT true'
 wait_for 20 heard '$aws/events/presence/connected/car-1 {"clientId":"car-1","timestamp":[0-9]*,"eventType":"connected","sessionIdentifier":"[0-9a-f]\{32\}","principalIdentifier":"fritz","ipAddress":"127.0.0.1","versionNumber":[0-9]*}'

@@ -8,7 +8,7 @@ port_of() { sed -n "s/.*$1 on 127\.0\.0\.1:\([0-9]*\).*/\1/p" "$work/moonlet.log
 
 # start [OPTION...]: with both TLS listeners. Sets mqtts_port, https_port.
 start() {
-  start_moonlet "$work/functions" --mqtts 127.0.0.1:0 --https 127.0.0.1:0 "$@"
+  start_moonlet "$work/functions" --mqtts 127.0.0.1:0 --https 127.0.0.1:0 --anonymous all "$@"
   mqtts_port=$(port_of 'MQTT over TLS')
   https_port=$(port_of HTTPS)
 }

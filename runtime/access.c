@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT
+ * Who may do what, at the doors.
+ */
+#include "runtime/access.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base64.h"
+#include "lib/log.h"
+#include "runtime/figures.h"
+#include "runtime/host.h"
+
+enum { RANDOM_BYTES = 20 };
+
+struct access *
+access_new(struct host *host)
+{
+	struct access *access = xcalloc(1, sizeof(*access));
+
+	(void)host;
+	access->generation = 1;
+	return access;
+}
+
+void
+access_free(struct access *access)
+{
+	free(access);
+}
+
+void
+access_changed(struct host *host)
+{
+	host->access->generation++;
+	broker_recheck(host->broker);
+}
+
+/* --- what is refused --- */
+
+static void
+note_refused(const struct login *shown, const struct login_answer *answer)
+{
+	struct access *access = shown->host->access;
+	unsigned left_out;
+
+	access->refused++;
+	if (!log_limit_take(&access->refused_lines, loop_now_us(shown->host->loop), &left_out))
+		return;
+	log_warn("access", "client \"%.*s\" (%s) is refused: %s%s", (int)shown->client_id.len,
+	    (const char *)shown->client_id.data, shown->peer->address, answer->text,
+	    left_out > 0 ? " (and others before it)" : "");
+}
+
+static void
+describe(const struct policy_verdict *verdict, char *out, size_t size)
+{
+	if (verdict->effect == POLICY_DENIED)
+		(void)snprintf(out, size, "statement %zu%s%s of policy %s denies it",
+		    verdict->statement + 1, verdict->sid != NULL ? ", " : "",
+		    verdict->sid != NULL ? verdict->sid : "", verdict->policy);
+	else
+		(void)snprintf(out, size, "no statement allows it");
+}
+
+static void
+note_denied(struct identity *identity, const char *action, const char *kind, struct bytes name)
+{
+	struct access *access = identity->host->access;
+	struct policy_verdict verdict;
+	char why[256];
+	unsigned left_out;
+
+	access->denied++;
+	if (!log_limit_take(&access->denied_lines, loop_now_us(identity->host->loop), &left_out))
+		return;
+	verdict = identity_explain(identity, action, kind, name);
+	if (identity_is_valid(identity))
+		describe(&verdict, why, sizeof(why));
+	else
+		(void)snprintf(
+		    why, sizeof(why), "its %s is not valid any more", identity->kind->name);
+	log_warn("access", "client \"%s\" (%s, %s %s) may not %s on %s%.*s: %s",
+	    identity->client_id, identity->peer->address, identity->kind->name, identity->principal,
+	    action, kind, (int)name.len, (const char *)name.data, why);
+	if (left_out > 0)
+		log_warn("access", "%u refusals before it were not logged", left_out);
+}
+
+bool
+access_may(struct host *host, struct identity *identity, const char *action, const char *kind,
+    struct bytes name)
+{
+	(void)host;
+	if (identity_may(identity, action, kind, name))
+		return true;
+	note_denied(identity, action, kind, name);
+	return false;
+}
+
+/* --- MQTT --- */
+
+/* A CONNECT on its way. */
+struct entry {
+	struct host *host;
+	struct broker_login *login;
+	struct peer *peer;
+	struct buf client_id;
+};
+
+static void
+answer_broker(struct entry *entry, const struct login_answer *answer)
+{
+	const struct identity *identity = answer->identity;
+	struct loop *loop = entry->host->loop;
+	struct broker_decision decision = { .reason = answer->reason,
+		.identity = answer->identity,
+		.client_id = buf_bytes(&entry->client_id) };
+
+	if (identity != NULL) {
+		decision.principal = bytes_of_string(identity->principal);
+		if (identity->ends_ms != 0)
+			decision.ends_us =
+			    loop_now_us(loop) + (identity->ends_ms - loop_wall_ms(loop)) * 1000;
+	}
+	broker_login_done(entry->login, &decision);
+	peer_unref(entry->peer);
+	buf_clear(&entry->client_id);
+	free(entry);
+}
+
+/* Who gives no client id gets one that says whose it is: THING/random. */
+static void
+name_client(struct entry *entry, struct identity *identity)
+{
+	uint64_t random;
+
+	if (entry->client_id.len == 0) {
+		loop_sys(entry->host->loop)->random(&random, sizeof(random));
+		buf_printf(&entry->client_id, "%s/%016llx",
+		    identity->thing != NULL ? identity->thing : identity->principal,
+		    (unsigned long long)random);
+	}
+	identity_set_client_id(identity, buf_bytes(&entry->client_id));
+}
+
+static void
+on_login(void *arg, const struct login_answer *answer)
+{
+	struct entry *entry = arg;
+	struct login_answer refusal = { .reason = MQTT_NOT_AUTHORIZED };
+	const struct login shown = {
+		.host = entry->host, .peer = entry->peer, .client_id = buf_bytes(&entry->client_id)
+	};
+
+	if (answer->reason != MQTT_SUCCESS) {
+		note_refused(&shown, answer);
+		answer_broker(entry, answer);
+		return;
+	}
+	if (answer->identity != NULL) {
+		name_client(entry, answer->identity);
+		if (!access_may(entry->host, answer->identity, "iot:Connect", "client/",
+			buf_bytes(&entry->client_id))) {
+			identity_unref(answer->identity);
+			entry->host->access->refused++;
+			answer_broker(entry, &refusal);
+			return;
+		}
+	}
+	entry->host->access->accepted++;
+	answer_broker(entry, answer);
+}
+
+void
+access_authenticate(void *arg, struct broker_login *login, const struct mqtt_connect *connect,
+    const struct peer *peer)
+{
+	struct host *host = arg;
+	struct entry *entry = xcalloc(1, sizeof(*entry));
+	const struct login shown = { .host = host,
+		.door = LOGIN_MQTT,
+		.peer = (struct peer *)(uintptr_t)peer,
+		.client_id = connect->client_id,
+		.has_user = connect->has_user,
+		.has_password = connect->has_password,
+		.user = connect->user,
+		.password = connect->password };
+
+	entry->host = host;
+	entry->login = login;
+	entry->peer = peer_ref(shown.peer);
+	buf_append_bytes(&entry->client_id, connect->client_id);
+	login_begin(&shown, on_login, entry);
+}
+
+bool
+access_authorize(void *arg, const struct broker_question *question)
+{
+	static const struct {
+		const char *action;
+		const char *kind;
+	} rows[] = {
+		[BROKER_ACTION_CONNECT] = { "iot:Connect", "client/" },
+		[BROKER_ACTION_PUBLISH] = { "iot:Publish", "topic/" },
+		[BROKER_ACTION_RETAIN] = { "iot:RetainPublish", "topic/" },
+		[BROKER_ACTION_SUBSCRIBE] = { "iot:Subscribe", "topicfilter/" },
+		[BROKER_ACTION_RECEIVE] = { "iot:Receive", "topic/" },
+	};
+
+	return access_may(arg, question->identity, rows[question->action].action,
+	    rows[question->action].kind, question->topic);
+}
+
+void
+access_identity_unref(void *arg, void *identity)
+{
+	(void)arg;
+	identity_unref(identity);
+}
+
+/* --- HTTP --- */
+
+/* "Basic dXNlcjpwYXNz" (RFC 7617 §2) or "Bearer TOKEN" (RFC 6750 §2.1). False: neither is in it,
+ * or not well. `basic` keeps the text of the first. */
+static bool
+read_authorization(struct bytes value, struct login *shown, struct buf *basic)
+{
+	static const char basic_word[] = "basic ", bearer_word[] = "bearer ";
+	size_t skip;
+	const uint8_t *colon;
+
+	if (value.len >= sizeof(bearer_word) &&
+	    strncasecmp((const char *)value.data, bearer_word, sizeof(bearer_word) - 1) == 0) {
+		skip = sizeof(bearer_word) - 1;
+		shown->bearer = bytes_of(value.data + skip, value.len - skip);
+		return true;
+	}
+	skip = sizeof(basic_word) - 1;
+	if (value.len <= skip || strncasecmp((const char *)value.data, basic_word, skip) != 0 ||
+	    base64_decode(bytes_of(value.data + skip, value.len - skip), basic) < 0)
+		return false;
+	colon = memchr(basic->data, ':', basic->len);
+	if (colon == NULL)
+		return false;
+	shown->has_user = shown->has_password = true;
+	shown->user = bytes_of(basic->data, (size_t)(colon - basic->data));
+	shown->password = bytes_of(colon + 1, basic->len - shown->user.len - 1);
+	return true;
+}
+
+static void
+on_http_login(void *arg, const struct login_answer *answer)
+{
+	struct access_request *request = arg;
+	const struct peer *peer = http_exchange_peer_of(request->exchange);
+	const struct login shown = { .host = request->host,
+		.peer = (struct peer *)(uintptr_t)peer };
+
+	if (answer->reason == MQTT_SUCCESS)
+		request->host->access->accepted++;
+	else if (peer != NULL)
+		note_refused(&shown, answer);
+	request->done(request, answer);
+}
+
+void
+access_request(struct access_request *request)
+{
+	const struct http_head *head = http_exchange_head(request->exchange);
+	const struct peer *peer = http_exchange_peer_of(request->exchange);
+	struct bytes authorization = http_header_find(head, "authorization");
+	const struct login_answer malformed = { .reason = MQTT_BAD_CREDENTIALS,
+		.text = "its Authorization header is neither Basic nor Bearer" };
+	const struct login_answer gone = { .reason = MQTT_SERVER_UNAVAILABLE,
+		.text = "it has left" };
+	struct login shown = { .host = request->host,
+		.door = LOGIN_HTTP,
+		.peer = (struct peer *)(uintptr_t)peer,
+		.query = head->query };
+	struct buf basic = { 0 };
+
+	if (peer == NULL)
+		request->done(request, &gone);
+	else if (authorization.len > 0 && !read_authorization(authorization, &shown, &basic))
+		on_http_login(request, &malformed);
+	else
+		login_begin(&shown, on_http_login, request);
+	if (basic.len > 0)
+		explicit_bzero(basic.data, basic.len);
+	buf_clear(&basic);
+}
+
+void
+access_write_figures(const struct access *access, struct buf *out)
+{
+	figures_counter(
+	    out, "moonlet_logins_total", "clients and requests that were let in", access->accepted);
+	figures_counter(out, "moonlet_logins_refused_total",
+	    "clients and requests that were not let in", access->refused);
+	figures_counter(out, "moonlet_denied_total",
+	    "what clients wanted to do and no policy allows", access->denied);
+	figures_gauge(out, "moonlet_logins_waiting", "clients that wait to be let in",
+	    access->logins_waiting);
+}
