@@ -4,6 +4,7 @@
 #include "net/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -143,32 +144,57 @@ bind_first(const struct addrinfo *list, struct err *err)
 	return -1;
 }
 
-struct listener *
-listener_open(
-    struct loop *loop, const char *address, listener_accepted accepted, void *arg, struct err *err)
+/* "fd:3": a socket that who started this program has opened. */
+static int
+inherited(const char *address, struct err *err)
+{
+	int fd = atoi(address + 3), listens = 0, domain = 0;
+	socklen_t len = sizeof(listens);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || listens == 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ||
+	    (domain != AF_INET && domain != AF_INET6))
+		return err_set(err,
+		    "%s: the descriptor is no TCP socket that listens: fd:N is one that whoever "
+		    "starts moonlet has opened for it",
+		    address);
+	(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return fd;
+}
+
+static int
+bind_address(const char *address, struct err *err)
 {
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
-	struct listener *listener = NULL;
 	struct addrinfo *list = NULL;
-	struct sockaddr_storage bound;
-	socklen_t len = sizeof(bound);
 	const char *port = NULL;
 	char host[64];
 	int fd, result;
 
+	if (strncmp(address, "fd:", 3) == 0)
+		return inherited(address, err);
 	if (split_address(address, host, sizeof(host), &port, err) < 0)
-		return NULL;
+		return -1;
 	result = getaddrinfo(host, port, &hints, &list);
-	if (result != 0) {
-		(void)err_set(err, "listen on %s: %s", address, gai_strerror(result));
-		return NULL;
-	}
+	if (result != 0)
+		return err_set(err, "listen on %s: %s", address, gai_strerror(result));
 	fd = bind_first(list, err);
 	freeaddrinfo(list);
-	if (fd < 0) {
-		(void)err_prefix(err, "listen on %s", address);
+	return fd < 0 ? err_prefix(err, "listen on %s", address) : fd;
+}
+
+struct listener *
+listener_open(
+    struct loop *loop, const char *address, listener_accepted accepted, void *arg, struct err *err)
+{
+	struct sockaddr_storage bound;
+	socklen_t len = sizeof(bound);
+	struct listener *listener;
+	int fd = bind_address(address, err);
+
+	if (fd < 0)
 		return NULL;
-	}
 	listener = listener_new(loop, fd, accepted, arg);
 	if (getsockname(fd, (struct sockaddr *)&bound, &len) == 0)
 		format_address(

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Listening sockets: TCP by "ADDRESS:PORT" ("[::1]:1883" for IPv6; port 0 picks a free one) and
- * Unix sockets by path.
+ * Unix sockets by path. "fd:3" is a TCP socket that whoever started the program has bound for it.
  */
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H

@@ -35,6 +35,7 @@ struct timers;
 struct shadow_watches;
 struct presences;
 struct gateway;
+struct manager;
 struct doors;
 struct access;
 struct data_plane;
@@ -42,6 +43,7 @@ struct data_plane;
 struct host {
 	const struct options *options;
 	struct privilege privilege;
+	struct manager *manager; /* that started the host, or nobody */
 	struct loop *loop;
 	struct conn_group *group;
 	struct store *store;

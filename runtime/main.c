@@ -23,6 +23,7 @@
 #include "runtime/gateway.h"
 #include "runtime/http_call.h"
 #include "runtime/log_ring.h"
+#include "runtime/manager.h"
 #include "runtime/pool.h"
 #include "runtime/presence.h"
 #include "runtime/records.h"
@@ -342,6 +343,7 @@ go(void *arg)
 	timers_start(host->timers);
 	tables_start(host->tables);
 	log_info("moonlet", "ready");
+	manager_ready(host->manager);
 	if (host->options->ready_fd > 0 && host->mqtt != NULL)
 		dprintf(host->options->ready_fd, "%s\n", listener_address(host->mqtt));
 }
@@ -435,6 +437,7 @@ stop(void *arg)
 	broker_hold(host->broker);
 	http_server_drain(host->http_server);
 	external_hold(host->external);
+	manager_stopping(host->manager, options_number(host->options, OPTION_DRAIN_TIMEOUT_MS));
 	service->drain_until_us =
 	    loop_now_us(host->loop) + options_number(host->options, OPTION_DRAIN_TIMEOUT_MS) * 1000;
 	check_drained(service);
@@ -489,6 +492,7 @@ close_all(struct service *service)
 	watch_clear(&service->store_watch);
 	tracer_stop(host->tracer);
 	store_close(host->store);
+	manager_free(host->manager);
 	tracer_free(host->tracer);
 	host->tracer = NULL;
 	listener_close(host->mqtt);
@@ -518,6 +522,7 @@ reload_now(void *arg)
 
 	if (!service->ready)
 		return;
+	manager_reloading(service->host.manager);
 	doors_reload(service->host.doors);
 	external_reload(service->host.external);
 	reload_begin(service->reload);
@@ -532,7 +537,8 @@ serve(struct options *options, const char *config_path, struct err *err)
 	int result = -1;
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (privilege_begin(&host->privilege, options, err) < 0)
+	if (manager_take_sockets(options, err) < 0 ||
+	    privilege_begin(&host->privilege, options, err) < 0)
 		return -1;
 	host->loop = loop_new(&sys_posix, err);
 	if (host->loop == NULL)
@@ -540,6 +546,7 @@ serve(struct options *options, const char *config_path, struct err *err)
 	loop_sys(host->loop)->random(key, sizeof(key));
 	hash_seed(key);
 	loop_sys(host->loop)->random(&host->run_id, sizeof(host->run_id));
+	host->manager = manager_new(host);
 	host->group = conn_group_new(host->loop);
 	host->triggers = trigger_table;
 	host->trigger_count = trigger_table_count;

@@ -9,11 +9,14 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <netinet/in.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,10 +31,27 @@ enum { DUMPABLE = 0 };
 #endif
 
 static bool
+is_local_socket(int fd)
+{
+	struct sockaddr_storage bound = { 0 };
+	const struct sockaddr_in *four = (const void *)&bound;
+	const struct sockaddr_in6 *six = (const void *)&bound;
+	socklen_t len = sizeof(bound);
+
+	if (getsockname(fd, (struct sockaddr *)&bound, &len) < 0)
+		return false;
+	return bound.ss_family == AF_INET
+		   ? ntohl(four->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET
+		   : bound.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+}
+
+static bool
 is_local(const char *address)
 {
 	static const char *const local[] = { "127.", "[::1]:", "localhost:" };
 
+	if (strncmp(address, "fd:", 3) == 0)
+		return is_local_socket(atoi(address + 3));
 	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
 		if (strncmp(address, local[i], strlen(local[i])) == 0)
 			return true;

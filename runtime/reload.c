@@ -15,6 +15,7 @@
 #include "runtime/doors.h"
 #include "runtime/gateway.h"
 #include "runtime/loader.h"
+#include "runtime/manager.h"
 #include "runtime/tables.h"
 
 extern char **environ;
@@ -135,6 +136,8 @@ reading_ended(void *arg, bool readable, bool writable)
 	options_clear(&reload->fresh);
 	if (reload->again)
 		reload_begin(reload);
+	else
+		manager_reloaded(reload->host->manager);
 }
 
 struct reload *
@@ -177,6 +180,7 @@ reload_begin(struct reload *reload)
 
 	if (reload->path == NULL) {
 		log_info("moonlet", "SIGHUP: there is no configuration file to read");
+		manager_reloaded(reload->host->manager);
 		return;
 	}
 	reload->again = reload->reading;
@@ -190,4 +194,5 @@ reload_begin(struct reload *reload)
 		return;
 	options_clear(&reload->fresh);
 	log_error("moonlet", "the configuration stays as it was: %s", strerror(code));
+	manager_reloaded(reload->host->manager);
 }

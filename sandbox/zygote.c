@@ -83,14 +83,20 @@ receive(const struct zygote *zygote, uint64_t *id, int *fd)
 	return 1;
 }
 
+/* Filters of system calls cannot look into clone3's arguments, so some (systemd's
+ * RestrictNamespaces, containers') deny that it is there. clone's first three arguments are in this
+ * order everywhere but on s390. */
 static pid_t
 fork_with_pidfd(int *pidfd)
 {
 	struct clone_args args = {
 		.flags = CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)pidfd, .exit_signal = SIGCHLD
 	};
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 
-	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (pid < 0 && errno == ENOSYS)
+		pid = (pid_t)syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, pidfd, NULL, NULL);
+	return pid;
 }
 
 static void
