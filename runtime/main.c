@@ -342,6 +342,7 @@ go(void *arg)
 	webhooks_start(host->webhooks);
 	timers_start(host->timers);
 	tables_start(host->tables);
+	store_serve(host->store);
 	log_info("moonlet", "ready");
 	manager_ready(host->manager);
 	if (host->options->ready_fd > 0 && host->mqtt != NULL)

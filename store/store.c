@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -14,86 +15,114 @@
 #include "lib/log.h"
 #include "store/folder.h"
 #include "store/group.h"
+#include "store/handover.h"
 
 enum { JOBS_MAX = 20000, GROUP_JOBS_MAX = 4096 };
 enum { BYTES_MAX = 64 * 1024 * 1024 };
 
-/* `mutex` guards what stands below it; jobs in a list belong to the list's side. */
+/* Figures that one side alone counts and both may read. */
+struct counts {
+	uint64_t jobs;
+	uint64_t bytes;
+};
+
+/* What one thread alone uses stands apart; the rest is atomic. */
 struct store {
-	struct group group; /* the store thread's */
 	pthread_t thread;
 	int lock_fd;
 	int event_fd;
 	size_t jobs_max;
 	size_t bytes_max;
-	bool polling;	  /* a `done` is running; the loop thread's */
-	uint64_t version; /* of the job submitted last; the loop thread's */
 
-	pthread_mutex_t mutex;
-	pthread_cond_t wake;  /* the store thread waits for it */
-	pthread_cond_t ended; /* store_run and store_close wait for it */
+	/* the loop thread's */
+	bool polling;	   /* a `done` is running */
+	uint64_t version;  /* of the job submitted last */
+	size_t unfinished; /* jobs whose `done` has not been called */
+	bool serving;
+	struct latency blocked; /* handing over never waits: only store_run does */
+
+	/* the store thread's */
+	struct group group;
 	struct store_jobs waiting;
-	struct store_jobs finished;
-	struct store_figures figures;
-	size_t in_hand; /* jobs of the group that runs */
-	enum store_health health;
+	size_t waiting_count;
+
+	/* the loop thread puts */
+	struct pile submitted;
+	struct counts given;
 	bool stopping;
+	/* the store thread puts */
+	struct pile finished;
+	struct counts taken; /* jobs that run or have run; bytes of those that have run */
+	struct store_figures figures;
+	enum store_health health;
+	struct bed bed; /* of the store thread */
 };
 
-/* On the loop thread. Mostly nobody holds it, and the clock is not asked. */
+/* By the one thread that counts. */
 static void
-lock_from_loop(struct store *store)
+count_up(uint64_t *counter, uint64_t more)
 {
-	const struct sys *sys = store->group.config.sys;
-	int64_t begun_us;
+	__atomic_store_n(counter, *counter + more, __ATOMIC_RELAXED);
+}
 
-	if (pthread_mutex_trylock(&store->mutex) == 0) {
-		latency_add(&store->figures.blocked, 0);
-		return;
-	}
-	begun_us = sys->monotonic_us();
-	(void)pthread_mutex_lock(&store->mutex);
-	latency_add(&store->figures.blocked, sys->monotonic_us() - begun_us);
+static uint64_t
+count_of(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* What was counted by the one side and not yet by the other. */
+static size_t
+difference(const uint64_t *given, const uint64_t *taken)
+{
+	uint64_t last = count_of(taken), all = count_of(given);
+
+	return all > last ? (size_t)(all - last) : 0;
 }
 
 /* Waits until there is something to do, and takes it. False: time to end. */
 static bool
 take_group(struct store *store, struct store_jobs *jobs)
 {
-	size_t max = group_jobs_max(&store->group, GROUP_JOBS_MAX);
+	size_t max = group_jobs_max(&store->group, GROUP_JOBS_MAX), count = 0;
 
-	while (STAILQ_EMPTY(&store->waiting) && !store->stopping)
-		(void)pthread_cond_wait(&store->wake, &store->mutex);
-	if (store->figures.waiting_jobs <= max) {
-		store->in_hand = store->figures.waiting_jobs;
-		STAILQ_CONCAT(jobs, &store->waiting);
-	} else {
-		for (store->in_hand = 0; store->in_hand < max; store->in_hand++) {
-			struct store_job *job = STAILQ_FIRST(&store->waiting);
-
-			STAILQ_REMOVE_HEAD(&store->waiting, link);
-			STAILQ_INSERT_TAIL(jobs, job, link);
-		}
+	for (;;) {
+		store->waiting_count += pile_take(&store->submitted, &store->waiting);
+		if (store->waiting_count > 0)
+			break;
+		if (__atomic_load_n(&store->stopping, __ATOMIC_SEQ_CST))
+			return false;
+		bed_sleep(&store->bed, &store->submitted, &store->stopping);
 	}
-	store->figures.waiting_jobs -= store->in_hand;
-	return !STAILQ_EMPTY(jobs);
+	while (store->waiting_count > 0 && count < max) {
+		struct store_job *job = STAILQ_FIRST(&store->waiting);
+
+		STAILQ_REMOVE_HEAD(&store->waiting, link);
+		STAILQ_INSERT_TAIL(jobs, job, link);
+		store->waiting_count--;
+		count++;
+	}
+	count_up(&store->taken.jobs, count);
+	return true;
 }
 
 static void
 give_back(struct store *store, struct store_jobs *jobs, const struct group_outcome *outcome)
 {
-	struct store_job *job;
+	const struct store_job *job;
+	uint64_t bytes = 0, count = 0;
 
-	STAILQ_FOREACH (job, jobs, link)
-		store->figures.waiting_bytes -= job->bytes;
-	STAILQ_CONCAT(&store->finished, jobs);
-	store->figures.jobs += store->in_hand;
-	store->figures.jobs_failed += outcome->failed;
-	store->figures.groups++;
-	store->figures.busy_us += outcome->busy_us;
-	store->health = outcome->health;
-	store->in_hand = 0;
-	(void)pthread_cond_signal(&store->ended);
+	STAILQ_FOREACH (job, jobs, link) {
+		bytes += job->bytes;
+		count++;
+	}
+	count_up(&store->taken.bytes, bytes);
+	count_up(&store->figures.jobs, count);
+	count_up(&store->figures.jobs_failed, outcome->failed);
+	count_up(&store->figures.groups, 1);
+	count_up(&store->figures.busy_us, (uint64_t)outcome->busy_us);
+	__atomic_store_n(&store->health, outcome->health, __ATOMIC_RELAXED);
+	pile_put(&store->finished, jobs);
 	(void)eventfd_write(store->event_fd, 1);
 }
 
@@ -103,16 +132,11 @@ store_thread(void *arg)
 	struct store *store = arg;
 	struct store_jobs jobs = STAILQ_HEAD_INITIALIZER(jobs);
 
-	(void)pthread_mutex_lock(&store->mutex);
 	while (take_group(store, &jobs)) {
-		struct group_outcome outcome;
+		struct group_outcome outcome = group_run(&store->group, &jobs);
 
-		(void)pthread_mutex_unlock(&store->mutex);
-		outcome = group_run(&store->group, &jobs);
-		(void)pthread_mutex_lock(&store->mutex);
 		give_back(store, &jobs, &outcome);
 	}
-	(void)pthread_mutex_unlock(&store->mutex);
 	return NULL;
 }
 
@@ -142,10 +166,6 @@ store_open(const struct store_config *config, struct err *err)
 	store->jobs_max = config->jobs_max > 0 ? config->jobs_max : JOBS_MAX;
 	store->bytes_max = config->bytes_max > 0 ? config->bytes_max : BYTES_MAX;
 	STAILQ_INIT(&store->waiting);
-	STAILQ_INIT(&store->finished);
-	(void)pthread_mutex_init(&store->mutex, NULL);
-	(void)pthread_cond_init(&store->wake, NULL);
-	(void)pthread_cond_init(&store->ended, NULL);
 	store->lock_fd = folder_lock(config->folder, err);
 	if (store->lock_fd < 0 || group_init(&store->group, config, err) < 0 ||
 	    start_thread(store, err) < 0) {
@@ -160,30 +180,30 @@ store_open(const struct store_config *config, struct err *err)
 	return store;
 }
 
+/* Until jobs are finished: start, tests, the end. */
+static void
+wait_for_finished(struct store *store)
+{
+	struct pollfd fd = { store->event_fd, POLLIN, 0 };
+
+	if (pile_is_empty(&store->finished))
+		(void)poll(&fd, 1, -1);
+	store_poll(store);
+}
+
 void
 store_close(struct store *store)
 {
 	if (store == NULL)
 		return;
-	(void)pthread_mutex_lock(&store->mutex);
-	while (!STAILQ_EMPTY(&store->waiting) || store->in_hand > 0 ||
-	       !STAILQ_EMPTY(&store->finished)) {
-		(void)pthread_mutex_unlock(&store->mutex);
-		store_poll(store);
-		(void)pthread_mutex_lock(&store->mutex);
-		if (STAILQ_EMPTY(&store->finished) && store->in_hand > 0)
-			(void)pthread_cond_wait(&store->ended, &store->mutex);
-	}
-	store->stopping = true;
-	(void)pthread_cond_signal(&store->wake);
-	(void)pthread_mutex_unlock(&store->mutex);
+	while (store->unfinished > 0)
+		wait_for_finished(store);
+	__atomic_store_n(&store->stopping, true, __ATOMIC_SEQ_CST);
+	(void)bed_wake(&store->bed);
 	(void)pthread_join(store->thread, NULL);
 	group_clear(&store->group);
 	(void)close(store->event_fd);
 	(void)close(store->lock_fd);
-	(void)pthread_mutex_destroy(&store->mutex);
-	(void)pthread_cond_destroy(&store->wake);
-	(void)pthread_cond_destroy(&store->ended);
 	free(store);
 }
 
@@ -203,15 +223,20 @@ store_poll(struct store *store)
 
 	assert(!store->polling);
 	(void)eventfd_read(store->event_fd, &count);
-	lock_from_loop(store);
-	STAILQ_CONCAT(&jobs, &store->finished);
-	(void)pthread_mutex_unlock(&store->mutex);
+	store->unfinished -= pile_take(&store->finished, &jobs);
+	latency_add(&store->blocked, 0);
 	store->polling = true;
 	while ((job = STAILQ_FIRST(&jobs)) != NULL) {
 		STAILQ_REMOVE_HEAD(&jobs, link);
 		job->done(job);
 	}
 	store->polling = false;
+}
+
+void
+store_serve(struct store *store)
+{
+	store->serving = true;
 }
 
 uint64_t
@@ -223,20 +248,19 @@ store_version(const struct store *store)
 void
 store_submit(struct store *store, struct store_job *job)
 {
-	bool idle;
+	struct store_jobs jobs = STAILQ_HEAD_INITIALIZER(jobs);
 
 	assert(job->run != NULL && job->done != NULL);
 	job->status = 0;
 	job->conflict = false;
 	job->version = ++store->version;
-	lock_from_loop(store);
-	idle = STAILQ_EMPTY(&store->waiting) && store->in_hand == 0;
-	STAILQ_INSERT_TAIL(&store->waiting, job, link);
-	store->figures.waiting_jobs++;
-	store->figures.waiting_bytes += job->bytes;
-	if (idle)
-		(void)pthread_cond_signal(&store->wake);
-	(void)pthread_mutex_unlock(&store->mutex);
+	store->unfinished++;
+	count_up(&store->given.jobs, 1);
+	count_up(&store->given.bytes, job->bytes);
+	STAILQ_INSERT_TAIL(&jobs, job, link);
+	pile_put(&store->submitted, &jobs);
+	(void)bed_wake(&store->bed);
+	latency_add(&store->blocked, 0);
 }
 
 struct write_job {
@@ -311,15 +335,14 @@ store_run(struct store *store, struct store_job *job, struct err *err)
 		.job = { .run = run_inner, .done = run_over },
 		.inner = job,
 	};
+	const struct sys *sys = store->group.config.sys;
+	int64_t begun_us = sys->monotonic_us();
 
 	store_submit(store, &run.job);
-	while (!run.over) {
-		(void)pthread_mutex_lock(&store->mutex);
-		while (STAILQ_EMPTY(&store->finished))
-			(void)pthread_cond_wait(&store->ended, &store->mutex);
-		(void)pthread_mutex_unlock(&store->mutex);
-		store_poll(store);
-	}
+	while (!run.over)
+		wait_for_finished(store);
+	if (store->serving)
+		latency_add(&store->blocked, sys->monotonic_us() - begun_us);
 	job->status = run.job.status;
 	job->conflict = run.job.conflict;
 	job->version = run.job.version;
@@ -328,12 +351,12 @@ store_run(struct store *store, struct store_job *job, struct err *err)
 	return job->status;
 }
 
-/* Read without the lock: whoever asks wants to know about, not exactly. */
+/* Whoever asks wants to know about, not exactly. */
 bool
 store_is_full(const struct store *store)
 {
-	return __atomic_load_n(&store->figures.waiting_jobs, __ATOMIC_RELAXED) > store->jobs_max ||
-	       __atomic_load_n(&store->figures.waiting_bytes, __ATOMIC_RELAXED) > store->bytes_max;
+	return difference(&store->given.jobs, &store->taken.jobs) > store->jobs_max ||
+	       difference(&store->given.bytes, &store->taken.bytes) > store->bytes_max;
 }
 
 enum store_health
@@ -357,10 +380,13 @@ store_health_text(enum store_health health)
 struct store_figures
 store_figures(struct store *store)
 {
-	struct store_figures figures;
-
-	(void)pthread_mutex_lock(&store->mutex);
-	figures = store->figures;
-	(void)pthread_mutex_unlock(&store->mutex);
-	return figures;
+	return (struct store_figures){
+		.jobs = count_of(&store->figures.jobs),
+		.jobs_failed = count_of(&store->figures.jobs_failed),
+		.groups = count_of(&store->figures.groups),
+		.busy_us = count_of(&store->figures.busy_us),
+		.waiting_jobs = difference(&store->given.jobs, &store->taken.jobs),
+		.waiting_bytes = difference(&store->given.bytes, &store->taken.bytes),
+		.blocked = store->blocked,
+	};
 }

@@ -78,6 +78,9 @@ void store_write(
 int store_run(struct store *store, struct store_job *job, struct err *err)
     __attribute__((warn_unused_result));
 
+/* The host serves from now on: what store_run waits counts as the loop's being blocked. */
+void store_serve(struct store *store);
+
 /* Whether more jobs or bytes wait than the bounds: sources should pause. Jobs are still taken. */
 bool store_is_full(const struct store *store);
 
