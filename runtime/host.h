@@ -38,6 +38,7 @@ struct gateway;
 struct manager;
 struct doors;
 struct access;
+struct registry;
 struct data_plane;
 
 struct host {
@@ -54,6 +55,7 @@ struct host {
 	void (*resume)(struct host *host);
 	struct doors *doors; /* TLS listeners, and the certificate authority */
 	struct access *access;
+	struct registry *registry; /* things, certificates, policies */
 	struct data_plane *data_plane;
 	struct http_client *http_client;
 	struct http_server *http_server; /* for the http trigger; NULL: none */

@@ -27,6 +27,7 @@
 #include "runtime/pool.h"
 #include "runtime/presence.h"
 #include "runtime/records.h"
+#include "runtime/registry.h"
 #include "runtime/reload.h"
 #include "runtime/restore.h"
 #include "runtime/shadow_follow.h"
@@ -141,6 +142,23 @@ has_function(void *arg, struct bytes topic)
 	return found;
 }
 
+static void
+rights_changed(void *arg)
+{
+	access_changed(arg);
+}
+
+static int
+open_registry(struct host *host, struct err *err)
+{
+	const struct registry_parts parts = {
+		.loop = host->loop, .store = host->store, .changed = rights_changed, .arg = host
+	};
+
+	host->registry = registry_new(&parts);
+	return registry_restore(host->registry, err);
+}
+
 static int
 open_gateway(struct service *service, struct err *err)
 {
@@ -151,6 +169,8 @@ open_gateway(struct service *service, struct err *err)
 	struct restore_figures figures = { 0 };
 
 	host->access = access_new(host);
+	if (open_registry(host, err) < 0)
+		return -1;
 	gateway_open(host);
 	host->records = records_new(
 	    host->store, (size_t)options_number(host->options, OPTION_RECORDS_BYTES_MAX));
@@ -454,6 +474,19 @@ one_turn(struct loop *loop)
 }
 
 static void
+stop_sources(struct host *host)
+{
+	timers_stop(host->timers);
+	if (host->change_followers != NULL)
+		change_followers_stop(host->change_followers);
+	if (host->tickers != NULL)
+		tickers_stop(host->tickers);
+	if (host->files != NULL)
+		files_stop(host->files);
+	tables_stop(host->tables);
+}
+
+static void
 close_all(struct service *service)
 {
 	struct host *host = &service->host;
@@ -465,14 +498,7 @@ close_all(struct service *service)
 	if (host->broker != NULL)
 		broker_shut(host->broker);
 	one_turn(host->loop);
-	timers_stop(host->timers);
-	if (host->change_followers != NULL)
-		change_followers_stop(host->change_followers);
-	if (host->tickers != NULL)
-		tickers_stop(host->tickers);
-	if (host->files != NULL)
-		files_stop(host->files);
-	tables_stop(host->tables);
+	stop_sources(host);
 	webhooks_free(host->webhooks);
 	host->webhooks = NULL;
 	dispatch_stop(host->dispatch);
@@ -492,6 +518,7 @@ close_all(struct service *service)
 		shadow_service_stop(host->shadow_service);
 	watch_clear(&service->store_watch);
 	tracer_stop(host->tracer);
+	registry_stop(host->registry);
 	store_close(host->store);
 	manager_free(host->manager);
 	tracer_free(host->tracer);
@@ -499,6 +526,7 @@ close_all(struct service *service)
 	listener_close(host->mqtt);
 	broker_free(host->broker);
 	access_free(host->access);
+	registry_free(host->registry);
 	shadow_service_free(host->shadow_service);
 	tables_free(host->tables);
 	timers_free(host->timers);
