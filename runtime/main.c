@@ -27,6 +27,7 @@
 #include "runtime/pool.h"
 #include "runtime/presence.h"
 #include "runtime/records.h"
+#include "runtime/registration.h"
 #include "runtime/registry.h"
 #include "runtime/reload.h"
 #include "runtime/restore.h"
@@ -142,23 +143,6 @@ has_function(void *arg, struct bytes topic)
 	return found;
 }
 
-static void
-rights_changed(void *arg)
-{
-	access_changed(arg);
-}
-
-static int
-open_registry(struct host *host, struct err *err)
-{
-	const struct registry_parts parts = {
-		.loop = host->loop, .store = host->store, .changed = rights_changed, .arg = host
-	};
-
-	host->registry = registry_new(&parts);
-	return registry_restore(host->registry, err);
-}
-
 static int
 open_gateway(struct service *service, struct err *err)
 {
@@ -169,7 +153,7 @@ open_gateway(struct service *service, struct err *err)
 	struct restore_figures figures = { 0 };
 
 	host->access = access_new(host);
-	if (open_registry(host, err) < 0)
+	if (registration_open(host, err) < 0)
 		return -1;
 	gateway_open(host);
 	host->records = records_new(
