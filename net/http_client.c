@@ -210,7 +210,7 @@ on_deadline(void *arg)
 	struct err err;
 
 	(void)err_set(&err, "http %s %s: no complete response within %u ms", transfer->method,
-	    transfer->url_text, transfer->timeout_ms);
+	    transfer->shown_url, transfer->timeout_ms);
 	give_up(transfer);
 	fail(transfer, &err);
 }
@@ -228,7 +228,7 @@ begin(struct http_client *client, struct http_transfer *transfer)
 	}
 	if (curl_multi_add_handle(client->multi, transfer->easy) != CURLM_OK) {
 		(void)err_set(&err, "http %s %s: curl does not take the request", transfer->method,
-		    transfer->url_text);
+		    transfer->shown_url);
 		fail(transfer, &err);
 		return;
 	}

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/http_parse.h"
+#include "lib/redact.h"
 
 /* What belongs to the connection is the client's own to say. */
 static const char *const reserved_headers[] = { "Host", "Content-Length", "Transfer-Encoding",
@@ -103,6 +104,9 @@ set_url(struct http_transfer *transfer, const char *text, struct err *err)
 	transfer->url_text = NULL;
 	if (curl_url_get(transfer->url, CURLUPART_URL, &transfer->url_text, 0) != CURLUE_OK)
 		return err_set(err, "the URL is wrong");
+	free(transfer->shown_url);
+	transfer->shown_url = xstrdup(transfer->url_text);
+	(void)redact_url((uint8_t *)transfer->shown_url, strlen(transfer->shown_url));
 	return judge(transfer, err);
 }
 
@@ -195,8 +199,12 @@ transfer_new(const struct http_request *request, struct err *err)
 	transfer->redirects_left = request->redirects_max;
 	transfer->redirects_wanted = request->redirects_max > 0;
 	if (copy_request(transfer, request, err) < 0) {
+		struct buf shown = { 0 };
+
 		transfer_free(transfer);
-		(void)err_prefix(err, "http %.16s %.200s", request->method, request->url);
+		redact_url_append(&shown, bytes_of_string(request->url));
+		(void)err_prefix(err, "http %.16s %.200s", request->method, buf_string(&shown));
+		buf_clear(&shown);
 		return NULL;
 	}
 	return transfer;
@@ -213,6 +221,7 @@ transfer_free(struct http_transfer *transfer)
 	curl_url_cleanup(transfer->url);
 	curl_free(transfer->url_text);
 	free(transfer->method);
+	free(transfer->shown_url);
 	buf_clear(&transfer->body);
 	buf_clear(&transfer->response_headers);
 	buf_clear(&transfer->response_body);
@@ -414,7 +423,7 @@ transfer_prepare(struct http_transfer *transfer, const char *ca_file, struct err
 	if (transfer->easy == NULL || !set_callbacks(transfer) || !set_policy(transfer, ca_file) ||
 	    !set_request(transfer))
 		return err_set(
-		    err, "http %s %s: curl cannot be set up", transfer->method, transfer->url_text);
+		    err, "http %s %s: curl cannot be set up", transfer->method, transfer->shown_url);
 	return 0;
 }
 
@@ -498,7 +507,7 @@ transfer_redirect(struct http_transfer *transfer, struct err *err)
 		return 0;
 	if (transfer->redirects_left == 0)
 		return err_set(
-		    err, "http %s %s: too many redirects", transfer->method, transfer->url_text);
+		    err, "http %s %s: too many redirects", transfer->method, transfer->shown_url);
 	transfer->redirects_left--;
 	copy = xstrdup(place);
 	result = go_to(transfer, copy, status, err);
@@ -517,7 +526,7 @@ transfer_explain(const struct http_transfer *transfer, CURLcode code, struct err
 		why = transfer->curl_error;
 	if (why[0] == '\0')
 		why = curl_easy_strerror(code);
-	(void)err_set(err, "http %s %s: %s", transfer->method, transfer->url_text, why);
+	(void)err_set(err, "http %s %s: %s", transfer->method, transfer->shown_url, why);
 }
 
 void

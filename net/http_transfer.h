@@ -21,6 +21,7 @@ struct http_transfer {
 	char *method;
 	CURLU *url;
 	char *url_text;
+	char *shown_url; /* the same for errors, without what may be secret */
 	struct curl_slist *headers;
 	struct buf body;
 	unsigned redirects_left;

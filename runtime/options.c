@@ -9,8 +9,11 @@
 
 #include "lib/mqtt_url.h"
 #include "lib/nearest.h"
+#include "lib/redact.h"
 #include "runtime/file_folders.h"
 #include "runtime/options.h"
+
+enum { MASKED_BYTES_MIN = 6 };
 
 struct unit {
 	const char *name;
@@ -445,6 +448,17 @@ options_from_environment(struct options *options, char *const *environment, stru
 			return -1;
 	}
 	return 0;
+}
+
+void
+options_mask_secrets(const struct options *options, uint8_t *text, size_t len)
+{
+	for (size_t i = 0; i < options->secret_count; i++) {
+		struct bytes secret = bytes_of_string(options->secrets[i].value);
+
+		if (secret.len >= MASKED_BYTES_MIN)
+			(void)redact_find(text, len, secret);
+	}
 }
 
 const char *

@@ -199,6 +199,9 @@ options_number(const struct options *options, enum option_id id)
 /* NULL where there is no such secret. Borrowed from options. */
 const char *options_secret(const struct options *options, struct bytes name);
 
+/* Writes asterisks over the configuration's secrets in the text, those of six bytes and more. */
+void options_mask_secrets(const struct options *options, uint8_t *text, size_t len);
+
 /* The row of a name as it stands in the file ("log_level") or as a flag ("log-level"); OPTION_COUNT
  * where there is none. */
 enum option_id option_find(struct bytes name);

@@ -193,6 +193,17 @@ answer(struct replay *replay, struct bytes fields)
 		reply(replay, &call, recorded);
 }
 
+/* As it was in the record, for they are compared. The frame is ours. */
+static void
+redact(uint8_t type, struct bytes fields)
+{
+	enum trace_entry_kind kind = type == WORKER_CALL   ? TRACE_CALL
+				     : type == WORKER_DONE ? TRACE_RETURNED
+							   : TRACE_LOG;
+
+	(void)trace_redact_fields(kind, (uint8_t *)(uintptr_t)fields.data, fields.len);
+}
+
 static void
 keep_entry(struct replay *replay, enum trace_entry_kind kind, struct bytes fields)
 {
@@ -227,6 +238,7 @@ take_frame(void *arg, const struct frame *frame)
 	rest = bytes_of(cursor.at, (size_t)(cursor.end - cursor.at));
 	if (invocation != NUMBER)
 		return; /* what a file logs while it is loaded stands in no record */
+	redact(frame->type, rest);
 	if (frame->type == WORKER_CALL) {
 		keep_entry(replay, TRACE_CALL, rest);
 		answer(replay, rest);

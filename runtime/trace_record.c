@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORMAT = 1, FLAG_CUT = 1, FLAG_REDACTED = 2, FLAGS_AT = 2 };
+enum { FORMAT = 1, FLAG_CUT = 1, FLAG_REDACTED = TRACE_FLAG_REDACTED };
 
 const char *const trace_end_names[TRACE_ENDS] = {
 	[TRACE_DONE] = "done",
@@ -140,59 +140,4 @@ trace_reply_read(struct bytes fields, struct trace_reply *reply)
 	reply->ok = cursor_u8(&cursor) != 0;
 	reply->fields = rest_of(&cursor);
 	return !cursor.bad;
-}
-
-/* --- secrets --- */
-
-static void
-mask(struct buf *record, const uint8_t *secret, size_t len)
-{
-	uint8_t *at = record->data, *end = record->data + record->len;
-
-	while ((at = memmem(at, (size_t)(end - at), secret, len)) != NULL) {
-		memset(at, '*', len);
-		at += len;
-	}
-}
-
-/* `secret` is a view into the record itself. */
-static void
-redact_one(struct buf *record, struct bytes secret)
-{
-	uint8_t *copy;
-
-	if (secret.len >= SECRET_BYTES_MIN) {
-		copy = xmalloc(secret.len);
-		memcpy(copy, secret.data, secret.len);
-		mask(record, copy, secret.len);
-		explicit_bzero(copy, secret.len);
-		free(copy);
-	} else if (secret.len > 0) {
-		memset(record->data + (secret.data - record->data), '*', secret.len);
-	}
-	record->data[FLAGS_AT] |= FLAG_REDACTED;
-}
-
-void
-trace_redact(struct buf *record)
-{
-	struct trace_record read;
-	struct trace_entry entry;
-	struct trace_call call = { .number = 0 };
-	struct trace_reply reply;
-	struct cursor cursor, fields;
-
-	if (!trace_record_read(buf_bytes(record), &read))
-		return;
-	cursor = cursor_of(read.entries);
-	while (trace_entry_read(&cursor, &entry)) {
-		if (entry.kind == TRACE_CALL)
-			(void)trace_call_read(entry.fields, &call);
-		if (entry.kind != TRACE_REPLY || call.kind != CALL_SECRET ||
-		    !trace_reply_read(entry.fields, &reply) || reply.number != call.number ||
-		    !reply.ok)
-			continue;
-		fields = cursor_of(reply.fields);
-		redact_one(record, cursor_bytes(&fields));
-	}
 }

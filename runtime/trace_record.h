@@ -100,10 +100,19 @@ struct trace_reply {
 
 bool trace_reply_read(struct bytes fields, struct trace_reply *reply);
 
-/* Writes asterisks over every secret that the record's answers hold, wherever it stands in what
- * `record` (as trace_record_write made it) holds: lengths stay. Secrets of less than
- * SECRET_BYTES_MIN are masked in the answer alone. */
+/* Where the bit that says "redacted" stands in what trace_record_write made. */
+enum { TRACE_FLAGS_AT = 2, TRACE_FLAG_REDACTED = 2 };
+
+/* Writes asterisks over secrets in the record (as trace_record_write made it): each that its answers
+ * hold, wherever it stands, those of less than SECRET_BYTES_MIN in the answer alone; and what its
+ * name tells to be one (lib/redact.h) among headers and in URLs, of requests, their answers, left
+ * webhooks and the HTTP request that was the event. Lengths stay. */
 enum { SECRET_BYTES_MIN = 6 };
 void trace_redact(struct buf *record);
+/* The latter alone, in the fields of one entry. True: there was something. Once more changes
+ * nothing, so what a repeated run does can be compared with what is in a record. */
+bool trace_redact_fields(enum trace_entry_kind kind, uint8_t *fields, size_t len);
+/* The same for what comes behind the head of a TRACE_CALL. */
+bool trace_redact_call(enum call_kind kind, uint8_t *fields, size_t len);
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "lib/redact.h"
 #include "runtime/dead_letters.h"
 #include "runtime/function.h"
 #include "runtime/webhook_answer.h"
@@ -95,8 +96,11 @@ give_up(struct hook *hook, const char *why)
 		.function_version = hook->version,
 		.trace = hook->trace };
 
-	buf_printf(&text, "%.*s %.*s: %s", (int)hook->method.len, (const char *)hook->method.data,
-	    (int)(hook->url.len < 500 ? hook->url.len : 500), (const char *)hook->url.data, why);
+	buf_printf(
+	    &text, "%.*s ", (int)hook->method.len, (const char *)hook->method.data);
+	redact_url_append(
+	    &text, bytes_of(hook->url.data, hook->url.len < 500 ? hook->url.len : 500));
+	buf_printf(&text, ": %s", why);
 	failed.error = buf_bytes(&text);
 	dead_letter_stamp(hook->webhooks->host, &failed);
 	failed_put(&writes, &failed);

@@ -430,6 +430,14 @@ on_call(struct worker *worker, struct cursor *cursor)
 	    left_of(cursor));
 }
 
+/* In what a handler says, before it goes anywhere: log, trace, dead letters. The frame is ours. */
+static void
+mask_secrets(const struct worker *worker, struct bytes text)
+{
+	options_mask_secrets(
+	    worker->pool->host->options, (uint8_t *)(uintptr_t)text.data, text.len);
+}
+
 static bool
 on_log(struct worker *worker, struct cursor *cursor)
 {
@@ -443,6 +451,7 @@ on_log(struct worker *worker, struct cursor *cursor)
 		return false;
 	if (sending == NULL || sending->invocation == NULL)
 		return true;
+	mask_secrets(worker, text);
 	tracer_note(sending->invocation, TRACE_LOG, fields);
 	dispatch_log(sending->invocation, (enum log_level)level, text);
 	return true;
@@ -482,6 +491,7 @@ on_failed(struct worker *worker, struct cursor *cursor)
 	progress(worker);
 	unpark_lane(sending);
 	invocation = sending->invocation;
+	mask_secrets(worker, left_of(cursor));
 	if (invocation != NULL)
 		tracer_last(invocation, TRACE_RAISED, left_of(cursor));
 	ok = invocation == NULL || dispatch_failed(invocation, cursor, sending->cancelled);
