@@ -9,21 +9,34 @@
 
 #include "lib/base64.h"
 #include "lib/log.h"
+#include "net/tls_pool.h"
 #include "runtime/figures.h"
 #include "runtime/host.h"
 
 enum { RANDOM_BYTES = 20 };
 
 struct access *
-access_new(struct host *host)
+access_new(struct host *host, struct err *err)
 {
 	struct access *access = xcalloc(1, sizeof(*access));
 
-	(void)host;
 	access->generation = 1;
-	return access;
+	loop_sys(host->loop)->random(access->secret, sizeof(access->secret));
+	access->threads = tls_pool_new(host->loop, 1, err);
+	if (access->threads != NULL)
+		return access;
+	free(access);
+	return NULL;
 }
 
+void
+access_stop(struct access *access)
+{
+	if (access == NULL)
+		return;
+	tls_pool_free(access->threads);
+	access->threads = NULL;
+}
 void
 access_free(struct access *access)
 {

@@ -12,6 +12,19 @@
 #include "runtime/login.h"
 
 struct host;
+struct tls_pool;
+
+enum {
+	ACCESS_FAILURES = 4096,	 /* addresses whose wrong passwords are counted */
+	ACCESS_PASSWORDS = 4096, /* passwords that were right and are remembered */
+	FAILURES_BURST = 20,	 /* wrong passwords at once, */
+	FAILURE_US = 3000000,	 /* then one in this time */
+};
+
+/* Of an address, or of several that share the place. */
+struct login_failures {
+	int64_t full_us; /* when there is room for the whole burst again */
+};
 
 struct access {
 	/* Of the rights: grows with each change of certificates, things, policies, credentials. */
@@ -22,9 +35,16 @@ struct access {
 	uint64_t accepted;
 	uint64_t refused;
 	uint64_t denied; /* what clients that are in may not do */
+	struct login_failures failures[ACCESS_FAILURES];
+	uint8_t passwords[ACCESS_PASSWORDS][32]; /* keyed digests; zeros: none */
+	struct tls_pool *threads;		 /* for signatures */
+	uint8_t secret[32];			 /* the key; drawn at start */
 };
 
-struct access *access_new(struct host *host);
+/* NULL: no thread can be made. */
+struct access *access_new(struct host *host, struct err *err) __attribute__((warn_unused_result));
+/* What waits is answered. While the broker is there. Takes NULL. */
+void access_stop(struct access *access);
 void access_free(struct access *access); /* takes NULL */
 
 /* Something has changed that decides about rights. Every later question is decided anew, and who

@@ -11,6 +11,7 @@
 #include "runtime/api_parts.h"
 
 static const struct api_table *const tables[] = {
+	&api_credentials_table,
 	&api_failed_table,
 	&api_functions_table,
 	&api_host_table,

@@ -20,6 +20,7 @@ struct api_table {
 	size_t count;
 };
 
+extern const struct api_table api_credentials_table;
 extern const struct api_table api_failed_table;
 extern const struct api_table api_functions_table;
 extern const struct api_table api_host_table;

@@ -125,6 +125,8 @@ int cmd_pub(struct command_call *call);
 int cmd_sub(struct command_call *call);
 int cmd_db(struct command_call *call);
 int cmd_shadow(struct command_call *call);
+int cmd_user(struct command_call *call);
+int cmd_token(struct command_call *call);
 int cmd_top(struct command_call *call);
 int cmd_trace(struct command_call *call);
 int cmd_failed(struct command_call *call);

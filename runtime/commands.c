@@ -91,6 +91,20 @@ static const struct command_switch discard_switches[] = {
 	{ NULL, NULL, NULL, 0 },
 };
 
+static const struct command_switch user_switches[] = {
+	{ "policy", "NAME...", "add: what it may do; again for another one", 0 },
+	{ "password-file", "FILE", "add, passwd: its first line is the password", 0 },
+	JSON_SWITCH,
+	{ NULL, NULL, NULL, 0 },
+};
+
+static const struct command_switch token_switches[] = {
+	{ "policy", "NAME...", "create: what it may do; again for another one", 0 },
+	{ "expires", "DURATION", "create: when it ends, 90d (default: never)", 0 },
+	JSON_SWITCH,
+	{ NULL, NULL, NULL, 0 },
+};
+
 static const struct command_switch db_switches[] = {
 	{ "key", "ATTRIBUTE", "create: the key of its items", 0 },
 	{ "sort", "ATTRIBUTE", "create: the sort key", 0 },
@@ -171,6 +185,16 @@ const struct command command_table[] = {
 		  "moonlet db query readings audi22 --from 10 --to 20 --reverse --limit 5\n"
 		  "moonlet db query readings north --index by_place\n"
 		  "moonlet db scan cars                an item a line\n" },
+	{ .name = "user", .arguments = "WORD [NAME]", .run = cmd_user, .arguments_min = 1,
+	  .arguments_max = 2, .switches = user_switches, .help = "names and passwords for clients",
+	  .more = "moonlet user add fritz --policy fleet    asks for the password, or reads a line\n"
+		  "moonlet user passwd fritz\n"
+		  "moonlet user delete fritz | ls\n" },
+	{ .name = "token", .arguments = "WORD [NAME]", .run = cmd_token, .arguments_min = 1,
+	  .arguments_max = 2, .switches = token_switches, .help = "access tokens for clients",
+	  .more = "moonlet token create billing --policy read --expires 90d    prints it, this once\n"
+		  "moonlet token revoke billing | ls\n"
+		  "A client shows it as MQTT's password, or by HTTP as \"Authorization: Bearer TOKEN\".\n" },
 	{ .name = "failed", .arguments = "[NAME]", .run = cmd_failed, .arguments_max = 1, .switches = failed_switches,
 	  .help = "list the events that were given up" },
 	{ .name = "top", .arguments = "", .run = cmd_top, .switches = top_switches,

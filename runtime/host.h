@@ -39,6 +39,9 @@ struct manager;
 struct doors;
 struct access;
 struct registry;
+struct credentials;
+struct passwords;
+struct jwt_keys;
 struct data_plane;
 
 struct host {
@@ -56,6 +59,9 @@ struct host {
 	struct doors *doors; /* TLS listeners, and the certificate authority */
 	struct access *access;
 	struct registry *registry; /* things, certificates, policies */
+	struct credentials *credentials; /* users and tokens */
+	struct passwords *passwords;
+	struct jwt_keys *jwt_keys;
 	struct data_plane *data_plane;
 	struct http_client *http_client;
 	struct http_server *http_server; /* for the http trigger; NULL: none */

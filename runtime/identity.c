@@ -11,6 +11,7 @@
 #include "runtime/access.h"
 #include "runtime/facts.h"
 #include "runtime/host.h"
+#include "runtime/registry.h"
 
 enum { TIMED_US = 1000000 }; /* how long what depends on the time is believed */
 
@@ -62,6 +63,18 @@ identity_set_client_id(struct identity *identity, struct bytes client_id)
 	identity->generation = 0;
 }
 
+void
+identity_collect(struct identity *identity, struct bytes target, struct policy_list *policies)
+{
+	const struct registry *registry = identity->host->registry;
+	const struct thing *thing =
+	    registry_thing_of(registry, target, bytes_of_string(identity->client_id));
+
+	free(identity->thing);
+	identity->thing = thing != NULL ? xstrdup(thing->name) : NULL;
+	registry_policies_of(registry, target, thing, policies);
+}
+
 struct identity *
 identity_ref(struct identity *identity)
 {
@@ -79,6 +92,7 @@ identity_unref(struct identity *identity)
 	peer_unref(identity->peer);
 	free(identity->principal);
 	free(identity->thing);
+	free(identity->policy_names);
 	free(identity->client_id);
 	free(identity);
 }

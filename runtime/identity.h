@@ -40,10 +40,12 @@ struct identity {
 	struct host *host;
 	const struct identity_kind *kind;
 	struct peer *peer;
-	char *principal;	/* fingerprint, user's name, token's name, subject */
-	char *thing;		/* NULL: none */
-	char *client_id;	/* "": not known (HTTP) */
-	int64_t ends_ms;	/* since 1970: it is nobody from then on; 0: never */
+	char *principal;  /* fingerprint, user's name, token's name, subject */
+	char *thing;	  /* NULL: none */
+	char *client_id;  /* "": not known (HTTP) */
+	int64_t since_ms; /* when what it showed was made: a new one of the same name is another */
+	int64_t ends_ms;  /* since 1970: it is nobody from then on; 0: never */
+	char *policy_names;	/* "a,b": that it has beside what is attached; NULL: none */
 	struct policy_list own; /* policies that came with it, from an authorizer for one */
 	/* What follows is identity.c's. */
 	uint64_t generation; /* of the rights it is bound to; 0: not yet */
@@ -59,6 +61,9 @@ struct identity {
 struct identity *identity_new(struct host *host, const struct identity_kind *kind,
     struct peer *peer, const char *principal, const char *thing);
 void identity_set_client_id(struct identity *identity, struct bytes client_id);
+/* For identity_kind.collect: appends what the registry has for a target ("user:fritz"), and sets
+ * the identity's thing to the one that the target speaks for. */
+void identity_collect(struct identity *identity, struct bytes target, struct policy_list *policies);
 struct identity *identity_ref(struct identity *identity); /* returns its argument */
 void identity_unref(struct identity *identity);		  /* takes NULL */
 

@@ -15,7 +15,13 @@
 enum { REFUSAL_BYTES = 512 };
 
 static const struct verifier *const verifiers[] = {
-	&verifier_certificate, &verifier_anonymous, /* takes what nobody else has taken */
+	/* clang-format off */
+	&verifier_certificate,
+	&verifier_token,
+	&verifier_jwt,
+	&verifier_user,
+	&verifier_anonymous,
+	/* clang-format on */
 };
 
 static struct bytes
@@ -81,6 +87,15 @@ login_refuse(struct login *login, uint8_t reason, const char *format, ...)
 	finish(login, &answer);
 }
 
+/* Whether nobody on the way can have read what it shows. */
+static bool
+is_private(const struct login *login)
+{
+	return (!login->has_password && login->bearer.len == 0) || login->peer->is_tls ||
+	       login->peer->is_loopback ||
+	       strcmp(options_text(login->host->options, OPTION_PLAIN_PASSWORDS), "yes") == 0;
+}
+
 void
 login_begin(const struct login *shown, void (*done)(void *arg, const struct login_answer *answer),
     void *arg)
@@ -97,6 +112,12 @@ login_begin(const struct login *shown, void (*done)(void *arg, const struct logi
 	login = login_copy(shown);
 	login->done = done;
 	login->arg = arg;
+	if (!is_private(login)) {
+		login_refuse(login, MQTT_NOT_AUTHORIZED,
+		    "passwords and tokens are taken by TLS, or from this machine, but not by plain "
+		    "connections from elsewhere (plain_passwords = yes allows it)");
+		return;
+	}
 	for (size_t i = 0; i < sizeof(verifiers) / sizeof(verifiers[0]); i++) {
 		login->verifier = verifiers[i];
 		if (!login->verifier->takes(login))

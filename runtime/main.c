@@ -14,6 +14,7 @@
 #include "runtime/change_follower.h"
 #include "runtime/command.h"
 #include "runtime/commit.h"
+#include "runtime/credentials.h"
 #include "runtime/data_plane.h"
 #include "runtime/deploy.h"
 #include "runtime/doors.h"
@@ -22,8 +23,10 @@
 #include "runtime/function.h"
 #include "runtime/gateway.h"
 #include "runtime/http_call.h"
+#include "runtime/jwt_keys.h"
 #include "runtime/log_ring.h"
 #include "runtime/manager.h"
+#include "runtime/password.h"
 #include "runtime/pool.h"
 #include "runtime/presence.h"
 #include "runtime/records.h"
@@ -152,7 +155,13 @@ open_gateway(struct service *service, struct err *err)
 	};
 	struct restore_figures figures = { 0 };
 
-	host->access = access_new(host);
+	host->access = access_new(host, err);
+	host->credentials = credentials_new(host);
+	host->passwords = passwords_new(host->loop, err);
+	host->jwt_keys = jwt_keys_new(host);
+	if (host->access == NULL || host->passwords == NULL ||
+	    credentials_restore(host->credentials, err) < 0)
+		return -1;
 	if (registration_open(host, err) < 0)
 		return -1;
 	gateway_open(host);
@@ -494,6 +503,9 @@ close_all(struct service *service)
 	change_followers_free(host->change_followers);
 	tickers_free(host->tickers);
 	files_free(host->files);
+	passwords_free(host->passwords);
+	jwt_keys_free(host->jwt_keys);
+	access_stop(host->access);
 	http_client_free(host->http_client);
 	web_close(service->web);
 	data_plane_close(host->data_plane);
@@ -510,6 +522,7 @@ close_all(struct service *service)
 	listener_close(host->mqtt);
 	broker_free(host->broker);
 	access_free(host->access);
+	credentials_free(host->credentials);
 	registry_free(host->registry);
 	shadow_service_free(host->shadow_service);
 	tables_free(host->tables);

@@ -9,6 +9,12 @@
 /* Who shows a certificate: the registry decides. Names and passwords beside it are not looked at:
  * AWS' device SDKs put their version there. */
 extern const struct verifier verifier_certificate;
+/* Tokens that Moonlet has made: as MQTT's password, under any name, or as HTTP's Bearer. */
+extern const struct verifier verifier_token;
+/* Tokens of an identity provider (jwt_jwks_url): as MQTT's password, or as HTTP's Bearer. */
+extern const struct verifier verifier_jwt;
+/* A name and a password. */
+extern const struct verifier verifier_user;
 /* Who shows nothing: by the option `anonymous`. */
 extern const struct verifier verifier_anonymous;
 

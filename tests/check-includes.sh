@@ -21,6 +21,7 @@ BEGIN {
 	library["curl/"] = "net"
 	library["mbedtls/"] = library["psa/"] = "net"
 	library["wslay/"] = "net"
+	library["crypt.h"] = "runtime"
 	library["sqlite3.h"] = "store"
 	library["cjson/"] = "lib store runtime triggers"
 	library["lua.h"] = library["lualib.h"] = library["lauxlib.h"] = "sandbox"
