@@ -378,12 +378,16 @@ weekday_fits(const struct schedule *schedule, const struct civil *now)
 }
 
 static bool
+year_fits(const struct schedule *schedule, int year)
+{
+	return year >= YEAR_MIN &&
+	       (schedule->years[(year - YEAR_MIN) / 32] >> ((year - YEAR_MIN) % 32) & 1) != 0;
+}
+
+static bool
 date_fits(const struct schedule *schedule, const struct civil *now)
 {
-	int year = now->year - YEAR_MIN;
-
-	if (year < 0 || (schedule->months >> now->month & 1) == 0 ||
-	    (schedule->years[year / 32] >> (year % 32) & 1) == 0)
+	if ((schedule->months >> now->month & 1) == 0 || !year_fits(schedule, now->year))
 		return false;
 	if (schedule->any_day && schedule->any_weekday)
 		return true;
@@ -429,44 +433,104 @@ comes_again(const struct zone *zone, int64_t utc_s)
 	return false;
 }
 
-/* Seconds to go on where this date does not fit: to the end of the month, of the day, or the hour,
- * so that no change of the clock is passed over on a day that might fit. */
-static int64_t
-to_next_date(const struct schedule *schedule, const struct civil *now, int64_t local_s)
+/* Days from this one on, up to the month's last, on which the date does not fit. */
+static int
+days_that_do_not_fit(const struct schedule *schedule, const struct civil *now)
 {
-	if ((schedule->months >> now->month & 1) == 0 && now->day < 26)
-		return (26 - now->day) * (int64_t)86400;
+	int last = civil_month_days(now->year, now->month);
+	struct civil day = *now;
+
+	if ((schedule->months >> now->month & 1) == 0)
+		return last - now->day + 1;
+	while (day.day <= last && !date_fits(schedule, &day)) {
+		day.day++;
+		day.weekday = (day.weekday + 1) % 7;
+	}
+	return day.day - now->day;
+}
+
+/* Seconds to go on where this date does not fit: to the evening of the last day of the year, of the
+ * month, or of those that do not fit, and then by hours, so that no change of the clock is passed
+ * over that leads to a day that fits. */
+static int64_t
+to_next_date(const struct schedule *schedule, const struct zone *zone, const struct civil *now,
+    int64_t local_s)
+{
+	int days;
+
+	if (!year_fits(schedule, now->year) && now->month < 12)
+		return (civil_days(now->year, 12, 26) -
+			   civil_days(now->year, now->month, now->day)) *
+		       86400;
+	days = days_that_do_not_fit(schedule, now);
+	if (zone == NULL)
+		return days * (int64_t)86400 - local_s % 86400;
+	if (days > 2)
+		return (days - 2) * (int64_t)86400;
 	if (now->hour < 21)
 		return (21 - now->hour) * (int64_t)3600 - local_s % 3600;
 	return 3600 - local_s % 3600;
 }
 
+/* One step: 0 where it is `utc_s`, else the seconds to go on. */
+static int64_t
+step(const struct schedule *schedule, const struct zone *zone, int64_t utc_s,
+    const struct civil *now)
+{
+	int64_t local = utc_s + zone_offset(zone, utc_s);
+
+	if (!schedule->any_hour && left_out_fits(schedule, zone, utc_s))
+		return 0;
+	if (!date_fits(schedule, now))
+		return to_next_date(schedule, zone, now, local);
+	if ((schedule->hours >> now->hour & 1) == 0)
+		return 3600 - local % 3600;
+	if (time_fits(schedule, now) && (schedule->any_hour || !comes_again(zone, utc_s)))
+		return 0;
+	return 60;
+}
+
+void
+schedule_search_begin(struct schedule_search *search, int64_t after_ms)
+{
+	*search =
+	    (struct schedule_search){ .after_ms = after_ms, .at_s = (after_ms / 60000 + 1) * 60 };
+}
+
+static void
+end(struct schedule_search *search, int64_t next_ms)
+{
+	search->next_ms = next_ms;
+	search->is_over = true;
+}
+
+bool
+schedule_search_go(struct schedule_search *search, const struct schedule *schedule,
+    const struct zone *zone, unsigned *steps)
+{
+	if (schedule->every_ms > 0)
+		end(search, search->after_ms + schedule->every_ms);
+	while (!search->is_over && *steps > 0) {
+		struct civil now = civil_of(search->at_s + zone_offset(zone, search->at_s));
+		int64_t on_s = now.year > YEAR_MAX ? 0 : step(schedule, zone, search->at_s, &now);
+
+		if (on_s == 0)
+			end(search, now.year > YEAR_MAX ? INT64_MAX : search->at_s * 1000);
+		search->at_s += on_s;
+		(*steps)--;
+	}
+	return search->is_over;
+}
+
 int64_t
 schedule_next(const struct schedule *schedule, const struct zone *zone, int64_t after_ms)
 {
-	int64_t utc_s;
+	struct schedule_search search;
+	unsigned steps;
 
-	if (schedule->every_ms > 0)
-		return after_ms + schedule->every_ms;
-	utc_s = (after_ms / 60000 + 1) * 60;
-	for (;;) {
-		int64_t local = utc_s + zone_offset(zone, utc_s);
-		struct civil now = civil_of(local);
-
-		if (now.year > YEAR_MAX)
-			return INT64_MAX;
-		if (!schedule->any_hour && left_out_fits(schedule, zone, utc_s))
-			return utc_s * 1000;
-		if (!date_fits(schedule, &now)) {
-			utc_s += to_next_date(schedule, &now, local);
-			continue;
-		}
-		if ((schedule->hours >> now.hour & 1) == 0) {
-			utc_s += 3600 - local % 3600;
-			continue;
-		}
-		if (time_fits(schedule, &now) && (schedule->any_hour || !comes_again(zone, utc_s)))
-			return utc_s * 1000;
-		utc_s += 60;
-	}
+	schedule_search_begin(&search, after_ms);
+	do {
+		steps = UINT32_MAX;
+	} while (!schedule_search_go(&search, schedule, zone, &steps));
+	return search.next_ms;
 }

@@ -29,7 +29,7 @@ struct schedule {
 	uint32_t last_weekdays; /* the last ones of the month */
 	uint32_t last_days;	/* bit n: n days before the month's last */
 	uint32_t near_days; /* the weekday (Monday to Friday) nearest to it; bit 0: to the last */
-	uint32_t years[8];   /* bits from 1970 */
+	uint32_t years[8];  /* bits from 1970 */
 	bool any_day;
 	bool any_weekday;
 	bool any_hour;
@@ -44,5 +44,20 @@ int schedule_parse(const char *text, struct schedule *schedule, struct err *err)
 /* The first time after `after_ms` (since 1970), in this zone (NULL: UTC); INT64_MAX: never again.
  */
 int64_t schedule_next(const struct schedule *schedule, const struct zone *zone, int64_t after_ms);
+
+/* The same in pieces, for times that are far away: the whole calendar takes tens of milliseconds.
+ */
+struct schedule_search {
+	int64_t after_ms;
+	int64_t at_s;	 /* where the search stands */
+	int64_t next_ms; /* what was found, where `is_over` */
+	bool is_over;
+};
+
+void schedule_search_begin(struct schedule_search *search, int64_t after_ms);
+/* At most `*steps`, a microsecond or less each, of which those that were made are taken off. False:
+ * it is not over. */
+bool schedule_search_go(struct schedule_search *search, const struct schedule *schedule,
+    const struct zone *zone, unsigned *steps);
 
 #endif

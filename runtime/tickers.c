@@ -21,6 +21,8 @@ enum {
 	AGAIN_MS = 1000,
 	ZONE_BYTES_MAX = 1 << 20,
 	DAY_MS = 86400000,
+	BACK_MS_MAX = 40 * (int64_t)DAY_MS, /* a clock that jumped years ahead has no storm */
+	STEPS_MAX = 1000,		    /* of a search at a time: a third of a millisecond */
 };
 
 enum ticker_state { TICKER_NEW, TICKER_LOADING, TICKER_READY };
@@ -39,9 +41,12 @@ struct ticker {
 	bool in_flight;
 	bool retry; /* the tick at `due_ms` could not be stored */
 	enum ticker_state state;
-	int64_t last_ms; /* the last tick that was submitted, or given up */
-	int64_t due_ms;	 /* the tick that is in flight */
-	int64_t wait_ms; /* of the jitter, for the next */
+	int64_t last_ms;	       /* the last tick that was submitted, or given up */
+	int64_t due_ms;		       /* the tick that is in flight */
+	int64_t wait_ms;	       /* of the jitter, for the next */
+	struct schedule_search search; /* the last one: what it found holds on */
+	int64_t newest_ms;	       /* the newest tick that is due, as far as was searched; 0 */
+	int64_t skip_to_ms;	       /* its search goes on from here; 0 */
 	struct timer timer;
 };
 
@@ -181,24 +186,41 @@ draw_jitter(struct ticker *ticker)
 	    ticker->jitter_ms > 0 ? (int64_t)(random % (uint64_t)ticker->jitter_ms) : 0;
 }
 
-/* The last tick that has fallen due by now, where `first_ms` is the first one after the last. */
-static int64_t
-newest_due(const struct ticker *ticker, int64_t first_ms, int64_t now_ms)
+/* The first tick after `after_ms`. False: it is not found yet, a later look goes on. */
+static bool
+find_next(struct ticker *ticker, int64_t after_ms, int64_t *next_ms, unsigned *steps)
 {
-	const struct schedule *schedule = &ticker->schedule;
-	int64_t next_ms;
+	struct schedule_search *search = &ticker->search;
 
-	if (schedule->every_ms > 0)
-		return first_ms + (now_ms - first_ms) / schedule->every_ms * schedule->every_ms;
-	/* Begin not too far back: a clock that jumped years ahead has no storm before it. */
-	if (now_ms - first_ms > 40 * (int64_t)DAY_MS) {
-		next_ms = schedule_next(schedule, ticker->zone, now_ms - 40 * (int64_t)DAY_MS);
-		if (next_ms <= now_ms)
-			first_ms = next_ms;
+	if (search->after_ms != after_ms || search->at_s == 0)
+		schedule_search_begin(search, after_ms);
+	if (!schedule_search_go(search, &ticker->schedule, ticker->zone, steps))
+		return false;
+	*next_ms = search->next_ms;
+	return true;
+}
+
+/* The last tick that has fallen due by now, into `newest_ms`, which is one that has. */
+static bool
+find_newest(struct ticker *ticker, int64_t now_ms, unsigned *steps)
+{
+	int64_t every_ms = ticker->schedule.every_ms, next_ms;
+
+	if (every_ms > 0) {
+		ticker->newest_ms += (now_ms - ticker->newest_ms) / every_ms * every_ms;
+		return true;
 	}
-	while ((next_ms = schedule_next(schedule, ticker->zone, first_ms)) <= now_ms)
-		first_ms = next_ms;
-	return first_ms;
+	for (;;) {
+		int64_t after_ms = ticker->skip_to_ms != 0 ? ticker->skip_to_ms : ticker->newest_ms;
+
+		if (!find_next(ticker, after_ms, &next_ms, steps))
+			return false;
+		if (next_ms <= now_ms)
+			ticker->newest_ms = next_ms;
+		if (next_ms > now_ms && ticker->skip_to_ms == 0)
+			return true;
+		ticker->skip_to_ms = 0;
+	}
 }
 
 /* A clock that was set back by more than a day, or more than the rate, starts anew. */
@@ -215,11 +237,34 @@ mind_jumps(struct ticker *ticker, int64_t now_ms)
 	ticker->last_ms = now_ms;
 }
 
+/* Whether a tick is due, and `newest_ms` set then; else a later look is. */
+static bool
+is_due(struct ticker *ticker, int64_t now_ms, unsigned *steps)
+{
+	int64_t next_ms;
+
+	mind_jumps(ticker, now_ms);
+	if (!find_next(ticker, ticker->last_ms, &next_ms, steps)) {
+		wait_for(ticker, 0);
+		return false;
+	}
+	if (next_ms == INT64_MAX)
+		return false;
+	if (next_ms + ticker->wait_ms > now_ms) {
+		wait_for(ticker, next_ms + ticker->wait_ms - now_ms);
+		return false;
+	}
+	ticker->newest_ms = next_ms;
+	ticker->skip_to_ms = now_ms - next_ms > BACK_MS_MAX ? now_ms - BACK_MS_MAX : 0;
+	return true;
+}
+
 static void
 look(void *arg)
 {
 	struct ticker *ticker = arg;
-	int64_t now_ms = wall_ms(ticker), next_ms;
+	int64_t now_ms = wall_ms(ticker);
+	unsigned steps = STEPS_MAX;
 
 	if (!ticker->attached || ticker->state != TICKER_READY || ticker->in_flight ||
 	    ticker->all->host->draining)
@@ -228,15 +273,14 @@ look(void *arg)
 		fire(ticker);
 		return;
 	}
-	mind_jumps(ticker, now_ms);
-	next_ms = schedule_next(&ticker->schedule, ticker->zone, ticker->last_ms);
-	if (next_ms == INT64_MAX)
+	if (ticker->newest_ms == 0 && !is_due(ticker, now_ms, &steps))
 		return;
-	if (next_ms + ticker->wait_ms > now_ms) {
-		wait_for(ticker, next_ms + ticker->wait_ms - now_ms);
+	if (!find_newest(ticker, now_ms, &steps)) {
+		wait_for(ticker, 0);
 		return;
 	}
-	ticker->last_ms = ticker->due_ms = newest_due(ticker, next_ms, now_ms);
+	ticker->last_ms = ticker->due_ms = ticker->newest_ms;
+	ticker->newest_ms = 0;
 	draw_jitter(ticker);
 	fire(ticker);
 }

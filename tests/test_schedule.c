@@ -178,6 +178,51 @@ what_never_comes_is_told_soon(void **state)
 	assert_true(schedule_next(&schedule, NULL, ms_of("2026-11-23 00:00")) == INT64_MAX);
 }
 
+/* Searching in pieces finds the same, however small they are, and never takes many steps. */
+static void
+search_in_pieces_finds_the_same(void **state)
+{
+	struct zone *berlin = load("Europe/Berlin");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct schedule schedule;
+		struct schedule_search search;
+		struct err err;
+		unsigned pieces = 0, steps;
+
+		assert_int_equal(schedule_parse(cases[i].schedule, &schedule, &err), 0);
+		schedule_search_begin(&search, ms_of(cases[i].after));
+		do {
+			steps = 2;
+		} while (
+		    ++pieces < 20000 && !schedule_search_go(&search, &schedule, berlin, &steps));
+		assert_true(search.is_over);
+		assert_true(
+		    search.next_ms == schedule_next(&schedule, berlin, ms_of(cases[i].after)));
+	}
+	zone_free(berlin);
+}
+
+static void
+far_future_takes_few_steps(void **state)
+{
+	static const char *const far[] = { "cron(0 0 1 1 ? 2199)", "cron(0 0 1 1 ? 1999)",
+		"cron(0 0 30 2 ? *)", "cron(0 0 29 2 ? 2196)" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(far) / sizeof(*far); i++) {
+		struct schedule_search search;
+		struct schedule schedule;
+		struct err err;
+		unsigned steps = 4000;
+
+		assert_int_equal(schedule_parse(far[i], &schedule, &err), 0);
+		schedule_search_begin(&search, ms_of("2026-11-23 00:00"));
+		assert_true(schedule_search_go(&search, &schedule, NULL, &steps));
+	}
+}
+
 static void
 calendar_agrees_with_itself(void **state)
 {
@@ -231,6 +276,8 @@ main(void)
 		cmocka_unit_test(next_time_is_found),
 		cmocka_unit_test(wrong_schedule_names_its_field),
 		cmocka_unit_test(what_never_comes_is_told_soon),
+		cmocka_unit_test(search_in_pieces_finds_the_same),
+		cmocka_unit_test(far_future_takes_few_steps),
 		cmocka_unit_test(calendar_agrees_with_itself),
 		cmocka_unit_test(zone_file_may_be_anything),
 	};
