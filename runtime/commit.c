@@ -422,6 +422,7 @@ commit_done(struct store_job *job)
 	outcome.effects = buf_bytes(&commit->effects);
 	outcome.effect_count = commit->effect_count;
 	if (job->status < 0) {
+		webhooks_failed(commit->host->webhooks, &commit->webhooks);
 		tables_failed(commit->host->tables, &commit->tables, job->version);
 		state_failed(commit->host->records, &commit->writes, job->version);
 	} else if (commit->timers.count > 0) {
@@ -482,6 +483,7 @@ submit_commit(struct commit *commit, const struct commit_input *input)
 	whole->job.bytes = kept->writes.encoded.len +
 			   (kept->shadows != NULL ? shadow_batch_bytes(kept->shadows) : 0) +
 			   kept->tables.bytes + kept->timers.list.len + sizeof(*whole);
+	webhooks_submitted(kept->host->webhooks, &kept->webhooks);
 	store_submit(kept->host->store, &whole->job);
 	tables_submitted(kept->host->tables, &kept->tables, whole->job.version);
 	if (kept->timers.prefix.len > 0)

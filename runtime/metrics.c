@@ -174,11 +174,16 @@ write_webhooks(const struct host *host, struct buf *out)
 	figures_counter(out, "moonlet_webhook_attempts_failed_total",
 	    "Attempts to send a webhook that failed.", figures.failed);
 	figures_counter(out, "moonlet_webhooks_given_up_total",
-	    "Webhooks that were given up; they stand among the failed events.",
-	    figures.given_up);
+	    "Webhooks that were given up; they stand among the failed events.", figures.given_up);
 	figures_gauge(out, "moonlet_webhooks_waiting",
-	    "Webhooks that are due or under way, as far as they are in memory.",
-	    figures.waiting);
+	    "Webhooks that are due or under way, as far as they are in memory.", figures.waiting);
+	figures_gauge(out, "moonlet_webhooks_stored",
+	    "Webhooks that are stored and not sent; webhooks_max bounds them.",
+	    (double)figures.stored.count);
+	figures_gauge(out, "moonlet_webhooks_stored_bytes",
+	    "The same, by their size; webhooks_bytes_max bounds it.", (double)figures.stored.bytes);
+	figures_counter(out, "moonlet_webhooks_refused_total",
+	    "Commits that were refused because too many webhooks wait.", figures.refused);
 }
 
 void

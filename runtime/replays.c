@@ -50,8 +50,6 @@ replay_go_on(struct host *host, struct bytes letter, uint64_t sequence, int64_t 
 
 	if (queue_row_read(&read, letter) < 0)
 		return;
-	if (read.kind == FAILED_WEBHOOK)
-		webhooks_wake(host->webhooks, now_ms, sequence);
 	if (read.kind == FAILED_CHANGE &&
 	    change_followers_replay(host->change_followers, &read.row) == PARKED_NOT)
 		log_warn("tables",
@@ -62,6 +60,8 @@ replay_go_on(struct host *host, struct bytes letter, uint64_t sequence, int64_t 
 	read.row.sequence = sequence;
 	read.row.due_ms = read.row.created_ms = now_ms;
 	read.row.attempt = 1;
+	if (read.kind == FAILED_WEBHOOK)
+		webhooks_replayed(host->webhooks, &read.row);
 	/* Without its function it waits in the queue for it. */
 	if (function != NULL && function->current != NULL && event != NULL)
 		backlog_offer(function, event, &read.row);

@@ -31,6 +31,9 @@ ended(void *arg, int status)
 	} else if (hook->next_due_ms > 0) {
 		webhooks_look_from(webhooks, hook->next_due_ms, hook->row.sequence);
 		webhooks_wake_at(webhooks, hook->next_due_ms);
+	} else {
+		webhooks_failed(webhooks,
+		    &(struct webhook_ops){ .count = 1, .bytes = hook->row.event.len });
 	}
 	hook_free(hook);
 	webhooks_pump(webhooks);

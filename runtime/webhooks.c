@@ -365,13 +365,6 @@ webhooks_free(struct webhooks *webhooks)
 	free(webhooks);
 }
 
-void
-webhooks_start(struct webhooks *webhooks)
-{
-	webhooks->started = webhooks->more = true;
-	webhooks_read_on(webhooks);
-}
-
 static enum egress_grant
 permit_version(void *arg, const struct egress_target *target)
 {
@@ -406,17 +399,16 @@ webhooks_take_effect(const struct invocation *invocation, const struct version *
 		ops->first = row.sequence;
 		ops->due_ms = row.due_ms;
 	}
+	ops->bytes += row.event.len;
 	webhook_put(writes, &row);
 	buf_clear(&event);
 	buf_clear(&key);
-	return 0;
+	return webhooks_check_bound(host->webhooks, ops, err);
 }
 
-void
-webhooks_wake(struct webhooks *webhooks, int64_t due_ms, uint64_t sequence)
+static void
+wake(struct webhooks *webhooks, int64_t due_ms, uint64_t sequence)
 {
-	if (webhooks == NULL)
-		return;
 	webhooks_look_from(webhooks, due_ms, sequence);
 	webhooks->more = true;
 	webhooks_read_on(webhooks);
@@ -425,12 +417,25 @@ webhooks_wake(struct webhooks *webhooks, int64_t due_ms, uint64_t sequence)
 void
 webhooks_committed(struct webhooks *webhooks, const struct webhook_ops *ops)
 {
-	if (ops->count > 0)
-		webhooks_wake(webhooks, ops->due_ms, ops->first);
+	if (ops->count > 0 && webhooks != NULL)
+		wake(webhooks, ops->due_ms, ops->first);
+}
+
+void
+webhooks_replayed(struct webhooks *webhooks, const struct queue_row *row)
+{
+	if (webhooks == NULL)
+		return;
+	webhooks->stored.count++;
+	webhooks->stored.bytes += row->event.len;
+	wake(webhooks, row->due_ms, row->sequence);
 }
 
 struct webhook_figures
 webhooks_figures(const struct webhooks *webhooks)
 {
-	return webhooks->figures;
+	struct webhook_figures figures = webhooks->figures;
+
+	figures.stored = webhooks->stored;
+	return figures;
 }

@@ -4,6 +4,7 @@
 #ifndef RUNTIME_WEBHOOKS_PRIVATE_H
 #define RUNTIME_WEBHOOKS_PRIVATE_H
 
+#include "lib/hash.h"
 #include "lib/queue.h"
 #include "runtime/http_call.h"
 #include "runtime/webhooks.h"
@@ -63,6 +64,7 @@ struct webhooks {
 	bool started;
 	bool more; /* perhaps there is more that is due */
 	size_t bytes;
+	struct webhook_sum stored; /* on the disk, or on their way there */
 	struct webhook_figures figures;
 };
 
@@ -75,6 +77,11 @@ void webhooks_look_from(struct webhooks *webhooks, int64_t due_ms, uint64_t sequ
 void webhooks_wake_at(struct webhooks *webhooks, int64_t due_ms);
 /* Reads what is due where there is room. */
 void webhooks_read_on(struct webhooks *webhooks);
+
+/* webhook_bound.c */
+/* -1: with these there would be too many. */
+int webhooks_check_bound(struct webhooks *webhooks, const struct webhook_ops *ops, struct err *err)
+    __attribute__((warn_unused_result));
 
 /* webhook_send.c */
 /* To another place of the disk, and out of memory. */
