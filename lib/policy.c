@@ -3,20 +3,36 @@
  *
  * Binding keeps the statements whose conditions hold, denies in front, with variables filled in.
  * For each action that is asked about, the set remembers which statements speak of it; of those a
- * decision compares the literal starts, and matches wildcards behind.
+ * decision compares the literal starts. Where wildcards follow, a pattern is matched only if every
+ * pair of neighbours in its literals stands in the resource too: the pairs of both are marked in a
+ * few words, so that most patterns that do not match are passed by at the cost of an AND.
  */
 #include "lib/policy.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/policy_private.h"
 
-enum { ACTIONS_MAX = 16, ACTION_BYTES_MAX = 64 };
+enum { ACTIONS_MAX = 16, ACTION_BYTES_MAX = 64, PAIR_WORDS = 4 };
+
+/* Which pairs of bytes stand beside each other, by a hash. */
+struct pairs {
+	uint64_t words[PAIR_WORDS];
+};
 
 struct resource {
 	struct bytes pattern; /* in the set's text */
 	size_t literal;	      /* bytes of it before the first wildcard */
+	struct pairs pairs;   /* of what stands behind that */
+};
+
+/* What is asked about. */
+struct question {
+	struct bytes text;
+	struct pairs pairs;
+	bool is_marked; /* its pairs are; most questions end before they are wanted */
 };
 
 struct bound {
@@ -50,31 +66,94 @@ struct policy_set {
 	bool is_timed;
 };
 
+/* Facts that are watched while a set is bound: who asks for the time is timed. */
+struct watch {
+	const struct policy_facts *facts;
+	struct policy_set *set;
+};
+
 static bool
-conditions_hold(struct policy_set *set, const struct policy_statement *statement,
-    const struct policy_facts *facts)
+get_watched(void *arg, struct bytes name, struct buf *value)
 {
-	bool hold = true;
+	static const char *const times[] = { "aws:CurrentTime", "aws:EpochTime" };
+	struct watch *watch = arg;
 
-	for (size_t i = 0; i < statement->condition_count; i++) {
-		const struct policy_condition *condition = &statement->conditions[i];
-
-		set->is_timed |= policy_condition_is_timed(condition);
-		hold = hold && policy_condition_holds(condition, facts);
-	}
-	return hold;
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		watch->set->is_timed |=
+		    name.len == strlen(times[i]) &&
+		    strncasecmp(times[i], (const char *)name.data, name.len) == 0;
+	return watch->facts->get(watch->facts->arg, name, value);
 }
 
-/* A variable with a slash in it would reach into other levels of a topic. */
-static const char *
-forbidden_in(const struct policy_text *text)
+static bool
+conditions_hold(const struct policy_statement *statement, const struct policy_facts *facts)
 {
+	for (size_t i = 0; i < statement->condition_count; i++) {
+		if (!policy_condition_holds(&statement->conditions[i], facts, statement->denies))
+			return false;
+	}
+	return true;
+}
+
+/* A value with a slash in it would reach into other levels of a topic. */
+static enum policy_room
+room_in(const struct policy_text *text)
+{
+	static const char *const kinds[] = { "client/", "thing/" };
 	struct bytes start = buf_bytes(&text->literals[0]);
 
-	if (start.len < 5 || memcmp(start.data, "thing", 5) == 0 ||
-	    memcmp(start.data, "clien", 5) == 0)
-		return "+#";
-	return "+#/";
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (start.len >= strlen(kinds[i]) &&
+		    memcmp(start.data, kinds[i], strlen(kinds[i])) == 0)
+			return POLICY_ROOM_NAME;
+	}
+	return POLICY_ROOM_LEVEL;
+}
+
+static void
+mark_pairs(struct pairs *pairs, struct bytes text)
+{
+	*pairs = (struct pairs){ 0 };
+	for (size_t i = 0; i + 1 < text.len; i++) {
+		uint32_t one = text.data[i], two = text.data[i + 1];
+		uint32_t mark = (one * 67 + two * 13) % (PAIR_WORDS * 64);
+
+		if (one > PATTERN_ONE && two > PATTERN_ONE)
+			pairs->words[mark / 64] |= (uint64_t)1 << mark % 64;
+	}
+}
+
+static bool
+are_within(const struct pairs *pairs, const struct pairs *all)
+{
+	uint64_t missing = 0;
+
+	for (size_t i = 0; i < PAIR_WORDS; i++)
+		missing |= pairs->words[i] & ~all->words[i];
+	return missing == 0;
+}
+
+static size_t
+literal_len(struct bytes pattern)
+{
+	size_t len = 0;
+
+	while (len < pattern.len && pattern.data[len] > PATTERN_ONE)
+		len++;
+	return len;
+}
+
+static void
+add_resource(struct policy_set *set, struct bytes pattern)
+{
+	size_t literal = literal_len(pattern);
+	struct resource *resource;
+
+	set->resources =
+	    xrealloc(set->resources, (set->resource_count + 1) * sizeof(*set->resources));
+	resource = &set->resources[set->resource_count++];
+	*resource = (struct resource){ bytes_of(NULL, pattern.len), literal, { { 0 } } };
+	mark_pairs(&resource->pairs, bytes_of(pattern.data + literal, pattern.len - literal));
 }
 
 /* A pattern's place in the text is set at the end, when that does not move any more. */
@@ -88,20 +167,14 @@ bind_resources(struct policy_set *set, struct bound *bound, const struct policy_
 	bound->first = set->resource_count;
 	for (size_t i = 0; i < statement->resources.count; i++) {
 		const struct policy_text *text = &statement->resources.list[i];
-		const struct policy_filling filling = { facts, forbidden_in(text), any };
-		size_t start = set->text.len, literal = 0;
+		const struct policy_filling filling = { facts, room_in(text), any };
+		size_t start = set->text.len;
 
 		if (!policy_text_fill(text, &filling, &set->text)) {
 			set->text.len = start;
 			continue;
 		}
-		while (start + literal < set->text.len &&
-		       set->text.data[start + literal] > PATTERN_ONE)
-			literal++;
-		set->resources =
-		    xrealloc(set->resources, (set->resource_count + 1) * sizeof(*set->resources));
-		set->resources[set->resource_count++] =
-		    (struct resource){ bytes_of(NULL, set->text.len - start), literal };
+		add_resource(set, bytes_of(set->text.data + start, set->text.len - start));
 		bound->count++;
 	}
 }
@@ -114,7 +187,7 @@ bind_policy(struct policy_set *set, size_t at, bool denies, const struct policy_
 	for (size_t i = 0; i < policy->count; i++) {
 		const struct policy_statement *statement = &policy->statements[i];
 
-		if (statement->denies != denies || !conditions_hold(set, statement, facts))
+		if (statement->denies != denies || !conditions_hold(statement, facts))
 			continue;
 		set->bound = xrealloc(set->bound, (set->bound_count + 1) * sizeof(*set->bound));
 		set->bound[set->bound_count] = (struct bound){
@@ -141,6 +214,8 @@ policy_set_new(struct policy *const *policies, const char *const *names, size_t 
     const struct policy_facts *facts)
 {
 	struct policy_set *set = xcalloc(1, sizeof(*set));
+	struct watch watch = { facts, set };
+	const struct policy_facts watched = { get_watched, &watch };
 
 	set->policies = xcalloc(count + 1, sizeof(*set->policies));
 	set->names = xcalloc(count + 1, sizeof(*set->names));
@@ -150,9 +225,9 @@ policy_set_new(struct policy *const *policies, const char *const *names, size_t 
 		set->names[i] = bytes_to_string(bytes_of_string(names[i]));
 	}
 	for (size_t i = 0; i < count; i++)
-		bind_policy(set, i, true, facts);
+		bind_policy(set, i, true, &watched);
 	for (size_t i = 0; i < count; i++)
-		bind_policy(set, i, false, facts);
+		bind_policy(set, i, false, &watched);
 	place_patterns(set);
 	return set;
 }
@@ -224,20 +299,31 @@ find_action(struct policy_set *set, struct bytes action)
 }
 
 static bool
-covers(const struct policy_set *set, const struct bound *bound, struct bytes resource)
+matches(const struct resource *resource, struct question *question)
+{
+	struct bytes pattern = resource->pattern, text = question->text;
+	size_t literal = resource->literal;
+
+	if (text.len < literal || (literal > 0 && memcmp(text.data, pattern.data, literal) != 0))
+		return false;
+	if (pattern.len == literal)
+		return text.len == literal;
+	if (!question->is_marked) {
+		mark_pairs(&question->pairs, text);
+		question->is_marked = true;
+	}
+	return are_within(&resource->pairs, &question->pairs) &&
+	       policy_match(bytes_of(pattern.data + literal, pattern.len - literal),
+		   bytes_of(text.data + literal, text.len - literal));
+}
+
+static bool
+covers(const struct policy_set *set, const struct bound *bound, struct question *question)
 {
 	bool found = false;
 
-	for (size_t i = 0; !found && i < bound->count; i++) {
-		const struct resource *entry = &set->resources[bound->first + i];
-		struct bytes pattern = entry->pattern;
-		size_t literal = entry->literal;
-
-		if (resource.len < literal || memcmp(resource.data, pattern.data, literal) != 0)
-			continue;
-		found = policy_match(bytes_of(pattern.data + literal, pattern.len - literal),
-		    bytes_of(resource.data + literal, resource.len - literal));
-	}
+	for (size_t i = 0; !found && i < bound->count; i++)
+		found = matches(&set->resources[bound->first + i], question);
 	return found != bound->statement->not_resources;
 }
 
@@ -258,12 +344,13 @@ policy_decide(struct policy_set *set, struct bytes action, struct bytes resource
 {
 	const struct action *entry = find_action(set, action);
 	size_t count = entry != NULL ? entry->count : set->bound_count;
+	struct question question = { .text = resource };
 
 	for (size_t i = 0; i < count; i++) {
 		const struct bound *bound = &set->bound[entry != NULL ? entry->bound[i] : i];
 
 		if ((entry != NULL || speaks_of(bound->statement, action)) &&
-		    covers(set, bound, resource))
+		    covers(set, bound, &question))
 			return verdict_of(bound);
 	}
 	return (struct policy_verdict){ .effect = POLICY_NOTHING_ALLOWS };

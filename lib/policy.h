@@ -9,13 +9,21 @@
  *
  * Resources are ARNs ("arn:aws:iot:eu-central-1:123456789012:topic/a/b"; partition, region and
  * account are accepted as they are, for there is one of each here) or what follows in them
- * ("topic/a/b"). `*` stands for any bytes, `?` for one; MQTT's `+` and `#` are plain characters.
- * Action names and condition keys match in any case, the rest exactly.
+ * ("topic/a/b"). `*` stands for any bytes, `?` for one character; MQTT's `+` and `#` are plain
+ * characters: a right on topicfilter/a/+ is one to subscribe to just that filter. Action names and
+ * condition keys match in any case, the rest exactly.
  *
  * Variables "${iot:ClientId}" are filled in when a policy is bound; their values are never
- * wildcards. A value that is not there, or that could reach beyond its place (one with `+` or `#`,
- * or, in a topic or topic filter, with `/`) makes an Allow's resource match nothing and a Deny's
- * variable match anything. "${*}", "${?}" and "${$}" are the characters themselves.
+ * wildcards. "${*}", "${?}" and "${$}" are the characters themselves. A value is missing where it
+ * is not known, is empty or longer than 1024 bytes, or could reach too far: one with `+` or
+ * `#`, one with `/` elsewhere than in client/ and thing/, one with `$` in front as the start of a
+ * topic. In the resource of an Allow a missing value matches nothing, in that of a Deny anything
+ * (AWS IoT leaves such a Deny out; here it must not fall away with what a client says of itself).
+ * NotResource is the other way round.
+ *
+ * A condition on a key that is not known is false, as AWS has it: such a Deny does not hold either.
+ * Negated operators, IfExists and ForAllValues make it true, ForAnyValue false. A missing value
+ * among the wanted ones makes the condition of a Deny true, and lets no Allow through.
  */
 #ifndef LIB_POLICY_H
 #define LIB_POLICY_H

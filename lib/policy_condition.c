@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Conditions of statements (IAM JSON policy elements: condition operators). A key that is not known
- * makes a condition false; the negated operators, IfExists and ForAllValues make it true then.
+ * makes a condition false; the negated operators (but with ForAnyValue), IfExists and ForAllValues
+ * make it true then. A wanted value whose variable is not known lets no Allow through and stops no
+ * Deny.
  */
 #include <arpa/inet.h>
 #include <math.h>
@@ -156,6 +158,8 @@ check_wanted(const struct policy_condition *condition, struct err *err)
 	for (size_t i = 0; i < condition->wanted.count; i++) {
 		const struct policy_text *text = &condition->wanted.list[i];
 
+		if (text->variable_count > 0 && condition->operator== POLICY_NULL)
+			return err_set(err, "it has no variables: \"true\" or \"false\"");
 		if (text->variable_count == 0 &&
 		    !is_readable(condition->operator, buf_string(&text->literals[0])))
 			return err_set(err, "\"%.80s\" is no value for this operator",
@@ -171,10 +175,11 @@ parse_operator(const char *name, struct policy_condition *out, struct err *err)
 	static const char any[] = "ForAnyValue:", all[] = "ForAllValues:", tail[] = "IfExists";
 	size_t len;
 
-	if (strncmp(name, any, sizeof(any) - 1) == 0)
-		name += sizeof(any) - 1;
+	out->for_any = strncmp(name, any, sizeof(any) - 1) == 0;
 	out->for_all = strncmp(name, all, sizeof(all) - 1) == 0;
-	if (out->for_all)
+	if (out->for_any)
+		name += sizeof(any) - 1;
+	else if (out->for_all)
 		name += sizeof(all) - 1;
 	len = strlen(name);
 	if (len > sizeof(tail) - 1 && strcmp(name + len - sizeof(tail) + 1, tail) == 0) {
@@ -187,6 +192,8 @@ parse_operator(const char *name, struct policy_condition *out, struct err *err)
 		out->operator= operators[i].operator;
 		out->relation = operators[i].relation;
 		out->negated = operators[i].negated;
+		if (out->operator== POLICY_NULL &&(out->if_exists || out->for_any || out->for_all))
+			return err_set(err, "Null stands alone");
 		return 0;
 	}
 	return err_set(err, "there is no such operator");
@@ -225,17 +232,17 @@ policy_condition_parse(
 	if (json == NULL)
 		return 0;
 	if (!cJSON_IsObject(json))
-		return err_set(err, "Condition: an object is wanted");
+		return err_set(err, ".Condition: an object is wanted");
 	cJSON_ArrayForEach(operator, json)
 	{
 		if (!cJSON_IsObject(operator))
 			return err_set(
-			    err, "Condition.%.80s: an object is wanted", operator->string);
+			    err, ".Condition.%.80s: an object is wanted", operator->string);
 		cJSON_ArrayForEach(key, operator)
 		{
 			if (parse_one(operator->string, key, policy, statement, err) < 0)
-				return err_prefix(
-				    err, "Condition.%.80s.%.80s", operator->string, key->string);
+				return policy_err_within(
+				    err, ".Condition.%.80s.%.80s", operator->string, key->string);
 		}
 	}
 	return 0;
@@ -246,16 +253,6 @@ policy_condition_clear(struct policy_condition *condition)
 {
 	buf_clear(&condition->key);
 	policy_texts_clear(&condition->wanted);
-}
-
-bool
-policy_condition_is_timed(const struct policy_condition *condition)
-{
-	const char *key = (const char *)condition->key.data;
-	size_t len = condition->key.len;
-
-	return (len == 15 && strncasecmp(key, "aws:CurrentTime", len) == 0) ||
-	       (len == 13 && strncasecmp(key, "aws:EpochTime", len) == 0);
 }
 
 /* --- asking --- */
@@ -292,7 +289,7 @@ compare(const struct policy_condition *condition, struct buf *is, struct buf *wa
 		return policy_match(buf_bytes(wanted), buf_bytes(is));
 	case POLICY_STRING_FOLDED:
 	case POLICY_BOOL:
-		return strcasecmp(have, want) == 0;
+		return is->len == wanted->len && strncasecmp(have, want, is->len) == 0;
 	case POLICY_NUMERIC:
 		return read_number(have, &a) && read_number(want, &b) &&
 		       relate(condition->relation, a, b);
@@ -308,18 +305,25 @@ compare(const struct policy_condition *condition, struct buf *is, struct buf *wa
 	return false;
 }
 
-static bool
-equals_one(
-    const struct policy_condition *condition, const struct policy_facts *facts, struct buf *is)
-{
-	const struct policy_filling filling = { facts, "", false };
-	struct buf wanted = { 0 };
-	bool found = false;
+/* What became of the wanted values. */
+struct found {
+	bool one;     /* equals what is */
+	bool unknown; /* has a variable that is not known */
+};
 
-	for (size_t i = 0; !found && i < condition->wanted.count; i++) {
+static struct found
+look_for(const struct policy_condition *condition, const struct policy_facts *facts, struct buf *is)
+{
+	const struct policy_filling filling = { facts, POLICY_ROOM_ANY, false };
+	struct found found = { 0 };
+	struct buf wanted = { 0 };
+
+	for (size_t i = 0; !found.one && i < condition->wanted.count; i++) {
 		buf_reset(&wanted);
-		found = policy_text_fill(&condition->wanted.list[i], &filling, &wanted) &&
-			compare(condition, is, &wanted);
+		if (policy_text_fill(&condition->wanted.list[i], &filling, &wanted))
+			found.one = compare(condition, is, &wanted);
+		else
+			found.unknown = true;
 	}
 	buf_clear(&wanted);
 	return found;
@@ -329,25 +333,40 @@ equals_one(
 static bool
 null_holds(const struct policy_condition *condition, bool known)
 {
-	const char *wanted = condition->wanted.list[0].variable_count == 0
-				 ? buf_string(&condition->wanted.list[0].literals[0])
-				 : "";
+	for (size_t i = 0; i < condition->wanted.count; i++) {
+		const char *wanted = buf_string(&condition->wanted.list[i].literals[0]);
 
-	return strcasecmp(wanted, known ? "false" : "true") == 0;
+		if (strcasecmp(wanted, known ? "false" : "true") == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+unknown_holds(const struct policy_condition *condition)
+{
+	return condition->if_exists || condition->for_all ||
+	       (condition->negated && !condition->for_any);
 }
 
 bool
-policy_condition_holds(const struct policy_condition *condition, const struct policy_facts *facts)
+policy_condition_holds(
+    const struct policy_condition *condition, const struct policy_facts *facts, bool denies)
 {
 	struct buf is = { 0 };
 	bool known = facts->get(facts->arg, buf_bytes(&condition->key), &is), holds;
+	struct found found;
 
-	if (condition->operator== POLICY_NULL)
+	if (condition->operator== POLICY_NULL) {
 		holds = null_holds(condition, known);
-	else if (!known)
-		holds = condition->negated || condition->if_exists || condition->for_all;
-	else
-		holds = equals_one(condition, facts, &is) != condition->negated;
+	} else if (!known) {
+		holds = unknown_holds(condition);
+	} else {
+		found = look_for(condition, facts, &is);
+		holds = found.one != condition->negated;
+		if (found.unknown && (denies || condition->negated))
+			holds = denies;
+	}
 	buf_clear(&is);
 	return holds;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * From a policy's JSON to statements that have been checked.
  */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -9,6 +11,26 @@
 #include "lib/policy_private.h"
 
 enum { DEPTH_MAX = 16, SID_BYTES_MAX = 128, TEXT_BYTES_MAX = 2048 };
+
+/* Messages themselves begin with neither of these. */
+static bool
+is_place(const char *text)
+{
+	return text[0] == '.' || text[0] == '[';
+}
+
+int
+policy_err_within(struct err *err, const char *format, ...)
+{
+	const struct err inner = *err;
+	char step[256];
+	va_list values;
+
+	va_start(values, format);
+	(void)vsnprintf(step, sizeof(step), format, values);
+	va_end(values);
+	return err_set(err, "%s%s%s", step, is_place(inner.text) ? "" : ": ", inner.text);
+}
 
 /* --- members --- */
 
@@ -24,10 +46,10 @@ check_members(const cJSON *object, const char *const *known, struct err *err)
 		while (known[i] != NULL && strcmp(known[i], member->string) != 0)
 			i++;
 		if (known[i] == NULL)
-			return err_set(err, "%.80s: there is no such element", member->string);
+			return err_set(err, ".%.80s: there is no such element", member->string);
 		for (other = member->next; other != NULL; other = other->next) {
 			if (strcmp(other->string, member->string) == 0)
-				return err_set(err, "%s: it stands there twice", member->string);
+				return err_set(err, ".%s: it stands there twice", member->string);
 		}
 	}
 	return 0;
@@ -63,7 +85,7 @@ policy_texts_parse(const cJSON *json, struct policy *policy, bool has_wildcards,
 	cJSON_ArrayForEach(element, json)
 	{
 		if (parse_text(element, policy, has_wildcards, out, err) < 0)
-			return err_prefix(err, "[%d]", i);
+			return policy_err_within(err, "[%d]", i);
 		i++;
 	}
 	return 0;
@@ -74,14 +96,21 @@ policy_texts_parse(const cJSON *json, struct policy *policy, bool has_wildcards,
 static int
 check_action(const struct policy_text *text, struct err *err)
 {
+	/* The others stand in policies of AWS' that devices bring with them. */
+	static const char *const services[] = { "iot:", "iotjobsdata:", "greengrass:" };
 	struct bytes action = buf_bytes(&text->literals[0]);
 
 	if (text->variable_count > 0)
 		return err_set(err, "an action has no variables");
 	if (action.len == 1 && action.data[0] == PATTERN_ANY)
 		return 0;
-	if (action.len > 4 && strncasecmp((const char *)action.data, "iot:", 4) == 0)
-		return 0;
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+		size_t len = strlen(services[i]);
+
+		if (action.len > len &&
+		    strncasecmp((const char *)action.data, services[i], len) == 0)
+			return 0;
+	}
 	return err_set(err, "an action is \"iot:Publish\" or the like, or \"*\"");
 }
 
@@ -112,26 +141,34 @@ strip_arn(struct policy_text *text, struct err *err)
 	return 0;
 }
 
-static int
-check_resource(struct policy_text *text, struct err *err)
+/* `start`: what stands before the first slash or wildcard. */
+static bool
+is_kind(struct bytes start, bool whole)
 {
 	static const char *const kinds[] = { "topic", "topicfilter", "client", "thing",
 		"thinggroup", "thingtype", "cert", "policy", "rule", "job" };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if ((!whole || start.len == strlen(kinds[i])) &&
+		    strncmp(kinds[i], (const char *)start.data, start.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+check_resource(struct policy_text *text, struct err *err)
+{
 	struct bytes start;
-	const uint8_t *slash;
+	size_t len = 0;
 
 	if (strip_arn(text, err) < 0)
 		return -1;
 	start = buf_bytes(&text->literals[0]);
-	if (memchr(start.data, PATTERN_ANY, start.len) != NULL ||
-	    memchr(start.data, PATTERN_ONE, start.len) != NULL)
-		return 0; /* its kind may be matched by a wildcard */
-	slash = start.len > 0 ? memchr(start.data, '/', start.len) : NULL;
-	for (size_t i = 0; slash != NULL && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if (bytes_equal_string(
-			bytes_of(start.data, (size_t)(slash - start.data)), kinds[i]))
-			return 0;
-	}
+	while (len < start.len && start.data[len] != '/' && start.data[len] > PATTERN_ONE)
+		len++;
+	if (len < start.len && is_kind(bytes_of(start.data, len), start.data[len] == '/'))
+		return 0;
 	return err_set(err,
 	    "a resource begins with topic/, topicfilter/, client/, thing/ or the like, or is "
 	    "\"*\"");
@@ -144,7 +181,7 @@ parse_actions(const cJSON *json, struct policy *policy, struct policy_texts *out
 		return -1;
 	for (size_t i = 0; i < out->count; i++) {
 		if (check_action(&out->list[i], err) < 0)
-			return cJSON_IsArray(json) ? err_prefix(err, "[%zu]", i) : -1;
+			return cJSON_IsArray(json) ? policy_err_within(err, "[%zu]", i) : -1;
 	}
 	return 0;
 }
@@ -156,7 +193,7 @@ parse_resources(const cJSON *json, struct policy *policy, struct policy_texts *o
 		return -1;
 	for (size_t i = 0; i < out->count; i++) {
 		if (check_resource(&out->list[i], err) < 0)
-			return cJSON_IsArray(json) ? err_prefix(err, "[%zu]", i) : -1;
+			return cJSON_IsArray(json) ? policy_err_within(err, "[%zu]", i) : -1;
 	}
 	return 0;
 }
@@ -170,9 +207,9 @@ either(const cJSON *json, const char *plain, const char *negated, bool *is_negat
 
 	*is_negated = other != NULL;
 	if (one != NULL && other != NULL)
-		(void)err_set(err, "%s and %s: only one of them may be there", plain, negated);
+		(void)err_set(err, ".%s and %s: only one of them may be there", plain, negated);
 	else if (one == NULL && other == NULL)
-		(void)err_set(err, "%s: it is missing", plain);
+		(void)err_set(err, ".%s: it is missing", plain);
 	else
 		return one != NULL ? one : other;
 	return NULL;
@@ -187,7 +224,7 @@ parse_effect(const cJSON *json, struct policy_statement *statement, struct err *
 
 	if (!cJSON_IsString(effect) ||
 	    (strcmp(effect->valuestring, "Allow") != 0 && strcmp(effect->valuestring, "Deny") != 0))
-		return err_set(err, "Effect: \"Allow\" or \"Deny\" is wanted");
+		return err_set(err, ".Effect: \"Allow\" or \"Deny\" is wanted");
 	statement->denies = effect->valuestring[0] == 'D';
 	return 0;
 }
@@ -200,7 +237,7 @@ parse_sid(const cJSON *json, struct policy_statement *statement, struct err *err
 	if (sid == NULL)
 		return 0;
 	if (!cJSON_IsString(sid) || strlen(sid->valuestring) > SID_BYTES_MAX)
-		return err_set(err, "Sid: a string of at most %d bytes is wanted", SID_BYTES_MAX);
+		return err_set(err, ".Sid: a string of at most %d bytes is wanted", SID_BYTES_MAX);
 	if (sid->valuestring[0] != '\0')
 		statement->sid = bytes_to_string(bytes_of_string(sid->valuestring));
 	return 0;
@@ -218,7 +255,7 @@ parse_statement(const cJSON *json, struct policy *policy, struct err *err)
 		return err_set(err, "a statement is an object");
 	if (cJSON_GetObjectItemCaseSensitive(json, "Principal") != NULL)
 		return err_set(err,
-		    "Principal: a policy holds for those to whom it is attached; leave it out");
+		    ".Principal: a policy holds for those to whom it is attached; leave it out");
 	if (check_members(json, known, err) < 0 || parse_sid(json, statement, err) < 0 ||
 	    parse_effect(json, statement, err) < 0)
 		return -1;
@@ -226,12 +263,12 @@ parse_statement(const cJSON *json, struct policy *policy, struct err *err)
 	if (element == NULL)
 		return -1;
 	if (parse_actions(element, policy, &statement->actions, err) < 0)
-		return err_prefix(err, "%s", element->string);
+		return policy_err_within(err, ".%s", element->string);
 	element = either(json, "Resource", "NotResource", &statement->not_resources, err);
 	if (element == NULL)
 		return -1;
 	if (parse_resources(element, policy, &statement->resources, err) < 0)
-		return err_prefix(err, "%s", element->string);
+		return policy_err_within(err, ".%s", element->string);
 	return policy_condition_parse(
 	    cJSON_GetObjectItemCaseSensitive(json, "Condition"), policy, statement, err);
 }
@@ -244,16 +281,17 @@ parse_statements(const cJSON *json, struct policy *policy, struct err *err)
 	int i = 0;
 
 	if (json == NULL || count == 0)
-		return err_set(err, "Statement: it is missing");
+		return err_set(err, ".Statement: it is missing");
 	if (count > POLICY_STATEMENTS_MAX)
-		return err_set(err, "Statement: more than %d", POLICY_STATEMENTS_MAX);
+		return err_set(err, ".Statement: more than %d", POLICY_STATEMENTS_MAX);
 	policy->statements = xcalloc((size_t)count, sizeof(*policy->statements));
 	if (!cJSON_IsArray(json))
-		return parse_statement(json, policy, err) < 0 ? err_prefix(err, "Statement") : 0;
+		return parse_statement(json, policy, err) < 0 ? policy_err_within(err, ".Statement")
+							      : 0;
 	cJSON_ArrayForEach(element, json)
 	{
 		if (parse_statement(element, policy, err) < 0)
-			return err_prefix(err, "Statement[%d]", i);
+			return policy_err_within(err, ".Statement[%d]", i);
 		i++;
 	}
 	return 0;
@@ -270,7 +308,7 @@ parse_document(const cJSON *json, struct policy *policy, struct err *err)
 	if (check_members(json, known, err) < 0)
 		return -1;
 	if (!cJSON_IsString(version) || strcmp(version->valuestring, "2012-10-17") != 0)
-		return err_set(err, "Version: \"2012-10-17\" is wanted");
+		return err_set(err, ".Version: \"2012-10-17\" is wanted");
 	return parse_statements(cJSON_GetObjectItemCaseSensitive(json, "Statement"), policy, err);
 }
 
@@ -279,6 +317,20 @@ static bool
 has_zero(struct bytes text)
 {
 	return memmem(text.data, text.len, "\\u0000", 6) != NULL;
+}
+
+static void
+say_where(struct bytes text, size_t at, struct err *err)
+{
+	size_t line = 1, start = 0;
+
+	for (size_t i = 0; i < at && i < text.len; i++) {
+		if (text.data[i] == '\n') {
+			line++;
+			start = i + 1;
+		}
+	}
+	(void)err_set(err, "not JSON, from line %zu, byte %zu on", line, at - start + 1);
 }
 
 struct policy *
@@ -294,7 +346,7 @@ policy_parse(struct bytes text, struct err *err)
 		return NULL;
 	}
 	if (!json_text_is_valid(text, &at)) {
-		(void)err_set(err, "not JSON, from byte %zu on", at + 1);
+		say_where(text, at, err);
 		return NULL;
 	}
 	if (!json_text_is_within(text, DEPTH_MAX) || has_zero(text)) {
@@ -309,6 +361,8 @@ policy_parse(struct bytes text, struct err *err)
 	cJSON_Delete(json);
 	if (result == 0)
 		return policy;
+	if (err->text[0] == '.')
+		memmove(err->text, err->text + 1, strlen(err->text));
 	policy_unref(policy);
 	return NULL;
 }

@@ -49,6 +49,7 @@ struct policy_condition {
 	enum policy_relation relation;
 	bool negated;
 	bool if_exists;
+	bool for_any; /* ForAnyValue: false where there is no value */
 	bool for_all; /* ForAllValues: true where there is no value */
 	struct buf key;
 	struct policy_texts wanted;
@@ -72,21 +73,22 @@ struct policy {
 	size_t values; /* actions, resources and conditions' values, all together */
 };
 
-/* Where a parser stands: "Statement[2].Action[0]". */
-struct policy_place {
-	char text[256];
-};
-
 /* policy_text.c */
 int policy_text_parse(
     const char *text, bool has_wildcards, struct policy_text *out, struct err *err);
 void policy_text_clear(struct policy_text *text);
 void policy_texts_clear(struct policy_texts *texts);
-/* Appends the text with its variables filled in. `any`: one that is missing, or that holds one of
- * `forbidden`, becomes a wildcard. False: there is such a one, and `any` is not set. */
+/* What a variable's value may be where it stands. */
+enum policy_room {
+	POLICY_ROOM_ANY,
+	POLICY_ROOM_NAME,  /* of a client or thing: no `+`, no `#` */
+	POLICY_ROOM_LEVEL, /* of a topic: nor `/`, nor `$` as the first character of all */
+};
+/* Appends the text with its variables filled in. `any`: one that is missing, or that has no room
+ * there, becomes a wildcard. False: there is such a one, and `any` is not set. */
 struct policy_filling {
 	const struct policy_facts *facts;
-	const char *forbidden;
+	enum policy_room room;
 	bool any;
 };
 bool policy_text_fill(
@@ -98,11 +100,17 @@ bool policy_match_folded(struct bytes pattern, struct bytes text); /* ASCII lett
 int policy_condition_parse(
     const cJSON *json, struct policy *policy, struct policy_statement *statement, struct err *err);
 void policy_condition_clear(struct policy_condition *condition);
+/* `denies`: it is one of a Deny, which holds rather than not where a wanted value cannot be filled
+ * in. */
 bool policy_condition_holds(
-    const struct policy_condition *condition, const struct policy_facts *facts);
-bool policy_condition_is_timed(const struct policy_condition *condition);
+    const struct policy_condition *condition, const struct policy_facts *facts, bool denies);
 
-/* policy_parse.c: a string or an array of strings. */
+/* policy_parse.c */
+/* Puts a step in front of the place that an error names: ".Action" before "[1]: ..." gives
+ * ".Action[1]: ...". Returns -1. */
+int policy_err_within(struct err *err, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* A string or an array of strings. */
 int policy_texts_parse(const cJSON *json, struct policy *policy, bool has_wildcards,
     struct policy_texts *out, struct err *err);
 

@@ -6,7 +6,7 @@
 
 #include "lib/policy_private.h"
 
-enum { VARIABLES_MAX = 16, VARIABLE_BYTES_MAX = 256 };
+enum { VARIABLES_MAX = 16, VARIABLE_BYTES_MAX = 256, VALUE_BYTES_MAX = 1024 };
 
 static struct buf *
 add_part(struct buf **parts, size_t count)
@@ -105,17 +105,34 @@ policy_texts_clear(struct policy_texts *texts)
 	*texts = (struct policy_texts){ 0 };
 }
 
+/* A value that begins a topic must not reach what the host keeps for itself ("$aws", "$share"). */
 static bool
-holds_one_of(struct bytes value, const char *forbidden)
+begins_topic(const struct policy_text *text, size_t variable)
 {
+	struct bytes before = buf_bytes(&text->literals[0]);
+
+	return variable == 0 &&
+	       (bytes_equal_string(before, "topic/") || bytes_equal_string(before, "topicfilter/"));
+}
+
+static bool
+fits(struct bytes value, enum policy_room room, bool at_start)
+{
+	static const char *const forbidden[] = {
+		[POLICY_ROOM_ANY] = "",
+		[POLICY_ROOM_NAME] = "+#",
+		[POLICY_ROOM_LEVEL] = "+#/",
+	};
+
 	for (size_t i = 0; i < value.len; i++) {
 		uint8_t byte = value.data[i];
 
 		if (byte == 0 || byte == PATTERN_ANY || byte == PATTERN_ONE ||
-		    strchr(forbidden, byte) != NULL)
-			return true;
+		    strchr(forbidden[room], byte) != NULL)
+			return false;
 	}
-	return false;
+	return value.len > 0 && value.len <= VALUE_BYTES_MAX &&
+	       !(at_start && room == POLICY_ROOM_LEVEL && value.data[0] == '$');
 }
 
 bool
@@ -131,9 +148,8 @@ policy_text_fill(
 		buf_append_bytes(out, buf_bytes(&text->literals[i]));
 		start = out->len;
 		good = facts->get(facts->arg, buf_bytes(&text->variables[i]), out) &&
-		       out->len > start &&
-		       !holds_one_of(
-			   bytes_of(out->data + start, out->len - start), filling->forbidden);
+		       fits(bytes_of(out->data + start, out->len - start), filling->room,
+			   begins_topic(text, i));
 		if (good)
 			continue;
 		if (!filling->any)
@@ -151,6 +167,17 @@ folded(uint8_t byte)
 	return byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte;
 }
 
+/* How many bytes `?` takes: a whole character of UTF-8. */
+static size_t
+character_len(struct bytes text, size_t at)
+{
+	size_t end = at + 1;
+
+	while (end < text.len && (text.data[end] & 0xc0) == 0x80)
+		end++;
+	return end - at;
+}
+
 /* The last wildcard takes one byte more at each failure: no pattern costs more than its length
  * times the text's. */
 static bool
@@ -165,8 +192,11 @@ match(struct bytes pattern, struct bytes text, bool fold)
 		if (p < pattern.len && want == PATTERN_ANY) {
 			star = p++;
 			taken = t;
-		} else if (p < pattern.len && (want == PATTERN_ONE || want == is ||
-						  (fold && folded(want) == folded(is)))) {
+		} else if (p < pattern.len && want == PATTERN_ONE) {
+			p++;
+			t += character_len(text, t);
+		} else if (p < pattern.len &&
+			   (want == is || (fold && folded(want) == folded(is)))) {
 			p++;
 			t++;
 		} else if (star != SIZE_MAX) {
