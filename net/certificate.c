@@ -8,13 +8,21 @@
 #include <mbedtls/x509_crt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 #include "lib/base64.h"
 #include "lib/sha.h"
 #include "net/certificate_mbed.h"
 #include "net/mbed.h"
 
-enum { NAME_ADDRESS = 7, NAME_BYTES = 1024, PEM_LINE_BYTES = 64, SECONDS_A_DAY = 86400 };
+enum {
+	NAME_HOST = 2,
+	NAME_ADDRESS = 7,
+	NAME_BYTES = 1024,
+	PEM_LINE_BYTES = 64,
+	SECONDS_A_DAY = 86400
+};
 
 static void
 hex(const uint8_t *data, size_t len, char *out)
@@ -196,6 +204,41 @@ certificate_has_address(const mbedtls_x509_crt *certificate, const char *text)
 	for (; name != NULL; name = name->next) {
 		if ((name->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK) == NAME_ADDRESS &&
 		    name->buf.len == len && memcmp(name->buf.p, address, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+host_fits(struct bytes pattern, const char *name)
+{
+	if (pattern.len > 2 && pattern.data[0] == '*' && pattern.data[1] == '.') {
+		name = strchr(name, '.');
+		if (name == NULL)
+			return false;
+		pattern = bytes_of(pattern.data + 1, pattern.len - 1);
+	}
+	return pattern.len == strlen(name) &&
+	       strncasecmp((const char *)pattern.data, name, pattern.len) == 0;
+}
+
+bool
+certificate_has_host(const mbedtls_x509_crt *certificate, const char *name)
+{
+	const mbedtls_x509_sequence *at = &certificate->subject_alt_names;
+	const mbedtls_x509_name *part = &certificate->subject;
+	bool has_names = false;
+
+	for (; at != NULL; at = at->next) {
+		if ((at->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK) != NAME_HOST || at->buf.len == 0)
+			continue;
+		has_names = true;
+		if (host_fits(bytes_of(at->buf.p, at->buf.len), name))
+			return true;
+	}
+	for (; !has_names && part != NULL; part = part->next) {
+		if (MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &part->oid) == 0 &&
+		    host_fits(bytes_of(part->val.p, part->val.len), name))
 			return true;
 	}
 	return false;

@@ -17,6 +17,9 @@ int certificate_authorities_parse(mbedtls_x509_crt *chain, struct bytes text, st
     __attribute__((warn_unused_result));
 /* Whether an address is among the names that it is for (RFC 5280 §4.2.1.6). */
 bool certificate_has_address(const mbedtls_x509_crt *certificate, const char *address);
+/* Whether a host's name (lower case) is among them, or fits one with a wildcard for its first level
+ * (RFC 6125 §6.4.3). Where a certificate has no names of hosts, its common name counts. */
+bool certificate_has_host(const mbedtls_x509_crt *certificate, const char *name);
 /* What mbedtls' verification found, in words. -1. */
 int certificate_flags_err(uint32_t flags, struct err *err);
 

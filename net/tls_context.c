@@ -3,9 +3,11 @@
  */
 #include "net/tls_context.h"
 
+#include <ctype.h>
 #include <mbedtls/ssl_ticket.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "net/certificate_mbed.h"
 #include "net/mbed.h"
@@ -46,49 +48,101 @@ parse_ticket(void *arg, mbedtls_ssl_session *session, unsigned char *text, size_
 	return code;
 }
 
-/* Keeps the name; which certificate is shown does not depend on it. */
+/* Lower case; false where it is no host's name. */
+static bool
+read_server_name(struct tls_lane *lane, const unsigned char *name, size_t len)
+{
+	if (len == 0 || len >= sizeof(lane->server_name))
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (!isalnum(name[i]) && strchr("-._", name[i]) == NULL)
+			return false;
+		lane->server_name[i] = (char)tolower(name[i]);
+	}
+	lane->server_name[len] = '\0';
+	return true;
+}
+
+/* Keeps the name and chooses the certificate; a name that we do not know gets the first. */
 static int
-note_server_name(void *arg, mbedtls_ssl_context *ssl, const unsigned char *name, size_t len)
+take_server_name(void *arg, mbedtls_ssl_context *ssl, const unsigned char *name, size_t len)
 {
 	struct tls_lane *lane = arg;
 
-	(void)ssl;
-	if (len < sizeof(lane->server_name)) {
-		memcpy(lane->server_name, name, len);
-		lane->server_name[len] = '\0';
+	if (!read_server_name(lane, name, len)) {
+		lane->server_name[0] = '\0';
+		return 0;
+	}
+	for (size_t i = 0; lane->pair_count > 1 && i < lane->pair_count; i++) {
+		struct tls_loaded *pair = &lane->pairs[i];
+
+		if (certificate_has_host(&pair->certificate, lane->server_name))
+			return mbedtls_ssl_set_hs_own_cert(ssl, &pair->certificate, &pair->key);
 	}
 	return 0;
 }
 
 static int
-load_key(struct tls_lane *lane, struct bytes text, struct err *err)
+load_key(struct tls_loaded *loaded, struct bytes text, struct err *err)
 {
 	char *terminated = bytes_to_string(text);
-	int code = mbed_key_parse(&lane->key, bytes_of(terminated, text.len + 1));
+	int code = mbed_key_parse(&loaded->key, bytes_of(terminated, text.len + 1));
 
 	explicit_bzero(terminated, text.len);
 	free(terminated);
 	if (code != 0)
 		return mbed_err(err, code), err_prefix(err, "the key");
-	if (mbed_key_fits(&lane->certificate.pk, &lane->key) != 0)
+	if (mbed_key_fits(&loaded->certificate.pk, &loaded->key) != 0)
 		return err_set(err, "the key is not the certificate's");
+	return 0;
+}
+
+static int
+load_pair(struct tls_lane *lane, const struct tls_pair *pair, struct err *err)
+{
+	struct tls_loaded *loaded = &lane->pairs[lane->pair_count++];
+	int result;
+
+	mbedtls_x509_crt_init(&loaded->certificate);
+	mbedtls_pk_init(&loaded->key);
+	result = certificate_chain_parse(&loaded->certificate, pair->certificate, err);
+	if (result < 0)
+		(void)err_prefix(err, "the certificate");
+	else
+		result = load_key(loaded, pair->key, err);
+	if (result < 0 && pair->name != NULL)
+		(void)err_prefix(err, "%s", pair->name);
+	return result;
+}
+
+static int
+load_pairs(struct tls_lane *lane, const struct tls_material *material, struct err *err)
+{
+	const struct tls_pair first = {
+		.name = material->name, .certificate = material->certificate, .key = material->key
+	};
+	int code;
+
+	if (material->certificate.len == 0)
+		return 0;
+	if (load_pair(lane, &first, err) < 0)
+		return -1;
+	code = mbedtls_ssl_conf_own_cert(
+	    &lane->config, &lane->pairs[0].certificate, &lane->pairs[0].key);
+	if (code != 0)
+		return mbed_err(err, code);
+	for (size_t i = 0; i < material->other_count && i + 1 < TLS_PAIRS_MAX; i++) {
+		if (load_pair(lane, &material->others[i], err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
 static int
 load(struct tls_lane *lane, const struct tls_material *material, struct err *err)
 {
-	int code = 0;
-
-	if (material->certificate.len > 0) {
-		if (certificate_chain_parse(&lane->certificate, material->certificate, err) < 0)
-			return err_prefix(err, "the certificate");
-		if (load_key(lane, material->key, err) < 0)
-			return -1;
-		code = mbedtls_ssl_conf_own_cert(&lane->config, &lane->certificate, &lane->key);
-	}
-	if (code != 0)
-		return mbed_err(err, code);
+	if (load_pairs(lane, material, err) < 0)
+		return -1;
 	if (material->authorities.len > 0) {
 		if (certificate_authorities_parse(&lane->authorities, material->authorities, err) <
 		    0)
@@ -108,7 +162,7 @@ set_server(struct tls_context *context, struct tls_lane *lane, const struct tls_
 	mbedtls_ssl_conf_authmode(
 	    config, material->ask ? MBEDTLS_SSL_VERIFY_OPTIONAL : MBEDTLS_SSL_VERIFY_NONE);
 	mbedtls_ssl_conf_cert_req_ca_list(config, MBEDTLS_SSL_CERT_REQ_CA_LIST_DISABLED);
-	mbedtls_ssl_conf_sni(config, note_server_name, lane);
+	mbedtls_ssl_conf_sni(config, take_server_name, lane);
 	mbedtls_ssl_conf_session_tickets_cb(config, write_ticket, parse_ticket, context);
 }
 
@@ -161,9 +215,7 @@ tls_context_new(const struct tls_material *material, struct err *err)
 		struct tls_lane *lane = &context->lanes[context->lane_count++];
 
 		mbedtls_ssl_config_init(&lane->config);
-		mbedtls_x509_crt_init(&lane->certificate);
 		mbedtls_x509_crt_init(&lane->authorities);
-		mbedtls_pk_init(&lane->key);
 		result = fill_lane(context, lane, material, err);
 	}
 	if (result == 0)
@@ -186,9 +238,11 @@ tls_context_unref(struct tls_context *context)
 		return;
 	for (unsigned i = 0; i < context->lane_count; i++) {
 		mbedtls_ssl_config_free(&context->lanes[i].config);
-		mbedtls_x509_crt_free(&context->lanes[i].certificate);
 		mbedtls_x509_crt_free(&context->lanes[i].authorities);
-		mbedtls_pk_free(&context->lanes[i].key);
+		for (size_t k = 0; k < context->lanes[i].pair_count; k++) {
+			mbedtls_x509_crt_free(&context->lanes[i].pairs[k].certificate);
+			mbedtls_pk_free(&context->lanes[i].pairs[k].key);
+		}
 	}
 	mbedtls_ssl_ticket_free(&context->tickets);
 	(void)pthread_mutex_destroy(&context->ticket_lock);

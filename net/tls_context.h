@@ -16,12 +16,25 @@ struct tls_context;
 
 enum tls_side { TLS_SERVER, TLS_CLIENT };
 
+enum { TLS_PAIRS_MAX = 64 };
+
+struct tls_pair {
+	const char *name; /* for errors; may be NULL */
+	struct bytes certificate;
+	struct bytes key;
+};
+
 /* PEM texts, borrowed for the call. */
 struct tls_material {
 	enum tls_side side;
 	unsigned lanes;
+	const char *name;	  /* of the first certificate, for errors; may be NULL */
 	struct bytes certificate; /* with its chain; a client's may be empty */
 	struct bytes key;
+	/* A server's others: a client gets the first, of all, that has the name which it calls
+	 * (RFC 6066 §3), and else the one above. */
+	const struct tls_pair *others;
+	size_t other_count; /* at most TLS_PAIRS_MAX - 1 */
 	/* Who may have signed the peer's certificate. A server: empty where no peer is verified by
 	 * an authority. */
 	struct bytes authorities;

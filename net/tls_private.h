@@ -10,12 +10,17 @@
 
 struct tls_link;
 
+struct tls_loaded {
+	mbedtls_x509_crt certificate;
+	mbedtls_pk_context key;
+};
+
 /* One lane's copy. `server_name`: what the handshake at hand was told; only its thread looks. */
 struct tls_lane {
 	mbedtls_ssl_config config;
-	mbedtls_x509_crt certificate;
 	mbedtls_x509_crt authorities;
-	mbedtls_pk_context key;
+	struct tls_loaded pairs[TLS_PAIRS_MAX];
+	size_t pair_count; /* the first is for who calls no name that we know */
 	char server_name[256];
 };
 

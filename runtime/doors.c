@@ -15,6 +15,7 @@
 #include "net/pem_file.h"
 #include "net/websocket.h"
 #include "runtime/figures.h"
+#include "runtime/pairs.h"
 
 enum {
 	LOOK_US = 30000000,
@@ -31,6 +32,7 @@ static const char own[] = "own";
 struct file_state {
 	int64_t changed_ns;
 	int64_t size;
+	uint64_t folder; /* of what is in it */
 };
 
 struct doors {
@@ -201,7 +203,7 @@ is_good(struct doors *doors, const char *path)
 }
 
 static int
-read_own(struct doors *doors, struct buf *certificate, struct buf *key, struct err *err)
+read_own(struct doors *doors, struct pair *pair, struct err *err)
 {
 	struct buf certificate_path = { 0 }, key_path = { 0 };
 	int result = 0;
@@ -213,27 +215,33 @@ read_own(struct doors *doors, struct buf *certificate, struct buf *key, struct e
 	if (result == 0)
 		(void)is_good(doors, buf_string(&certificate_path));
 	if (result == 0)
-		result = pem_file_read(buf_string(&certificate_path), certificate, err);
+		result = pem_file_read(buf_string(&certificate_path), &pair->certificate, err);
 	if (result == 0)
-		result = pem_file_read(buf_string(&key_path), key, err);
+		result = pem_file_read(buf_string(&key_path), &pair->key, err);
 	buf_clear(&certificate_path);
 	buf_clear(&key_path);
 	return result;
 }
 
 static int
-read_configured(struct doors *doors, struct buf *certificate, struct buf *key, struct err *err)
+read_configured(struct doors *doors, struct pairs *pairs, struct err *err)
 {
 	const struct options *options = doors->host->options;
 	const char *certificate_path = options_text(options, OPTION_TLS_CERTIFICATE);
 	const char *key_path = options_text(options, OPTION_TLS_KEY);
+	struct pair *pair;
 
 	doors->renew_s = 0;
+	if (pairs_is_folder(certificate_path))
+		return pairs_read(pairs, certificate_path, err) < 0
+			   ? err_prefix(err, "tls_certificate")
+			   : 0;
 	if (strcmp(key_path, own) == 0)
 		return err_set(err, "tls_certificate is set, tls_key is not: set both");
-	if (pem_file_read(certificate_path, certificate, err) < 0)
+	pair = pairs_add(pairs, NULL);
+	if (pem_file_read(certificate_path, &pair->certificate, err) < 0)
 		return err_prefix(err, "tls_certificate");
-	return pem_file_read(key_path, key, err) < 0 ? err_prefix(err, "tls_key") : 0;
+	return pem_file_read(key_path, &pair->key, err) < 0 ? err_prefix(err, "tls_key") : 0;
 }
 
 static int
@@ -255,30 +263,43 @@ client_mode_is(const struct doors *doors, const char *mode)
 }
 
 static struct tls_context *
+context_of(
+    struct doors *doors, const struct pairs *pairs, struct bytes authorities, struct err *err)
+{
+	struct tls_pair others[TLS_PAIRS_MAX];
+	const struct tls_material material = { .side = TLS_SERVER,
+		.lanes = tls_lanes(doors->tls),
+		.name = pairs->list[0].name,
+		.certificate = buf_bytes(&pairs->list[0].certificate),
+		.key = buf_bytes(&pairs->list[0].key),
+		.others = others,
+		.other_count = pairs->count - 1,
+		.authorities = authorities,
+		.ask = !client_mode_is(doors, "none"),
+		.protocols = tls_protocols };
+
+	for (size_t i = 1; i < pairs->count; i++)
+		others[i - 1] = (struct tls_pair){ pairs->list[i].name,
+			buf_bytes(&pairs->list[i].certificate), buf_bytes(&pairs->list[i].key) };
+	return tls_context_new(&material, err);
+}
+
+static struct tls_context *
 make_context(struct doors *doors, struct err *err)
 {
 	bool is_own = strcmp(options_text(doors->host->options, OPTION_TLS_CERTIFICATE), own) == 0;
-	struct tls_material material = { .side = TLS_SERVER,
-		.lanes = tls_lanes(doors->tls),
-		.ask = !client_mode_is(doors, "none"),
-		.protocols = tls_protocols };
-	struct buf certificate = { 0 }, key = { 0 }, authorities = { 0 };
+	struct pairs *pairs = xcalloc(1, sizeof(*pairs));
 	struct tls_context *context = NULL;
-	int result = is_own ? read_own(doors, &certificate, &key, err)
-			    : read_configured(doors, &certificate, &key, err);
+	struct buf authorities = { 0 };
+	int result = is_own ? read_own(doors, pairs_add(pairs, NULL), err)
+			    : read_configured(doors, pairs, err);
 
 	if (result == 0)
 		result = read_authorities(doors, &authorities, err);
-	if (result == 0) {
-		material.certificate = buf_bytes(&certificate);
-		material.key = buf_bytes(&key);
-		material.authorities = buf_bytes(&authorities);
-		context = tls_context_new(&material, err);
-	}
-	if (key.len > 0)
-		explicit_bzero(key.data, key.len);
-	buf_clear(&certificate);
-	buf_clear(&key);
+	if (result == 0)
+		context = context_of(doors, pairs, buf_bytes(&authorities), err);
+	pairs_clear(pairs);
+	free(pairs);
 	buf_clear(&authorities);
 	if (context == NULL)
 		(void)err_prefix(err, "TLS");
@@ -298,6 +319,10 @@ look_at_files(struct doors *doors, struct file_state states[FILES])
 		states[i] = (struct file_state){ 0 };
 		if (strcmp(path, own) == 0 || stat(path, &file) < 0)
 			continue;
+		if (S_ISDIR(file.st_mode)) {
+			states[i].folder = pairs_folder_state(path);
+			continue;
+		}
 		states[i].size = file.st_size;
 		states[i].changed_ns =
 		    (int64_t)file.st_mtim.tv_sec * 1000000000 + file.st_mtim.tv_nsec;
