@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "runtime/api_parts.h"
+#include "runtime/doors.h"
 #include "runtime/dispatch.h"
 #include "runtime/host.h"
 #include "runtime/pool.h"
@@ -24,6 +25,7 @@ get_status(void *arg, struct http_exchange *exchange)
 	json = health_object(&health, (loop_now_us(host->loop) - api->started_us) / 1000);
 	api_add_number(json, "pid", getpid());
 	api_add_string(json, "mqtt", host->mqtt != NULL ? listener_address(host->mqtt) : NULL);
+	api_add_string(json, "mqtts", doors_mqtts_address(host->doors));
 	api_add_string(json, "http", address);
 	api_add_number(json, "clients", broker_client_count(host->broker));
 	api_add_number(json, "events", host->dispatch->load);

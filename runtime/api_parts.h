@@ -30,6 +30,8 @@ extern const struct api_table api_shadow_table;
 extern const struct api_table api_top_table;
 extern const struct api_table api_traces_table;
 extern const struct api_table api_tables_table;
+extern const struct api_table api_registry_table;
+extern const struct api_table api_things_table;
 
 /* Answers with the value and frees it. */
 void api_send(struct http_exchange *exchange, int status, cJSON *json);

@@ -1,107 +1,232 @@
 /* SPDX-License-Identifier: MIT
- * moonlet cert: a device's key and certificate, signed by the authority in the data folder. It
- * works on the files, whether a host runs or not.
+ * moonlet cert: certificates of devices. create works on the files, whether a host runs or not; the
+ * other words ask the running host, whose registry says which certificates are let in.
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 
-#include "net/authority.h"
-#include "net/pem_file.h"
-#include "runtime/command.h"
+#include "runtime/command_word.h"
+#include "runtime/device_files.h"
 
-enum { REQUEST_BYTES_MAX = 65536, DAYS_MAX = 36500 };
-
-static int
-read_wish(
-    struct command_call *call, struct certificate_wish *wish, struct buf *request, struct err *err)
-{
-	const char *days = command_value(call, "days"), *csr = command_value(call, "csr");
-	char *end = NULL;
-	long count = days != NULL ? strtol(days, &end, 10) : CERTIFICATE_DAYS_DEFAULT;
-
-	if (count < 1 || count > DAYS_MAX || (end != NULL && *end != '\0'))
-		return err_set(err, "--days: a number from 1 to %d", DAYS_MAX);
-	if (strchr(call->arguments[0], '/') != NULL)
-		return err_set(err, "%s: a name has no \"/\"", call->arguments[0]);
-	*wish = (struct certificate_wish){
-		.common_name = call->arguments[0], .now_s = time(NULL), .days = (uint32_t)count
-	};
-	if (csr != NULL && command_read(csr, REQUEST_BYTES_MAX, request, err) < 0)
-		return -1;
-	if (csr != NULL)
-		wish->request = buf_bytes(request);
-	return 0;
-}
-
-static struct authority *
-open_authority(struct command_call *call, int64_t now_s, struct err *err)
-{
-	const char *data = options_text(&call->options, OPTION_DATA);
-	struct buf folder = { 0 };
-	struct authority *authority;
-
-	(void)mkdir(data, 0750);
-	buf_printf(&folder, "%s/tls", data);
-	authority = authority_open(buf_string(&folder), now_s, err);
-	buf_clear(&folder);
-	return authority;
-}
+enum { PEM_BYTES_MAX = 65536, PAGE = 500 };
 
 static int
-write_one(const struct command_call *call, const char *ending, const struct buf *pem, mode_t mode,
+create(const struct command_call *call, struct err *err)
+{
+	struct device_files files = { 0 };
+	int status = device_files_make(call, call->arguments[1], true, &files, err);
+
+	if (status == 0 && files.key.len > 0)
+		(void)puts(buf_string(&files.key));
+	if (status == 0)
+		(void)printf(
+		    "%s\n%s\n", buf_string(&files.certificate), buf_string(&files.authority));
+	device_files_clear(&files);
+	return status;
+}
+
+static void
+print_day(const cJSON *object, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+	time_t seconds = cJSON_IsNumber(item) ? (time_t)item->valuedouble : 0;
+	struct tm tm;
+	char text[32] = "";
+
+	if (gmtime_r(&seconds, &tm) != NULL)
+		(void)strftime(text, sizeof(text), "%Y-%m-%d", &tm);
+	(void)printf("  until %s", text);
+}
+
+static void
+print_row(const cJSON *row)
+{
+	struct buf things = { 0 };
+
+	command_join(cJSON_GetObjectItemCaseSensitive(row, "things"), &things);
+	(void)printf(
+	    "%.64s  %-18s", command_text(row, "certificateId"), command_text(row, "status"));
+	print_day(row, "notAfter");
+	(void)printf("  %s%s%s\n", command_text(row, "subject"), things.len > 0 ? "  things: " : "",
+	    things.len > 0 ? buf_string(&things) : "");
+	buf_clear(&things);
+}
+
+/* One page; `after` becomes where the next begins. */
+static int
+list_page(const struct command_call *call, struct buf *after, struct err *err)
+{
+	const char *state = command_value(call, "status");
+	struct buf target = { 0 };
+	cJSON *reply = NULL, *row;
+	int status;
+
+	buf_printf(&target, "/v1/certificates?limit=%d&after=%s", PAGE, buf_string(after));
+	if (state != NULL)
+		buf_printf(&target, "&status=%s", state);
+	status = command_ask_json(call,
+	    &(struct command_request){ "GET", buf_string(&target), { 0 } }, NULL, &reply, err);
+	buf_clear(&target);
+	buf_reset(after);
+	cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(reply, "certificates"))
+	{
+		if (command_has(call, "json"))
+			command_print_json(row);
+		else
+			print_row(row);
+	}
+	buf_append_string(after, command_text(reply, "next"));
+	cJSON_Delete(reply);
+	return status;
+}
+
+static int
+list(const struct command_call *call, struct err *err)
+{
+	const char *state = command_value(call, "status");
+	struct buf after = { 0 };
+	int status;
+
+	if (state != NULL && strspn(state, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") != strlen(state))
+		return err_set(err, "--status: ACTIVE, INACTIVE, REVOKED or PENDING_ACTIVATION");
+	do
+		status = list_page(call, &after, err);
+	while (status == 0 && after.len > 0);
+	buf_clear(&after);
+	return status;
+}
+
+static int
+ask(const struct command_call *call, const char *method, cJSON *body, cJSON **reply,
     struct err *err)
 {
-	const char *out = command_value(call, "out");
-	struct buf path = { 0 };
-	int result = 0;
+	struct buf target = { 0 };
+	int status;
 
-	if (pem->len == 0)
-		return 0;
-	buf_printf(&path, "%s/%s.%s", out != NULL ? out : ".", call->arguments[0], ending);
-	result = pem_file_write(buf_string(&path), buf_bytes(pem), mode, err);
-	if (result == 0)
-		(void)puts(buf_string(&path));
-	buf_clear(&path);
-	return result;
+	command_target(&target, "/v1/certificates", call->arguments[1], NULL);
+	status = command_ask_json(call,
+	    &(struct command_request){ method, buf_string(&target), { 0 } }, body, reply, err);
+	buf_clear(&target);
+	return status;
 }
 
 static int
-issue(struct command_call *call, struct err *err)
+show(const struct command_call *call, struct err *err)
 {
-	struct buf certificate = { 0 }, key = { 0 }, request = { 0 };
-	struct authority *authority = NULL;
-	struct certificate_wish wish;
-	int result = read_wish(call, &wish, &request, err);
+	cJSON *reply = NULL;
+	int status = ask(call, "GET", NULL, &reply, err);
 
-	if (result == 0)
-		authority = open_authority(call, wish.now_s, err);
-	if (result == 0)
-		result = authority != NULL
-			     ? authority_issue(authority, &wish, &certificate, &key, err)
-			     : -1;
-	if (result == 0)
-		result = write_one(call, "key", &key, 0600, err);
-	if (result == 0)
-		result = write_one(call, "pem", &certificate, 0644, err);
-	if (result == 0)
-		(void)printf("%s/tls/ca.pem\n", options_text(&call->options, OPTION_DATA));
-	if (key.len > 0)
-		explicit_bzero(key.data, key.len);
-	authority_free(authority);
-	buf_clear(&certificate);
-	buf_clear(&key);
-	buf_clear(&request);
-	return result;
+	if (status == 0)
+		command_print_json(reply);
+	cJSON_Delete(reply);
+	return status;
 }
+
+static int
+set_status(const struct command_call *call, const char *text, struct err *err)
+{
+	cJSON *body = cJSON_CreateObject();
+
+	(void)cJSON_AddStringToObject(body, "status", text);
+	return ask(call, "POST", body, NULL, err);
+}
+
+static int
+activate(const struct command_call *call, struct err *err)
+{
+	return set_status(call, "ACTIVE", err);
+}
+
+static int
+deactivate(const struct command_call *call, struct err *err)
+{
+	return set_status(call, "INACTIVE", err);
+}
+
+static int
+revoke(const struct command_call *call, struct err *err)
+{
+	return set_status(call, "REVOKED", err);
+}
+
+static int delete (const struct command_call *call, struct err *err)
+{
+	return ask(call, "DELETE", NULL, NULL, err);
+}
+
+static int
+register_file(const struct command_call *call, struct err *err)
+{
+	const char *policies = command_value(call, "policy");
+	struct buf pem = { 0 };
+	cJSON *body;
+	int status;
+
+	if (command_read(call->arguments[1], PEM_BYTES_MAX, &pem, err) < 0)
+		return -1;
+	body = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(body, "certificatePem", buf_string(&pem));
+	if (command_has(call, "status"))
+		(void)cJSON_AddStringToObject(body, "status", command_value(call, "status"));
+	if (policies != NULL)
+		(void)cJSON_AddItemToObject(body, "policies", command_list(policies));
+	status = command_ask_json(
+	    call, &(struct command_request){ "POST", "/v1/certificates", { 0 } }, body, NULL, err);
+	buf_clear(&pem);
+	return status;
+}
+
+/* To a thing; the id may be the beginning of one. */
+static int
+join(const struct command_call *call, const char *word, struct err *err)
+{
+	struct buf path = { 0 }, text = { 0 };
+	cJSON *certificate = NULL, *body;
+	int status = ask(call, "GET", NULL, &certificate, err);
+
+	if (status < 0)
+		return -1;
+	buf_printf(&text, "cert:%s", command_text(certificate, "certificateId"));
+	body = cJSON_CreateObject();
+	(void)cJSON_AddStringToObject(body, "target", buf_string(&text));
+	command_target(&path, "/v1/things", call->arguments[2], word, NULL);
+	status = command_ask_json(
+	    call, &(struct command_request){ "POST", buf_string(&path), { 0 } }, body, NULL, err);
+	cJSON_Delete(certificate);
+	buf_clear(&path);
+	buf_clear(&text);
+	return status;
+}
+
+static int
+attach(const struct command_call *call, struct err *err)
+{
+	return join(call, "/attach", err);
+}
+
+static int
+detach(const struct command_call *call, struct err *err)
+{
+	return join(call, "/detach", err);
+}
+
+static const struct command_word words[] = {
+	{ "create", "NAME", 1, 1, create },
+	{ "ls", "", 0, 0, list },
+	{ "show", "ID", 1, 1, show },
+	{ "register", "FILE", 1, 1, register_file },
+	{ "activate", "ID", 1, 1, activate },
+	{ "deactivate", "ID", 1, 1, deactivate },
+	{ "revoke", "ID", 1, 1, revoke },
+	{ "attach", "ID THING", 2, 2, attach },
+	{ "detach", "ID THING", 2, 2, detach },
+	{ "delete", "ID", 1, 1, delete },
+	{ NULL, NULL, 0, 0, NULL },
+};
 
 int
 cmd_cert(struct command_call *call)
 {
-	struct err err;
-
-	if (command_settle(call, &err) < 0 || issue(call, &err) < 0)
-		return command_fail(call, &err);
-	return EXIT_OK;
+	return command_word_run(call, words);
 }

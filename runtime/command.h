@@ -114,9 +114,11 @@ int command_read(const char *path, size_t bytes_max, struct buf *out, struct err
 /* The commands, each in its file. */
 int cmd_run(struct command_call *call);
 int cmd_backup(struct command_call *call);
+int cmd_ca(struct command_call *call);
 int cmd_cert(struct command_call *call);
 int cmd_check(struct command_call *call);
 int cmd_verify(struct command_call *call);
+int cmd_group(struct command_call *call);
 int cmd_init(struct command_call *call);
 int cmd_ls(struct command_call *call);
 int cmd_logs(struct command_call *call);
@@ -127,8 +129,10 @@ int cmd_db(struct command_call *call);
 int cmd_shadow(struct command_call *call);
 int cmd_user(struct command_call *call);
 int cmd_token(struct command_call *call);
+int cmd_thing(struct command_call *call);
 int cmd_top(struct command_call *call);
 int cmd_trace(struct command_call *call);
+int cmd_type(struct command_call *call);
 int cmd_failed(struct command_call *call);
 int cmd_discard(struct command_call *call);
 int cmd_replay(struct command_call *call);

@@ -122,10 +122,49 @@ static const struct command_switch db_switches[] = {
 	{ NULL, NULL, NULL, 0 },
 };
 
+static const struct command_switch thing_switches[] = {
+	{ "type", "TYPE", "create, update: its type (update: '' for none)", 0 },
+	{ "attribute", "NAME=VALUE...", "create, update: an attribute (update: NAME= takes it away)", 'a' },
+	{ "group", "GROUP...", "create: put it into this group", 0 },
+	{ "cert", NULL, "create: make a key and a certificate, and register it", 0 },
+	{ "policy", "POLICY...", "create --cert: attach this one instead of default", 0 },
+	{ "out", "DIR", "create --cert: where to write (default: here)", 0 },
+	{ "days", "N", "create --cert: how long the certificate holds (default 3650)", 0 },
+	{ "csr", "FILE", "create: sign this request instead of making a key", 0 },
+	JSON_SWITCH,
+	{ NULL, NULL, NULL, 0 },
+};
+
+static const struct command_switch type_switches[] = {
+	{ "description", "TEXT", "create: what it is", 0 },
+	{ "searchable", "ATTRIBUTE...", "create: one that things of it are searched by", 0 },
+	JSON_SWITCH,
+	{ NULL, NULL, NULL, 0 },
+};
+
+static const struct command_switch group_switches[] = {
+	{ "parent", "GROUP", "create: the group that it stands in", 0 },
+	{ "description", "TEXT", "create, update: what it is", 0 },
+	{ "attribute", "NAME=VALUE...", "create, update: an attribute", 'a' },
+	{ "policy", "POLICY...", "create: attach this one", 0 },
+	JSON_SWITCH,
+	{ NULL, NULL, NULL, 0 },
+};
+
 static const struct command_switch cert_switches[] = {
-	{ "out", "DIR", "where to write (default: here)", 0 },
-	{ "days", "N", "how long it holds (default 3650)", 0 },
-	{ "csr", "FILE", "sign this request instead of making a key", 0 },
+	{ "out", "DIR", "create: where to write (default: here)", 0 },
+	{ "days", "N", "create: how long it holds (default 3650)", 0 },
+	{ "csr", "FILE", "create: sign this request instead of making a key", 0 },
+	{ "status", "STATUS", "ls: only these; register: ACTIVE (default) or INACTIVE", 0 },
+	{ "policy", "POLICY...", "register: attach this one", 0 },
+	JSON_SWITCH,
+	{ NULL, NULL, NULL, 0 },
+};
+
+static const struct command_switch ca_switches[] = {
+	{ "registration", "off|pending|provision",
+	    "add, set: what becomes of its certificates that nobody has registered", 0 },
+	JSON_SWITCH,
 	{ NULL, NULL, NULL, 0 },
 };
 
@@ -212,10 +251,36 @@ const struct command command_table[] = {
 		  "its own, with the recorded answers. Exits 1 where it does otherwise than then.\n" },
 	{ .name = "discard", .arguments = "[ID]", .run = cmd_discard, .arguments_max = 1, .switches = discard_switches,
 	  .help = "forget a failed event" },
-	{ .name = "cert", .arguments = "NAME", .run = cmd_cert, .arguments_min = 1, .arguments_max = 1,
-	  .switches = cert_switches, .help = "make a device's key and certificate for TLS",
-	  .more = "Writes NAME.key and NAME.pem, signed by the authority in the data folder, and names the\n"
-		  "files: these two and the certificate of the authority, which devices must trust.\n" },
+	{ .name = "thing", .arguments = "WORD [NAME] [TARGET]", .run = cmd_thing, .arguments_min = 1,
+	  .arguments_max = 3, .switches = thing_switches, .help = "keep the devices in a registry, with their certificates",
+	  .more = "moonlet thing create audi22 --cert [--type car] [--attribute model=audi] [--group fleet]\n"
+		  "moonlet thing ls | show audi22\n"
+		  "moonlet thing update audi22 --attribute colour=red\n"
+		  "moonlet thing delete audi22         its certificates stay, and may do what their policies say\n"
+		  "moonlet thing attach audi22 cert:ID | user:NAME | token:NAME       and detach\n" },
+	{ .name = "type", .arguments = "WORD [NAME]", .run = cmd_type, .arguments_min = 1, .arguments_max = 2,
+	  .switches = type_switches, .help = "types of things",
+	  .more = "moonlet type create car --description 'with four wheels' --searchable model\n"
+		  "moonlet type ls | deprecate car | revive car | delete car\n" },
+	{ .name = "group", .arguments = "WORD [NAME] [THING...]", .run = cmd_group, .arguments_min = 1,
+	  .arguments_max = COMMAND_ARGUMENTS_MAX, .switches = group_switches,
+	  .help = "groups of things, which hand their policies down",
+	  .more = "moonlet group create north --parent fleet\n"
+		  "moonlet group ls | show north | update north --description TEXT | delete north\n"
+		  "moonlet group add north audi22 vw1 | remove north vw1\n" },
+	{ .name = "cert", .arguments = "WORD [NAME|ID|FILE] [THING]", .run = cmd_cert, .arguments_min = 1, .arguments_max = 3,
+	  .switches = cert_switches, .help = "certificates of devices: make, register, revoke",
+	  .more = "moonlet cert create audi22          writes audi22.key and audi22.pem, signed by the authority in the\n"
+		  "                                    data folder, and names the files: these two and the\n"
+		  "                                    authority's certificate, which devices must trust\n"
+		  "moonlet cert register audi22.pem --policy default\n"
+		  "moonlet cert ls | show ID           ID: the SHA-256 of the certificate, or its beginning\n"
+		  "moonlet cert activate ID | deactivate ID | revoke ID | delete ID\n"
+		  "moonlet cert attach ID audi22 | detach ID audi22\n" },
+	{ .name = "ca", .arguments = "WORD [FILE|ID]", .run = cmd_ca, .arguments_min = 1, .arguments_max = 2,
+	  .switches = ca_switches, .help = "authorities whose certificates devices may show",
+	  .more = "moonlet ca add plant.pem --registration pending\n"
+		  "moonlet ca ls | set ID --registration off | remove ID\n" },
 	{ .name = "backup", .arguments = "FILE", .run = cmd_backup, .arguments_min = 1, .arguments_max = 1,
 	  .switches = backup_switches, .help = "copy the database, also while the host runs",
 	  .more = "To restore: stop the host, put the copy in the data folder as moonlet.db, and remove\n"

@@ -515,6 +515,12 @@ doors_pause(struct doors *doors, bool pause)
 	}
 }
 
+const char *
+doors_mqtts_address(const struct doors *doors)
+{
+	return doors->mqtts != NULL ? tls_door_address(doors->mqtts) : NULL;
+}
+
 void
 doors_figures(const struct doors *doors, struct buf *out)
 {

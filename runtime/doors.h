@@ -22,6 +22,8 @@ void doors_pause(struct doors *doors, bool pause);
 void doors_reload(struct doors *doors);
 void doors_figures(const struct doors *doors, struct buf *out);
 
+const char *doors_mqtts_address(const struct doors *doors); /* NULL: it is off */
+
 /* Moonlet's own authority, in the folder tls/ of the data; made at the first call. NULL with the
  * error. Lives as long as the doors. */
 struct authority *doors_authority(struct doors *doors, struct err *err);

@@ -46,10 +46,44 @@ list_has(void *const *list, size_t count, const void *item)
 	return false;
 }
 
-static void *
-list_grown(void *list, size_t count)
+/* Lists are in the order of names, for a restart must not change who comes first. */
+typedef const char *name_fn(const void *item);
+
+static const char *
+thing_name(const void *item)
 {
-	return xrealloc(list, (count + 1) * sizeof(void *));
+	return ((const struct thing *)item)->name;
+}
+
+static const char *
+group_name(const void *item)
+{
+	return ((const struct thing_group *)item)->name;
+}
+
+static const char *
+policy_name(const void *item)
+{
+	return ((const struct registry_policy *)item)->name;
+}
+
+static const char *
+target_name(const void *item)
+{
+	return ((const struct registry_target *)item)->text;
+}
+
+/* The list with one more; its memory may be another. */
+static void *
+list_with(void *list, size_t count, void *item, name_fn *name)
+{
+	void **grown = xrealloc(list, (count + 1) * sizeof(void *));
+	size_t at = count;
+
+	for (; at > 0 && strcmp(name(grown[at - 1]), name(item)) > 0; at--)
+		grown[at] = grown[at - 1];
+	grown[at] = item;
+	return grown;
 }
 
 /* Keeps the order. Returns the new count. */
@@ -95,10 +129,10 @@ join_thing(struct registry_target *target, struct thing *thing)
 	if (list_has((void **)target->things, target->thing_count, thing) ||
 	    thing->target_count == UINT8_MAX)
 		return;
-	target->things = list_grown(target->things, target->thing_count);
-	target->things[target->thing_count++] = thing;
-	thing->targets = list_grown(thing->targets, thing->target_count);
-	thing->targets[thing->target_count++] = target;
+	target->things = list_with(target->things, target->thing_count, thing, thing_name);
+	target->thing_count++;
+	thing->targets = list_with(thing->targets, thing->target_count, target, target_name);
+	thing->target_count++;
 }
 
 static void
@@ -114,8 +148,8 @@ join_policy(struct registry_target *target, struct registry_policy *policy)
 {
 	if (list_has((void **)target->policies, target->policy_count, policy))
 		return;
-	target->policies = list_grown(target->policies, target->policy_count);
-	target->policies[target->policy_count++] = policy;
+	target->policies = list_with(target->policies, target->policy_count, policy, policy_name);
+	target->policy_count++;
 	policy->target_count++;
 }
 
@@ -134,8 +168,8 @@ join_group(struct thing *thing, struct thing_group *group)
 	if (list_has((void **)thing->groups, thing->group_count, group) ||
 	    thing->group_count == UINT8_MAX)
 		return;
-	thing->groups = list_grown(thing->groups, thing->group_count);
-	thing->groups[thing->group_count++] = group;
+	thing->groups = list_with(thing->groups, thing->group_count, group, group_name);
+	thing->group_count++;
 	group->thing_count++;
 }
 
@@ -212,9 +246,8 @@ read_key(struct bytes key, struct ends *ends)
 	return true;
 }
 
-/* Whether a certificate or group of the target is there; others need not be. */
-static bool
-target_exists(const struct registry *registry, struct bytes text)
+bool
+registry_target_exists(const struct registry *registry, struct bytes text)
 {
 	static const char cert[] = "cert:", group[] = "group:";
 
@@ -232,7 +265,7 @@ take_target(struct registry *registry, const struct ends *ends)
 {
 	struct thing *thing = registry_thing(registry, ends->from);
 
-	if (thing == NULL || !target_exists(registry, ends->to))
+	if (thing == NULL || !registry_target_exists(registry, ends->to))
 		return false;
 	join_thing(target_need(registry, ends->to), thing);
 	return true;
@@ -255,7 +288,7 @@ take_policy(struct registry *registry, const struct ends *ends)
 {
 	struct registry_policy *policy = registry_policy(registry, ends->from);
 
-	if (policy == NULL || !target_exists(registry, ends->to))
+	if (policy == NULL || !registry_target_exists(registry, ends->to))
 		return false;
 	join_policy(target_need(registry, ends->to), policy);
 	return true;
@@ -455,141 +488,11 @@ registry_detach_all(struct registry_change *change, const char *text)
 	}
 }
 
-static int
-check_target(struct registry_change *change, const char *text, struct err *err)
+bool
+registry_is_attached(
+    const struct registry *registry, enum attachment kind, const char *from, const char *to)
 {
-	static const char *const words[] = { "cert:", "group:", "user:", "token:" };
-	size_t len = strlen(text);
+	const struct ends ends = { kind, bytes_of_string(from), bytes_of_string(to) };
 
-	if (registry_check_room(change, NULL, err) < 0)
-		return -1;
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		size_t word = strlen(words[i]);
-
-		if (strncmp(text, words[i], word) != 0 || len == word ||
-		    len > REGISTRY_TARGET_BYTES_MAX)
-			continue;
-		if (target_exists(registry_of(change), bytes_of_string(text)))
-			return 0;
-		return registry_refuse(change, REGISTRY_NOT_FOUND, err, "there is no %.*s %s",
-		    (int)word - 1, text, text + word);
-	}
-	return registry_refuse(change, REGISTRY_INVALID, err,
-	    "target \"%.300s\" is none of cert:ID, group:NAME, user:NAME, token:NAME", text);
-}
-
-static const struct registry_policy *
-need_policy(struct registry_change *change, const char *name, struct err *err)
-{
-	const struct registry_policy *policy =
-	    registry_policy(registry_of(change), bytes_of_string(name));
-
-	if (policy == NULL)
-		(void)registry_refuse(
-		    change, REGISTRY_NOT_FOUND, err, "there is no policy %.140s", name);
-	return policy;
-}
-
-int
-registry_attach_policy(
-    struct registry_change *change, const char *name, const char *text, struct err *err)
-{
-	struct registry *registry = registry_of(change);
-	const struct registry_target *target;
-	const struct registry_policy *policy;
-
-	if (check_target(change, text, err) < 0)
-		return -1;
-	policy = need_policy(change, name, err);
-	if (policy == NULL)
-		return -1;
-	target = registry_target(registry, bytes_of_string(text));
-	if (target != NULL && list_has((void **)target->policies, target->policy_count, policy))
-		return 0;
-	if (target != NULL && target->policy_count >= REGISTRY_POLICIES_MAX)
-		return registry_refuse(change, REGISTRY_CONFLICT, err,
-		    "%s has %d policies, and may have no more", text, REGISTRY_POLICIES_MAX);
-	registry_attach(change, ATTACHMENT_POLICY, name, text);
-	return 0;
-}
-
-int
-registry_detach_policy(
-    struct registry_change *change, const char *name, const char *text, struct err *err)
-{
-	const struct registry *registry = registry_of(change);
-	const struct registry_target *target = registry_target(registry, bytes_of_string(text));
-	const struct registry_policy *policy;
-
-	if (registry_check_room(change, NULL, err) < 0)
-		return -1;
-	policy = need_policy(change, name, err);
-	if (policy == NULL)
-		return -1;
-	if (target == NULL || !list_has((void **)target->policies, target->policy_count, policy))
-		return registry_refuse(change, REGISTRY_NOT_FOUND, err,
-		    "policy %s is not attached to %.300s", name, text);
-	registry_detach(change, ATTACHMENT_POLICY, name, text);
-	return 0;
-}
-
-static const struct thing *
-need_thing(struct registry_change *change, const char *name, struct err *err)
-{
-	const struct thing *thing = registry_thing(registry_of(change), bytes_of_string(name));
-
-	if (thing == NULL)
-		(void)registry_refuse(
-		    change, REGISTRY_NOT_FOUND, err, "there is no thing %.140s", name);
-	return thing;
-}
-
-int
-registry_attach_thing(
-    struct registry_change *change, const char *name, const char *text, struct err *err)
-{
-	const struct registry_target *target;
-	const struct thing *thing;
-
-	if (check_target(change, text, err) < 0)
-		return -1;
-	if (strncmp(text, "group:", 6) == 0)
-		return registry_refuse(change, REGISTRY_INVALID, err,
-		    "%.300s: a thing is put into a group with moonlet group add", text);
-	thing = need_thing(change, name, err);
-	if (thing == NULL)
-		return -1;
-	target = registry_target(registry_of(change), bytes_of_string(text));
-	if (target != NULL && list_has((void **)target->things, target->thing_count, thing))
-		return 0;
-	if (thing->target_count >= REGISTRY_TARGETS_MAX)
-		return registry_refuse(change, REGISTRY_CONFLICT, err,
-		    "thing %s is attached to %d certificates and users, and may be to no more",
-		    name, REGISTRY_TARGETS_MAX);
-	if (target != NULL && target->thing_count >= REGISTRY_THINGS_MAX)
-		return registry_refuse(change, REGISTRY_CONFLICT, err,
-		    "%s is attached to %d things, and may be to no more", text,
-		    REGISTRY_THINGS_MAX);
-	registry_attach(change, ATTACHMENT_TARGET, name, text);
-	return 0;
-}
-
-int
-registry_detach_thing(
-    struct registry_change *change, const char *name, const char *text, struct err *err)
-{
-	const struct registry_target *target =
-	    registry_target(registry_of(change), bytes_of_string(text));
-	const struct thing *thing;
-
-	if (registry_check_room(change, NULL, err) < 0)
-		return -1;
-	thing = need_thing(change, name, err);
-	if (thing == NULL)
-		return -1;
-	if (target == NULL || !list_has((void **)target->things, target->thing_count, thing))
-		return registry_refuse(change, REGISTRY_NOT_FOUND, err,
-		    "thing %s is not attached to %.300s", name, text);
-	registry_detach(change, ATTACHMENT_TARGET, name, text);
-	return 0;
+	return is_joined(registry, &ends);
 }

@@ -219,13 +219,17 @@ registry_set_certificate_state(
 static bool
 would_return(const struct registry *registry, const struct registry_certificate *certificate)
 {
-	const struct registry_authority *authority =
-	    certificate->authority != NULL
-		? registry_authority(registry, bytes_of_string(certificate->authority))
-		: NULL;
+	const struct registry_authority *at = registry_authority_next(registry, NULL);
 
-	return authority != NULL && authority->registration != REGISTRATION_OFF &&
-	       certificate->not_after_s * 1000 > registry_now_ms(registry);
+	if (certificate->not_after_s * 1000 <= registry_now_ms(registry))
+		return false;
+	for (; at != NULL;
+	     at = registry_authority_next(registry, (struct registry_authority *)(uintptr_t)at)) {
+		if (at->registration != REGISTRATION_OFF &&
+		    strcmp(at->subject, certificate->issuer) == 0)
+			return true;
+	}
+	return false;
 }
 
 int

@@ -80,6 +80,10 @@ void registry_detach(
     struct registry_change *change, enum attachment kind, const char *from, const char *to);
 /* Detaches all that the target, where it is one, has attached. */
 void registry_detach_all(struct registry_change *change, const char *target);
+bool registry_is_attached(
+    const struct registry *registry, enum attachment kind, const char *from, const char *to);
+/* Whether a certificate or group of the target is there; others need not be. */
+bool registry_target_exists(const struct registry *registry, struct bytes text);
 /* Refuses what is too much of a kind. */
 int registry_check_room(
     struct registry_change *change, const struct hash_map *map, struct err *err);

@@ -180,7 +180,7 @@ check_type(
 	type = registry_type(registry_of(change), bytes_of_string(name));
 	if (type == NULL)
 		return registry_refuse(change, REGISTRY_NOT_FOUND, err,
-		    "type: there is no %.140s; make it with moonlet thing type create", name);
+		    "type: there is no %.140s; make it with moonlet type create", name);
 	if (type->deprecated)
 		return registry_refuse(change, REGISTRY_CONFLICT, err,
 		    "type: %s is deprecated and takes no new things", name);

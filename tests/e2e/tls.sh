@@ -60,14 +60,14 @@ same "mode of the server's key" 600 "$(stat -c %a "$work/data/tls/server.key")"
 ca=/etc/ssl/certs/ca-certificates.crt refused
 
 echo "devices' certificates"
-(cd "$work" && "$moonlet" cert golf7 --data "$work/data" >"$work/cert.out")
+(cd "$work" && "$moonlet" cert create golf7 --data "$work/data" >"$work/cert.out")
 same "files" "./golf7.key ./golf7.pem $own.pem" "$(tr '\n' ' ' <"$work/cert.out" | sed 's/ $//')"
 same "mode of the device's key" 600 "$(stat -c %a "$work/golf7.key")"
 roundtrip golf7 $(with golf7)
 openssl req -newkey rsa:2048 -nodes -keyout "$work/polo.key" -out "$work/polo.csr" -subj /CN=other 2>/dev/null
-"$moonlet" cert polo --out "$work" --csr "$work/polo.csr" --days 3 --data "$work/data" >/dev/null
+"$moonlet" cert create polo --out "$work" --csr "$work/polo.csr" --days 3 --data "$work/data" >/dev/null
 roundtrip polo $(with polo)
-! "$moonlet" cert ../x --data "$work/data" 2>/dev/null || fail "a name with a slash"
+! "$moonlet" cert create ../x --data "$work/data" 2>/dev/null || fail "a name with a slash"
 make_certificate "$own" audi22 "$device"
 roundtrip audi22 $(with audi22)
 make_ca other

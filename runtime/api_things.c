@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT
+ * The registry's things under /v1/things, the list of certificates, and everything as JSON lines
+ * under /v1/registry.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/api_registry.h"
+#include "runtime/host.h"
+#include "runtime/registry_record.h"
+
+enum { PAGE_MAX = 1000 };
+
+static struct registry *
+registry_of(void *arg)
+{
+	return ((struct api *)arg)->parts.host->registry;
+}
+
+static int
+create_steps(const struct api_change *made, struct err *err)
+{
+	cJSON *record = cJSON_Duplicate(made->body, true);
+	int status;
+
+	cJSON_DeleteItemFromObjectCaseSensitive(record, "kind");
+	api_add_string(record, "kind", "thing");
+	status = record_apply(made->change, record, RECORD_NEW, err);
+	cJSON_Delete(record);
+	return status;
+}
+
+static void
+create_thing(void *arg, struct http_exchange *exchange)
+{
+	api_change(arg, exchange, true, create_steps);
+}
+
+static void
+get_thing(void *arg, struct http_exchange *exchange)
+{
+	struct bytes name = http_match_param(http_exchange_match(exchange), "thing");
+	const struct thing *thing = registry_thing(registry_of(arg), name);
+
+	if (thing == NULL)
+		http_exchange_error(exchange, 404, "there is no thing %.*s", (int)name.len,
+		    (const char *)name.data);
+	else
+		api_send(exchange, 200, record_of_thing(thing));
+}
+
+static int
+change_steps(const struct api_change *made, struct err *err)
+{
+	char *name = api_param(made->exchange, "thing");
+	const cJSON *version = cJSON_GetObjectItemCaseSensitive(made->body, "version");
+	const struct thing_wish wish = { .name = name,
+		.type = cJSON_GetStringValue(
+		    cJSON_GetObjectItemCaseSensitive(made->body, "thingTypeName")),
+		.attributes = cJSON_GetObjectItemCaseSensitive(made->body, "attributes"),
+		.merge = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(made->body, "merge")),
+		.version = cJSON_IsNumber(version) && version->valuedouble > 0
+			       ? (uint64_t)version->valuedouble
+			       : 0 };
+	int status = registry_put_thing(made->change, &wish, err);
+
+	free(name);
+	return status;
+}
+
+static void
+change_thing(void *arg, struct http_exchange *exchange)
+{
+	api_change(arg, exchange, true, change_steps);
+}
+
+static int
+delete_steps(const struct api_change *made, struct err *err)
+{
+	char *name = api_param(made->exchange, "thing");
+	int status = registry_delete_thing(made->change, name, err);
+
+	free(name);
+	return status;
+}
+
+static void
+delete_thing(void *arg, struct http_exchange *exchange)
+{
+	api_change(arg, exchange, false, delete_steps);
+}
+
+/* --- certificates, page by page in the order of their ids --- */
+
+struct certificate_page {
+	const char *after;
+	const char *state; /* NULL: any */
+	size_t limit;
+	struct registry_certificate **list; /* room for limit + 1 */
+	size_t count;
+};
+
+/* Keeps the smallest, in order. */
+static void
+page_take(struct certificate_page *page, struct registry_certificate *certificate)
+{
+	size_t low = 0, high = page->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(page->list[middle]->id, certificate->id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low > page->limit)
+		return;
+	if (page->count <= page->limit)
+		page->count++;
+	memmove(
+	    page->list + low + 1, page->list + low, (page->count - low - 1) * sizeof(*page->list));
+	page->list[low] = certificate;
+}
+
+static void
+page_fill(struct certificate_page *page, const struct registry *registry)
+{
+	struct registry_certificate *at = registry_certificate_next(registry, NULL);
+
+	page->list = xcalloc(page->limit + 1, sizeof(*page->list));
+	for (; at != NULL; at = registry_certificate_next(registry, at)) {
+		if (strcmp(at->id, page->after) > 0 &&
+		    (page->state == NULL ||
+			strcmp(registry_state_text(at->state), page->state) == 0))
+			page_take(page, at);
+	}
+}
+
+static void
+list_certificates(void *arg, struct http_exchange *exchange)
+{
+	const struct registry *registry = registry_of(arg);
+	char *after = api_query_string(exchange, "after"),
+	     *state = api_query_string(exchange, "status");
+	struct certificate_page page = { .after = after != NULL ? after : "",
+		.state = state,
+		.limit = api_query_number(exchange, "limit", 100, PAGE_MAX) };
+	cJSON *answer = api_object(), *list = api_array();
+
+	page_fill(&page, registry);
+	for (size_t i = 0; i < page.count && i < page.limit; i++)
+		cJSON_AddItemToArray(list, record_of_certificate(registry, page.list[i]));
+	api_add(answer, "certificates", list);
+	if (page.count > page.limit && page.limit > 0)
+		api_add_string(answer, "next", page.list[page.limit - 1]->id);
+	api_send(exchange, 200, answer);
+	free(page.list);
+	free(after);
+	free(state);
+}
+
+static void
+list_things(void *arg, struct http_exchange *exchange)
+{
+	const struct registry *registry = registry_of(arg);
+	unsigned limit = api_query_number(exchange, "limit", 100, PAGE_MAX);
+	char *after = api_query_string(exchange, "after");
+	const struct thing *at =
+	    registry_thing_after(registry, after != NULL ? strtoull(after, NULL, 10) : 0);
+	cJSON *answer = api_object(), *list = api_array();
+	char next[24];
+
+	for (; at != NULL && limit > 0; limit--) {
+		(void)snprintf(next, sizeof(next), "%llu", (unsigned long long)at->serial);
+		cJSON_AddItemToArray(list, record_of_thing(at));
+		at = registry_thing_after(registry, at->serial);
+	}
+	api_add(answer, "things", list);
+	if (at != NULL)
+		api_add_string(answer, "next", next);
+	api_send(exchange, 200, answer);
+	free(after);
+}
+
+static const struct http_route routes[] = {
+	{ HTTP_GET, "/v1/things", list_things, "limit=N, after=NEXT: a page of things" },
+	{ HTTP_POST, "/v1/things", create_thing,
+	    "thingName, thingTypeName, attributes, thingGroupNames, certificatePem, policies" },
+	{ HTTP_GET, "/v1/things/{thing}", get_thing, "one thing" },
+	{ HTTP_POST, "/v1/things/{thing}", change_thing,
+	    "thingTypeName, attributes, merge, version" },
+	{ HTTP_DELETE, "/v1/things/{thing}", delete_thing, "its certificates stay" },
+	{ HTTP_GET, "/v1/certificates", list_certificates,
+	    "status=STATE, limit=N, after=NEXT: a page of certificates" },
+};
+
+const struct api_table api_things_table = { routes, sizeof(routes) / sizeof(routes[0]) };

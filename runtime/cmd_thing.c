@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT
+ * moonlet thing: the registry's things and their types.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/command_word.h"
+#include "runtime/device_files.h"
+
+static const char default_policy[] = "default";
+
+static int
+ask(const struct command_call *call, const char *method, cJSON *body, cJSON **reply,
+    struct err *err)
+{
+	struct buf target = { 0 };
+	int status;
+
+	command_target(&target, "/v1/things", call->arguments[1], NULL);
+	status = command_ask_json(call,
+	    &(struct command_request){ method, buf_string(&target), { 0 } }, body, reply, err);
+	buf_clear(&target);
+	return status;
+}
+
+/* Type and attributes, as create and update take them. NULL: the error says why. */
+static cJSON *
+read_wish(const struct command_call *call, struct err *err)
+{
+	const char *attributes = command_value(call, "attribute"),
+		   *type = command_value(call, "type");
+	cJSON *body = cJSON_CreateObject(), *pairs;
+
+	if (type != NULL)
+		(void)cJSON_AddStringToObject(body, "thingTypeName", type);
+	if (attributes == NULL)
+		return body;
+	pairs = command_pairs(attributes, "attribute", err);
+	if (pairs == NULL) {
+		cJSON_Delete(body);
+		return NULL;
+	}
+	(void)cJSON_AddItemToObject(body, "attributes", pairs);
+	return body;
+}
+
+/* --- create --- */
+
+/* The port of MQTT over TLS; 0: it is off. */
+static long
+tls_port(const struct command_call *call)
+{
+	cJSON *status = NULL;
+	struct err err;
+	const char *colon;
+	long port = 0;
+
+	if (command_ask_json(call, &(struct command_request){ "GET", "/v1/status", { 0 } }, NULL,
+		&status, &err) == 0) {
+		colon = strrchr(command_text(status, "mqtts"), ':');
+		port = colon != NULL ? strtol(colon + 1, NULL, 10) : 0;
+	}
+	cJSON_Delete(status);
+	return port;
+}
+
+static void
+print_files(const struct command_call *call, struct device_files *files)
+{
+	const char *name = call->arguments[1];
+	long port = tls_port(call);
+
+	(void)printf("key          %s\ncertificate  %s\nauthority    %s\n\n",
+	    files->key.len > 0 ? buf_string(&files->key) : "(the device's own)",
+	    buf_string(&files->certificate), buf_string(&files->authority));
+	if (port == 0)
+		(void)printf("MQTT over TLS is off: set the option mqtts, then\n");
+	(void)printf("mosquitto_pub --cafile %s --cert %s --key %s -h localhost -p %ld -i %s -q 1 "
+		     "-t iot/%s -m '{\"speed\":42}'\n",
+	    buf_string(&files->authority), buf_string(&files->certificate),
+	    files->key.len > 0 ? buf_string(&files->key) : "KEY", port != 0 ? port : 8883, name,
+	    name);
+}
+
+static int
+send_thing(const struct command_call *call, cJSON *body, struct err *err)
+{
+	return command_ask_json(
+	    call, &(struct command_request){ "POST", "/v1/things", { 0 } }, body, NULL, err);
+}
+
+/* The files come first: a registered certificate whose key is lost helps nobody. */
+static int
+create_with_certificate(const struct command_call *call, cJSON *body, struct err *err)
+{
+	const char *policies = command_value(call, "policy");
+	struct device_files files = { 0 };
+	int status = device_files_make(call, call->arguments[1], false, &files, err);
+
+	if (status == 0) {
+		(void)cJSON_AddStringToObject(body, "certificatePem", buf_string(&files.pem));
+		(void)cJSON_AddItemToObject(
+		    body, "policies", command_list(policies != NULL ? policies : default_policy));
+		status = send_thing(call, body, err);
+	} else {
+		cJSON_Delete(body);
+	}
+	if (status == 0)
+		print_files(call, &files);
+	else
+		device_files_unlink(&files);
+	device_files_clear(&files);
+	return status;
+}
+
+static int
+create(const struct command_call *call, struct err *err)
+{
+	const char *groups = command_value(call, "group");
+	bool certificate = command_has(call, "cert") || command_has(call, "csr");
+	cJSON *body;
+
+	if (!certificate && (command_has(call, "policy") || command_has(call, "out")))
+		return err_set(err, "--policy and --out belong to --cert");
+	body = read_wish(call, err);
+	if (body == NULL)
+		return -1;
+	(void)cJSON_AddStringToObject(body, "thingName", call->arguments[1]);
+	if (groups != NULL)
+		(void)cJSON_AddItemToObject(body, "thingGroupNames", command_list(groups));
+	return certificate ? create_with_certificate(call, body, err) : send_thing(call, body, err);
+}
+
+/* --- show, update, delete --- */
+
+static int
+show(const struct command_call *call, struct err *err)
+{
+	cJSON *reply = NULL;
+	int status = ask(call, "GET", NULL, &reply, err);
+
+	if (status == 0)
+		command_print_json(reply);
+	cJSON_Delete(reply);
+	return status;
+}
+
+static int
+update(const struct command_call *call, struct err *err)
+{
+	cJSON *body = read_wish(call, err);
+
+	if (body == NULL)
+		return -1;
+	(void)cJSON_AddBoolToObject(body, "merge", true);
+	return ask(call, "POST", body, NULL, err);
+}
+
+static int delete (const struct command_call *call, struct err *err)
+{
+	return ask(call, "DELETE", NULL, NULL, err);
+}
+
+static int
+join(const struct command_call *call, const char *word, struct err *err)
+{
+	struct buf target = { 0 };
+	cJSON *body = cJSON_CreateObject();
+	int status;
+
+	(void)cJSON_AddStringToObject(body, "target", call->arguments[2]);
+	command_target(&target, "/v1/things", call->arguments[1], word, NULL);
+	status = command_ask_json(
+	    call, &(struct command_request){ "POST", buf_string(&target), { 0 } }, body, NULL, err);
+	buf_clear(&target);
+	return status;
+}
+
+static int
+attach(const struct command_call *call, struct err *err)
+{
+	return join(call, "/attach", err);
+}
+
+static int
+detach(const struct command_call *call, struct err *err)
+{
+	return join(call, "/detach", err);
+}
+
+/* --- ls --- */
+
+static void
+print_row(const cJSON *row)
+{
+	struct buf groups = { 0 };
+	const cJSON *attribute;
+
+	command_join(cJSON_GetObjectItemCaseSensitive(row, "thingGroupNames"), &groups);
+	(void)printf(
+	    "%-24s %-12s", command_text(row, "thingName"), command_text(row, "thingTypeName"));
+	cJSON_ArrayForEach(attribute, cJSON_GetObjectItemCaseSensitive(row, "attributes"))
+	{
+		command_make_plain(attribute->valuestring);
+		(void)printf(" %s=%s", attribute->string, attribute->valuestring);
+	}
+	if (groups.len > 0)
+		(void)printf("  groups: %s", buf_string(&groups));
+	(void)puts("");
+	buf_clear(&groups);
+}
+
+static int
+list_page(const struct command_call *call, struct buf *after, struct err *err)
+{
+	struct buf target = { 0 };
+	cJSON *reply = NULL, *row;
+	int status;
+
+	buf_printf(&target, "/v1/things?limit=500&after=%s", buf_string(after));
+	status = command_ask_json(call,
+	    &(struct command_request){ "GET", buf_string(&target), { 0 } }, NULL, &reply, err);
+	buf_clear(&target);
+	buf_reset(after);
+	cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(reply, "things"))
+	{
+		if (command_has(call, "json"))
+			command_print_json(row);
+		else
+			print_row(row);
+	}
+	buf_append_string(after, command_text(reply, "next"));
+	cJSON_Delete(reply);
+	return status;
+}
+
+static int
+list(const struct command_call *call, struct err *err)
+{
+	struct buf after = { 0 };
+	int status;
+
+	do
+		status = list_page(call, &after, err);
+	while (status == 0 && after.len > 0);
+	buf_clear(&after);
+	return status;
+}
+
+static const struct command_word words[] = {
+	{ "create", "NAME", 1, 1, create },
+	{ "ls", "", 0, 0, list },
+	{ "show", "NAME", 1, 1, show },
+	{ "update", "NAME", 1, 1, update },
+	{ "delete", "NAME", 1, 1, delete },
+	{ "attach", "NAME cert:ID|user:NAME|token:NAME", 2, 2, attach },
+	{ "detach", "NAME cert:ID|user:NAME|token:NAME", 2, 2, detach },
+	{ NULL, NULL, 0, 0, NULL },
+};
+
+int
+cmd_thing(struct command_call *call)
+{
+	return command_word_run(call, words);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ * Commands that have words of their own (moonlet thing create), and what such commands share.
+ */
+#ifndef RUNTIME_COMMAND_WORD_H
+#define RUNTIME_COMMAND_WORD_H
+
+#include <cjson/cJSON.h>
+
+#include "runtime/command.h"
+
+struct command_word {
+	const char *word;
+	const char *arguments; /* that follow it: "NAME [FILE]" */
+	uint8_t arguments_min, arguments_max;
+	int (*run)(const struct command_call *call, struct err *err);
+};
+
+/* Runs the row of call->arguments[0]; the words' own arguments begin at [1]. `words` ends with a
+ * NULL word. Returns the exit status. */
+int command_word_run(struct command_call *call, const struct command_word *words);
+
+bool command_has(const struct command_call *call, const char *name);
+
+/* A target from pieces: those that are preceded by "/" are encoded as one segment each. NULL ends.
+ */
+void command_target(struct buf *out, const char *path, ...) __attribute__((sentinel));
+
+/* Asks the host with a JSON body (freed; NULL: none). `reply` (NULL: not wanted) is its JSON, to be
+ * freed, where 0 is returned. */
+int command_ask_json(const struct command_call *call, const struct command_request *request,
+    cJSON *body, cJSON **reply, struct err *err) __attribute__((warn_unused_result));
+
+/* "k=v;k=v" as an object of strings. NULL with the error where an element has no "=". */
+cJSON *command_pairs(const char *text, const char *name, struct err *err);
+/* "a;b" as an array of strings. */
+cJSON *command_list(const char *text);
+
+/* Pretty, without what would speak to the terminal. */
+void command_print_json(const cJSON *json);
+/* Of an object; "" where it is not there. Made plain. */
+const char *command_text(const cJSON *object, const char *name);
+/* A list of strings, joined by ", ". */
+void command_join(const cJSON *list, struct buf *out);
+
+#endif
