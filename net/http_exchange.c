@@ -70,6 +70,14 @@ http_exchange_peer_of(const struct http_exchange *exchange)
 }
 
 bool
+http_exchange_is_local(const struct http_exchange *exchange)
+{
+	const struct peer *peer = http_exchange_peer_of(exchange);
+
+	return peer == NULL || (peer->is_loopback && !peer->is_tls);
+}
+
+bool
 http_exchange_query(const struct http_exchange *exchange, const char *name, struct buf *out)
 {
 	struct bytes query = exchange->head.query, key, value;

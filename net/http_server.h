@@ -84,6 +84,8 @@ const char *http_exchange_peer(
     const struct http_exchange *exchange); /* "127.0.0.1:5000", "local" */
 /* NULL where the client has left. */
 const struct peer *http_exchange_peer_of(const struct http_exchange *exchange);
+/* Whether it comes from this machine and not by TLS; also where the client has left. */
+bool http_exchange_is_local(const struct http_exchange *exchange);
 /* Appends the decoded value of a query's name. False: it is not there or cannot be decoded. */
 bool http_exchange_query(const struct http_exchange *exchange, const char *name, struct buf *out);
 

@@ -12,6 +12,7 @@
 #include <wslay/wslay.h>
 
 #include "lib/base64.h"
+#include "lib/http_origin.h"
 #include "lib/sha.h"
 
 enum {
@@ -293,38 +294,6 @@ websockets_free(struct websockets *websockets)
 	free(websockets);
 }
 
-/* "https://a.example:8443" names the host that was asked. */
-static bool
-is_same_host(const struct http_head *head, struct bytes origin)
-{
-	struct bytes host = http_header_find(head, "Host");
-	const char *at = memmem(origin.data, origin.len, "://", 3);
-	size_t skip = at != NULL ? (size_t)(at + 3 - (const char *)origin.data) : 0;
-
-	return at != NULL && bytes_equal(bytes_of(origin.data + skip, origin.len - skip), host);
-}
-
-static bool
-may_come_from(const struct websockets *websockets, const struct http_head *head)
-{
-	struct bytes origin = http_header_find(head, "Origin");
-	const char *at = websockets->origins;
-
-	if (origin.data == NULL)
-		return true;
-	while (*at != '\0') {
-		size_t len = strcspn(at, " ");
-		struct bytes word = bytes_of(at, len);
-
-		if (bytes_equal_string(word, "any") || bytes_equal(word, origin) ||
-		    (bytes_equal_string(word, "same") && is_same_host(head, origin)))
-			return true;
-		at += len;
-		at += strspn(at, " ");
-	}
-	return false;
-}
-
 /* RFC 6455 §4.2.2: the answer to a Sec-WebSocket-Key. */
 static void
 answer_key(struct bytes key, struct buf *out)
@@ -375,7 +344,7 @@ check(const struct websockets *websockets, struct http_exchange *exchange)
 		http_exchange_error(exchange, 400, "Sec-WebSocket-Key must be 16 bytes in base64");
 		return false;
 	}
-	if (may_come_from(websockets, head))
+	if (http_origin_is_allowed(head, websockets->origins, http_exchange_is_local(exchange)))
 		return true;
 	http_exchange_error(exchange, 403,
 	    "pages of this origin may not connect: the option ws_origins names those that may");

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/base64.h"
+#include "lib/http_origin.h"
 #include "lib/topic.h"
 #include "runtime/api_parts.h"
 #include "runtime/data_plane_parts.h"
@@ -390,6 +391,14 @@ enter(void *arg, struct http_exchange *exchange)
 
 	if (peer == NULL || (!peer->is_tls && !peer->is_loopback)) {
 		data_plane_say(entrance->host, exchange, 403, "this is served by HTTPS only");
+		return;
+	}
+	if (!http_origin_is_allowed(http_exchange_head(exchange),
+		options_text(entrance->host->options, OPTION_WS_ORIGINS),
+		http_exchange_is_local(exchange))) {
+		data_plane_say(entrance->host, exchange, 403,
+		    "pages of this origin may not do this: the option ws_origins names those "
+		    "that may");
 		return;
 	}
 	visit = xcalloc(1, sizeof(*visit));

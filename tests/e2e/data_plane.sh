@@ -121,3 +121,11 @@ is '[t["topic"] for t in a["retainedTopics"]] == ["state/2", "state/3", "state/4
 
 echo "loopback needs no TLS"
 same "plain" 200 "$(curl -s -o "$work/answer" -w '%{http_code}' -d x "http://127.0.0.1:$http_port/topics/plain?qos=1")"
+
+echo "pages of others do not act in a browser's name"
+posts() { curl -s -o "$work/answer" -w '%{http_code}' -d x "http://127.0.0.1:$http_port/topics/page?qos=1" "$@"; }
+same "its own page" 200 "$(posts -H "Origin: http://127.0.0.1:$http_port")"
+same "another page" 403 "$(posts -H 'Origin: https://evil.example')"
+same "a file" 403 "$(posts -H 'Origin: null')"
+same "a name that was turned to this machine" 403 "$(posts -H "Host: evil.example:$http_port" -H "Origin: http://evil.example:$http_port")"
+ask 200 POST '/topics/page' -d x -H "Origin: https://localhost:$https_port"
