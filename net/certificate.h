@@ -30,6 +30,12 @@ struct certificate *certificate_parse(struct bytes text, struct err *err)
 struct certificate *certificate_copy(const struct certificate *certificate);
 void certificate_free(struct certificate *certificate); /* takes NULL */
 
+/* Appends what AWS IoT's policies call iot:Certificate.<name>: "Subject.CommonName",
+ * "Issuer.Organization.1" (the second one), "Subject.AlternativeName.DNSName", "SerialNumber".
+ * Names match in any case. False: it has none such; then nothing is appended. */
+bool certificate_attribute(
+    const struct certificate *certificate, struct bytes name, struct buf *value);
+
 void certificate_pem(const struct certificate *certificate, struct buf *out); /* appends */
 
 /* 0: `certificate` (PEM or DER) is within its time and signed, over any number of steps, by one of

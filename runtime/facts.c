@@ -9,6 +9,7 @@
 #include "net/certificate.h"
 #include "runtime/host.h"
 #include "runtime/identity.h"
+#include "runtime/registry.h"
 
 static bool
 give(const char *text, struct buf *value)
@@ -38,19 +39,27 @@ is_attached(const struct identity *identity, struct buf *value)
 }
 
 static bool
-common_name(const struct identity *identity, struct buf *value)
-{
-	const struct certificate *certificate = identity->peer->certificate;
-
-	return certificate != NULL && give(certificate->common_name, value);
-}
-
-static bool
 certificate_id(const struct identity *identity, struct buf *value)
 {
 	const struct certificate *certificate = identity->peer->certificate;
 
 	return certificate != NULL && give(certificate->id, value);
+}
+
+static const struct thing *
+thing_of(const struct identity *identity)
+{
+	return identity->thing != NULL
+		   ? registry_thing(identity->host->registry, bytes_of_string(identity->thing))
+		   : NULL;
+}
+
+static bool
+thing_type(const struct identity *identity, struct buf *value)
+{
+	const struct thing *thing = thing_of(identity);
+
+	return thing != NULL && give(thing->type, value);
 }
 
 /* "[2001:db8::1]:8883" -> "2001:db8::1" */
@@ -99,7 +108,8 @@ static const struct {
 	{ "iot:ClientId", client_id },
 	{ "iot:Connection.Thing.ThingName", thing_name },
 	{ "iot:Connection.Thing.IsAttached", is_attached },
-	{ "iot:Certificate.Subject.CommonName", common_name },
+	{ "iot:Connection.Thing.ThingTypeName", thing_type },
+	{ "iot:CertificateId", certificate_id },
 	{ "iot:Certificate.Id", certificate_id },
 	{ "iot:DomainName", domain_name },
 	{ "aws:CurrentTime", epoch_time },
@@ -109,13 +119,43 @@ static const struct {
 	{ "moonlet:Principal", principal },
 };
 
+/* What remains of the name behind `prefix`. */
+static bool
+begins(struct bytes name, const char *prefix, struct bytes *rest)
+{
+	size_t len = strlen(prefix);
+
+	if (name.len < len || strncasecmp(prefix, (const char *)name.data, len) != 0)
+		return false;
+	*rest = bytes_of(name.data + len, name.len - len);
+	return true;
+}
+
+/* "model]" of "iot:Connection.Thing.Attributes[model]" */
+static bool
+attribute(const struct identity *identity, struct bytes name, struct buf *value)
+{
+	const struct thing *thing = thing_of(identity);
+
+	if (thing == NULL || name.len == 0 || name.data[name.len - 1] != ']')
+		return false;
+	return give(attributes_find(&thing->attributes, bytes_of(name.data, name.len - 1)), value);
+}
+
 bool
 facts_get(void *arg, struct bytes name, struct buf *value)
 {
+	const struct identity *identity = arg;
+	const struct certificate *certificate = identity->peer->certificate;
+	struct bytes rest;
+
+	if (begins(name, "iot:Connection.Thing.Attributes[", &rest))
+		return attribute(identity, rest, value);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (strlen(rows[i].name) == name.len &&
 		    strncasecmp(rows[i].name, (const char *)name.data, name.len) == 0)
 			return rows[i].get(arg, value);
 	}
-	return false;
+	return certificate != NULL && begins(name, "iot:Certificate.", &rest) &&
+	       certificate_attribute(certificate, rest, value);
 }
