@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Changes become events: one each, or gathered into batches. A batch is one event in the lane of
- * its table, so that order holds whatever keys are in it.
+ * its table, so that order holds whatever keys are in it; a key that stands aside has its own.
  *
  * Where a batch fails, all that waits is taken back and gathered anew, with cuts in the middle and
  * at the end of the one that failed: what stands behind it cannot overtake its halves.
@@ -28,7 +28,9 @@ is_void(void *arg, const struct occurrence *event)
 	const struct change_follower *follower = bunch->follower;
 
 	(void)event;
-	bunch->taken_back = bunch->function->removed || bunch->generation != follower->generation;
+	bunch->taken_back = bunch->function->removed ||
+			    (!bunch->aside && bunch->generation != follower->generation) ||
+			    bunch->in_array != (follower->wish.batch > 0);
 	for (size_t i = 0; follower->chains.count > 0 && i < bunch->count; i++)
 		bunch->taken_back =
 		    bunch->taken_back || chain_blocks(follower, bunch->list[i]->key);
@@ -41,9 +43,11 @@ take_failure(void *arg, const struct occurrence *event, const struct outcome *ou
 	struct bunch *bunch = arg;
 
 	(void)event;
-	(void)outcome;
-	if (bunch->count < 2)
-		return false;
+	if (bunch->count < 2) {
+		bunch->taken_back = !bunch->aside &&
+				    aside_begins(bunch->follower, bunch->list[0], outcome->message);
+		return bunch->taken_back;
+	}
 	bunch->list[(bunch->count - 1) / 2]->cut = true;
 	bunch->list[bunch->count - 1]->cut = true;
 	bunch->taken_back = true;
@@ -83,8 +87,11 @@ settled(void *arg, const struct occurrence *event, bool handled)
 	struct change_follower *follower = bunch->follower;
 
 	(void)event;
-	follower->bunches--;
-	if (bunch->generation != follower->generation)
+	if (bunch->aside)
+		aside_leave(follower, bunch->list[0]->key);
+	else
+		follower->bunches--;
+	if (!bunch->aside && bunch->generation != follower->generation)
 		follower->stale--;
 	if (bunch->falling != NULL)
 		chain_fallen(bunch->falling, handled);
@@ -108,13 +115,14 @@ bunch_new(struct change_follower *follower, size_t most)
 	bunch->follower = follower;
 	bunch->function = follower->function;
 	bunch->generation = follower->generation;
+	bunch->in_array = follower->wish.batch > 0;
 	function_hold(bunch->function);
 	return bunch;
 }
 
 /* `key` empty: in the order of its table. */
 static void
-submit(struct bunch *bunch, struct bytes payload, struct bytes key)
+submit(struct bunch *bunch, struct bytes payload, struct bytes key, unsigned tried)
 {
 	struct change_follower *follower = bunch->follower;
 	struct happening happening = { .trigger = "table",
@@ -123,11 +131,12 @@ submit(struct bunch *bunch, struct bytes payload, struct bytes key)
 		.payload = payload,
 		.qos = 1,
 		.hops = (uint8_t)bunch->hops,
+		.tried = tried,
 		.source = &bunch_source,
 		.source_arg = bunch };
 	struct occurrence *event = occurrence_new(follower->all->host, &happening);
 
-	follower->bunches++;
+	follower->bunches += !bunch->aside;
 	(void)dispatch_submit(bunch->function, event);
 	occurrence_drop(event);
 }
@@ -153,7 +162,7 @@ bunch_close(struct change_follower *follower)
 	follower->text = (struct buf){ 0 };
 	timer_cancel(&follower->window);
 	buf_append_u8(&text, ']');
-	submit(bunch, buf_bytes(&text), bytes_of(NULL, 0));
+	submit(bunch, buf_bytes(&text), bytes_of(NULL, 0), 0);
 	buf_clear(&text);
 }
 
@@ -179,6 +188,24 @@ bunches_take_back(struct change_follower *follower)
 	follower->stale = follower->bunches;
 }
 
+static void
+submit_aside(struct change_follower *follower, struct pending *pending, const struct change *change)
+{
+	struct bunch *bunch = bunch_new(follower, 1);
+	struct buf text = { 0 };
+	unsigned tried = pending->tried;
+
+	bunch->aside = true;
+	pending->tried = 0;
+	aside_enter(follower, pending->key);
+	take_in(bunch, pending, change);
+	buf_append_u8(&text, '[');
+	buf_append_bytes(&text, change->text);
+	buf_append_u8(&text, ']');
+	submit(bunch, buf_bytes(&text), pending->key, tried);
+	buf_clear(&text);
+}
+
 void
 bunch_add(struct change_follower *follower, struct pending *pending, const struct change *change)
 {
@@ -187,7 +214,11 @@ bunch_add(struct change_follower *follower, struct pending *pending, const struc
 	if (follower->wish.batch == 0) {
 		bunch = bunch_new(follower, 1);
 		take_in(bunch, pending, change);
-		submit(bunch, change->text, pending->key);
+		submit(bunch, change->text, pending->key, 0);
+		return;
+	}
+	if (aside_takes(follower, pending)) {
+		submit_aside(follower, pending, change);
 		return;
 	}
 	if (follower->open == NULL) {

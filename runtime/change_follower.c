@@ -287,6 +287,7 @@ follower_free(struct change_follower *follower)
 		pending_drop(pending);
 	TAILQ_REMOVE(&follower->all->list, follower, link);
 	chains_clear(follower);
+	hash_clear(&follower->asides);
 	timer_clear(&follower->timer);
 	timer_clear(&follower->window);
 	buf_clear(&follower->text);

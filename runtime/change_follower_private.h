@@ -38,8 +38,9 @@ struct pending {
 	int64_t time_ms;
 	bool in_flight;
 	bool handled;
-	bool marked; /* a mark of it stands in the store */
-	bool cut;    /* a batch ends with it */
+	bool marked;   /* a mark of it stands in the store */
+	bool cut;      /* a batch ends with it */
+	uint8_t tried; /* attempts that failed before it stood aside */
 	struct bytes key;
 	uint8_t data[];
 };
@@ -51,7 +52,9 @@ struct bunch {
 	struct chain *falling;	   /* whose first dead letter it becomes; NULL */
 	uint32_t generation;
 	bool taken_back; /* to be submitted anew at once */
-	unsigned hops;	 /* the most of its changes */
+	bool aside;	 /* one change of a batch's function, in the lane of its key */
+	bool in_array;
+	unsigned hops; /* the most of its changes */
 	size_t count;
 	struct pending *list[];
 };
@@ -95,7 +98,7 @@ struct change_follower {
 	TAILQ_HEAD(pendings, pending) list; /* by sequence */
 	size_t count;
 	size_t in_flight; /* changes */
-	size_t bunches;	  /* events */
+	size_t bunches;	  /* events, but for those aside */
 	/* Raised where all that waits is to be taken back and put together anew. Nothing is read
 	 * while events of earlier generations are there, or later ones could overtake them. */
 	uint32_t generation;
@@ -104,9 +107,10 @@ struct change_follower {
 	struct buf text;    /* its event */
 	struct timer window;
 	struct hash_map chains;
-	uint64_t read_to;  /* every change up to it has been seen */
-	uint64_t stored;   /* the low that stands in the store, as far as is known */
-	struct writes old; /* deletions of marks below low */
+	struct hash_map asides; /* change_aside.c */
+	uint64_t read_to;	/* every change up to it has been seen */
+	uint64_t stored;	/* the low that stands in the store, as far as is known */
+	struct writes old;	/* deletions of marks below low */
 	bool reading;
 	bool again;  /* there may be more than what is being read */
 	bool behind; /* the log has more than what was read */
@@ -174,6 +178,14 @@ void bunch_add(
 void bunch_close(struct change_follower *follower); /* submits what has been gathered */
 void bunch_discard(struct change_follower *follower);
 void bunches_take_back(struct change_follower *follower); /* raises the generation */
+
+/* change_aside.c */
+/* Whether the change goes by its key's lane, and not into a batch. */
+bool aside_takes(const struct change_follower *follower, const struct pending *pending);
+void aside_enter(struct change_follower *follower, struct bytes key);
+void aside_leave(struct change_follower *follower, struct bytes key);
+/* A change failed alone, in the lane of the batches. False: it is not tried again. */
+bool aside_begins(struct change_follower *follower, struct pending *pending, struct bytes message);
 
 /* change_park.c */
 struct chain *chain_find(const struct change_follower *follower, struct bytes key); /* or NULL */

@@ -202,7 +202,6 @@ change_event(struct change_follower *follower, struct bytes text, const struct h
 	happening.qos = 1;
 	happening.payload = text;
 	if (follower->wish.batch > 0) {
-		happening.key = bytes_of(NULL, 0);
 		buf_append_u8(&array, '[');
 		buf_append_bytes(&array, text);
 		buf_append_u8(&array, ']');

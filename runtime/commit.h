@@ -26,6 +26,8 @@ void commit_begin(struct invocation *invocation, const struct commit_input *inpu
 /* failure.c: retries, or gives up into the dead letters. Ends in dispatch_again or
  * dispatch_give_up. */
 void failure_begin(struct invocation *invocation, const struct outcome *outcome);
+/* A new invocation whose event has failed elsewhere `tried` times: the pause before its attempt. */
+int64_t failure_resume(struct invocation *invocation);
 /* A new row for the durable queue. */
 void failure_row(const struct invocation *invocation, struct queue_row *row, struct buf *event);
 /* Its event has been stored: whoever waits for the acknowledgement gets it. */

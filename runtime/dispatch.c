@@ -496,6 +496,7 @@ dispatch_submit(struct function *function, struct occurrence *event)
 {
 	struct dispatch *dispatch = function->host->dispatch;
 	uint32_t most = (uint32_t)options_number(function->host->options, OPTION_IN_FLIGHT_MAX);
+	struct invocation *invocation;
 
 	if (function->current != NULL && backlog_takes(function, event) &&
 	    backlog_spill(function, event))
@@ -505,7 +506,8 @@ dispatch_submit(struct function *function, struct occurrence *event)
 		function->metrics.shed++;
 		return DISPATCH_SHED;
 	}
-	enter(invocation_new(dispatch, function, event), 0);
+	invocation = invocation_new(dispatch, function, event);
+	enter(invocation, event->tried > 0 ? failure_resume(invocation) : 0);
 	if (function->load < most)
 		return DISPATCH_GO_ON;
 	if (function->full_since_us == 0)

@@ -61,6 +61,18 @@ pause_of(struct invocation *invocation)
 	return pause_us * 3 / 4 + (int64_t)random % (pause_us / 2 + 1);
 }
 
+int64_t
+failure_resume(struct invocation *invocation)
+{
+	int64_t pause_us;
+
+	invocation->attempt = invocation->event->tried;
+	pause_us = pause_of(invocation);
+	invocation->attempt++;
+	invocation->function->metrics.retries++;
+	return pause_us / 1000;
+}
+
 bool
 failure_is_too_old(const struct invocation *invocation)
 {

@@ -61,6 +61,7 @@ occurrence_new(struct host *host, const struct happening *h)
 	event->qos = h->qos;
 	event->retain = h->retain;
 	event->hops = h->hops;
+	event->tried = h->tried;
 	event->dry_run = h->dry_run;
 	make_id(host, event, h->event_id);
 	return event;

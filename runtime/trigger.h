@@ -83,6 +83,7 @@ struct happening {
 	uint8_t qos;
 	bool retain;
 	uint8_t hops;
+	unsigned tried;		 /* attempts that have failed before it was handed over */
 	int64_t time_ms;	 /* 0: now */
 	const uint8_t *event_id; /* EVENT_ID_BYTES; NULL: a new one */
 	struct ack *ack; /* held until each function has committed it, or it is stored; or NULL */
@@ -116,6 +117,7 @@ struct occurrence {
 	bool dry_run;
 	bool handled; /* its mark is durable */
 	uint8_t hops;
+	unsigned tried;
 	uint8_t id[EVENT_ID_BYTES];
 	uint8_t data[];
 };

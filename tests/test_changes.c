@@ -223,6 +223,35 @@ bad_change_parks_its_key_until_it_is_let_go(void **state)
 	}
 }
 
+/* While a bad change waits for its retries the batches go on without its key, whose later changes
+ * come behind it. */
+static void
+bad_change_of_a_batch_holds_its_own_key_alone(void **state)
+{
+	struct world *world = *state;
+	const int bad = 17;
+	size_t heard = 0;
+
+	world_deploy(world, "f",
+	    "{\"on\":{\"table\":\"cars\",\"start\":\"oldest\",\"batch\":8},"
+	    "\"allow\":{\"publish\":\"out/#\"},\"retries\":3,"
+	    "\"backoff\":{\"first\":\"3s\",\"max\":\"3s\"}}");
+	add_changes(world, 0);
+	for (int i = 0; i < 150 && heard < CHANGES - ((CHANGES - 1 - bad) / KEYS + 1); i++) {
+		answer_for(world, bad, 10);
+		heard = 0;
+		for (const char *at = buf_string(&world->heard);
+		     (at = strstr(at, "\"n\":")) != NULL; at++)
+			heard++;
+	}
+	check_heard(world, has_none_before_of_its_key, bad);
+	assert_int_equal(world_rows(world, SPACE_FAILED), 0);
+	/* It is mended before its last attempt. */
+	answer_until(world, -1, SPACE_POSITION, 1);
+	check_heard(world, is_any, -1);
+	assert_int_equal(world_rows(world, SPACE_PARKED), 0);
+}
+
 static void
 position_is_one_row_when_all_is_handled(void **state)
 {
@@ -247,6 +276,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wrong_triggers_are_told),
 		cmocka_unit_test(bad_change_parks_its_key_until_it_is_let_go),
+		cmocka_unit_test_setup_teardown(
+		    bad_change_of_a_batch_holds_its_own_key_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    position_is_one_row_when_all_is_handled, setup, teardown),
 	};
