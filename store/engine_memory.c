@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "store/engine.h"
+#include "store/schema.h"
 
 struct memory_row {
 	struct bytes key; /* owned, as is the value */
@@ -156,19 +157,11 @@ undo_to(struct engine_db *db, size_t mark)
 	}
 }
 
-static struct engine_db *
-memory_open(const struct store_config *config, struct err *err)
+static void
+undo_forget(struct engine_db *db)
 {
-	struct engine_db *db;
-
-	if (config->disk->fail_count > 0 && config->disk->fail_trouble == TROUBLE_BROKEN &&
-	    config->disk->fail_count-- > 0) {
-		(void)err_set(err, "open memory: told to fail");
-		return NULL;
-	}
-	db = xcalloc(1, sizeof(*db));
-	db->disk = config->disk;
-	return db;
+	while (db->undo_count > 0)
+		row_free(&db->undos[--db->undo_count].before);
 }
 
 static void
@@ -208,8 +201,7 @@ memory_commit(struct engine_db *db, struct err *err)
 		db->trouble = db->disk->fail_trouble;
 		return err_set(err, "commit: told to fail");
 	}
-	while (db->undo_count > 0)
-		row_free(&db->undos[--db->undo_count].before);
+	undo_forget(db);
 	return 0;
 }
 
@@ -288,6 +280,36 @@ memory_scan(struct engine_db *db, const struct txn_range *range, txn_scan_fn *ea
 			break;
 	}
 	return 0;
+}
+
+static int
+migrate(struct engine_db *db, const struct store_config *config, struct err *err)
+{
+	struct txn txn = { .engine = &engine_memory, .db = db };
+
+	if (schema_migrate(
+		&txn, config->schema != NULL ? config->schema : &schema_present, "memory", err) < 0)
+		return -1;
+	undo_forget(db);
+	return 0;
+}
+
+static struct engine_db *
+memory_open(const struct store_config *config, struct err *err)
+{
+	struct engine_db *db;
+
+	if (config->disk->fail_count > 0 && config->disk->fail_trouble == TROUBLE_BROKEN &&
+	    config->disk->fail_count-- > 0) {
+		(void)err_set(err, "open memory: told to fail");
+		return NULL;
+	}
+	db = xcalloc(1, sizeof(*db));
+	db->disk = config->disk;
+	if (migrate(db, config, err) == 0)
+		return db;
+	memory_close(db);
+	return NULL;
 }
 
 const struct engine engine_memory = {

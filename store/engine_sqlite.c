@@ -15,11 +15,12 @@
 
 #include "lib/utf8.h"
 #include "store/engine.h"
+#include "store/schema.h"
 #include "store/sqlite_view.h"
 
 #define DB_NAME "moonlet.db"
 
-enum { BUSY_TIMEOUT_MS = 5000, SCHEMA_VERSION = 1 };
+enum { BUSY_TIMEOUT_MS = 5000 };
 
 /* "%s" is the space's name. */
 enum statement {
@@ -413,42 +414,20 @@ make_tables(struct engine_db *db, struct err *err)
 	return run_text(db, sqlite_views_keyed, "make views", err);
 }
 
+/* Whatever the schema's steps need, in the transaction that makes the tables. */
 static int
-schema_version_read(struct engine_db *db, struct err *err)
+migrate(struct engine_db *db, const struct store_config *config, struct err *err)
 {
-	struct txn_row row;
-	int found = sqlite_get(db, SPACE_META, bytes_of_string("schema"), &row, err);
-	char text[16] = "";
+	struct txn txn = { .engine = &engine_sqlite, .db = db };
+	int result = schema_migrate(
+	    &txn, config->schema != NULL ? config->schema : &schema_present, db->path, err);
 
-	if (found <= 0)
-		return found;
-	if (row.value.len < sizeof(text))
-		memcpy(text, row.value.data, row.value.len);
 	finish_get(db);
-	return atoi(text);
+	return result < 0 ? -1 : 0;
 }
 
 static int
-schema_check(struct engine_db *db, struct err *err)
-{
-	int version = schema_version_read(db, err);
-
-	if (version < 0)
-		return -1;
-	if (version > SCHEMA_VERSION)
-		return err_set(err,
-		    "%s: was written by a newer Moonlet (schema %d, this one knows %d); "
-		    "run that one, or move the file away to start empty",
-		    db->path, version, SCHEMA_VERSION);
-	if (version == SCHEMA_VERSION)
-		return 0;
-	return sqlite_put(db, SPACE_META,
-	    &(struct txn_row){ .key = bytes_of_string("schema"), .value = bytes_of_string("1") },
-	    err);
-}
-
-static int
-set_up(struct engine_db *db, struct err *err)
+set_up(struct engine_db *db, const struct store_config *config, struct err *err)
 {
 	(void)sqlite3_extended_result_codes(db->sqlite, 1);
 	(void)sqlite3_busy_timeout(db->sqlite, BUSY_TIMEOUT_MS);
@@ -456,7 +435,7 @@ set_up(struct engine_db *db, struct err *err)
 		if (run_text(db, pragmas[i], "open", err) < 0)
 			return -1;
 	}
-	if (sqlite_begin(db, err) < 0 || make_tables(db, err) < 0 || schema_check(db, err) < 0 ||
+	if (sqlite_begin(db, err) < 0 || make_tables(db, err) < 0 || migrate(db, config, err) < 0 ||
 	    sqlite_commit(db, err) < 0) {
 		sqlite_rollback(db);
 		return -1;
@@ -477,7 +456,7 @@ sqlite_open(const struct store_config *config, struct err *err)
 	code = sqlite3_open_v2(db->path, &db->sqlite, flags, NULL);
 	if (code != SQLITE_OK)
 		(void)note_trouble(db, code, "open", err);
-	if (code != SQLITE_OK || set_up(db, err) < 0) {
+	if (code != SQLITE_OK || set_up(db, config, err) < 0) {
 		sqlite_close(db);
 		return NULL;
 	}

@@ -21,6 +21,7 @@
 struct store;
 struct engine;
 struct memory_disk;
+struct schema;
 
 extern const struct engine engine_sqlite;
 extern const struct engine engine_memory; /* for tests; its data stand in `disk` */
@@ -30,6 +31,7 @@ struct store_config {
 	const struct sys *sys;	     /* clock */
 	const struct engine *engine; /* NULL: engine_sqlite */
 	struct memory_disk *disk;    /* of engine_memory */
+	const struct schema *schema; /* NULL: schema_present (store/schema.h) */
 	size_t jobs_max;	     /* store_is_full above; 0: 20,000 */
 	size_t bytes_max;	     /* store_is_full above; 0: 64 MiB */
 };
