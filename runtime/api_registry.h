@@ -20,11 +20,22 @@ typedef int api_steps(const struct api_change *api_change, struct err *err);
 
 /* The steps as one change; the request is answered {} when it is durable, or with what refused it.
  * `has_body`: one is wanted. */
-void api_change(
-    struct api *api, struct http_exchange *exchange, bool has_body, api_steps *steps);
+void api_change(struct api *api, struct http_exchange *exchange, bool has_body, api_steps *steps);
 /* A parameter of the route as an owned string. */
 char *api_param(const struct http_exchange *exchange, const char *name);
 /* The HTTP status for a refusal: 400, 404, 409, 503. */
 int api_refusal_status(enum registry_refusal refusal);
+
+/* A page of certificates in the order of their ids. */
+struct certificate_page {
+	const char *after;
+	const char *state; /* NULL: any */
+	size_t limit;
+	struct registry_certificate **list;
+	size_t count;
+};
+
+/* Fills `list`, to be freed, with those behind `after`; one more than `limit`: there are others. */
+void certificate_page_fill(struct certificate_page *page, const struct registry *registry);
 
 #endif

@@ -93,14 +93,6 @@ delete_thing(void *arg, struct http_exchange *exchange)
 
 /* --- certificates, page by page in the order of their ids --- */
 
-struct certificate_page {
-	const char *after;
-	const char *state; /* NULL: any */
-	size_t limit;
-	struct registry_certificate **list; /* room for limit + 1 */
-	size_t count;
-};
-
 /* Keeps the smallest, in order. */
 static void
 page_take(struct certificate_page *page, struct registry_certificate *certificate)
@@ -124,8 +116,8 @@ page_take(struct certificate_page *page, struct registry_certificate *certificat
 	page->list[low] = certificate;
 }
 
-static void
-page_fill(struct certificate_page *page, const struct registry *registry)
+void
+certificate_page_fill(struct certificate_page *page, const struct registry *registry)
 {
 	struct registry_certificate *at = registry_certificate_next(registry, NULL);
 
@@ -149,7 +141,7 @@ list_certificates(void *arg, struct http_exchange *exchange)
 		.limit = api_query_number(exchange, "limit", 100, PAGE_MAX) };
 	cJSON *answer = api_object(), *list = api_array();
 
-	page_fill(&page, registry);
+	certificate_page_fill(&page, registry);
 	for (size_t i = 0; i < page.count && i < page.limit; i++)
 		cJSON_AddItemToArray(list, record_of_certificate(registry, page.list[i]));
 	api_add(answer, "certificates", list);

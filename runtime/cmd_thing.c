@@ -255,6 +255,8 @@ static const struct command_word words[] = {
 	{ "delete", "NAME", 1, 1, delete },
 	{ "attach", "NAME cert:ID|user:NAME|token:NAME", 2, 2, attach },
 	{ "detach", "NAME cert:ID|user:NAME|token:NAME", 2, 2, detach },
+	{ "export", "", 0, 0, cmd_thing_export },
+	{ "import", "FILE|-", 1, 1, cmd_thing_import },
 	{ NULL, NULL, 0, 0, NULL },
 };
 

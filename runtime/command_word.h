@@ -42,4 +42,8 @@ const char *command_text(const cJSON *object, const char *name);
 /* A list of strings, joined by ", ". */
 void command_join(const cJSON *list, struct buf *out);
 
+/* Words that have files of their own. */
+int cmd_thing_export(const struct command_call *call, struct err *err);
+int cmd_thing_import(const struct command_call *call, struct err *err);
+
 #endif

@@ -257,7 +257,9 @@ const struct command command_table[] = {
 		  "moonlet thing ls | show audi22\n"
 		  "moonlet thing update audi22 --attribute colour=red\n"
 		  "moonlet thing delete audi22         its certificates stay, and may do what their policies say\n"
-		  "moonlet thing attach audi22 cert:ID | user:NAME | token:NAME       and detach\n" },
+		  "moonlet thing attach audi22 cert:ID | user:NAME | token:NAME       and detach\n"
+		  "moonlet thing export >fleet.jsonl   types, groups, policies, certificates, attachments as well\n"
+		  "moonlet thing import fleet.jsonl    ends at the first line that is wrong; those before it stay\n" },
 	{ .name = "type", .arguments = "WORD [NAME]", .run = cmd_type, .arguments_min = 1, .arguments_max = 2,
 	  .switches = type_switches, .help = "types of things",
 	  .more = "moonlet type create car --description 'with four wheels' --searchable model\n"

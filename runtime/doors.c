@@ -15,6 +15,7 @@
 #include "net/pem_file.h"
 #include "net/websocket.h"
 #include "runtime/figures.h"
+#include "runtime/registration.h"
 #include "runtime/pairs.h"
 
 enum {
@@ -43,7 +44,6 @@ struct doors {
 	struct tls_door *mqtts;
 	struct tls_door *https;
 	struct websockets *websockets;
-	struct buf trusted; /* beside the configured */
 	struct timer look;
 	struct file_state files[FILES];
 	int64_t renew_s; /* when the own certificate is to be made again; 0: it is not own */
@@ -248,12 +248,16 @@ static int
 read_authorities(struct doors *doors, struct buf *out, struct err *err)
 {
 	const char *path = options_text(doors->host->options, OPTION_TLS_CA);
+	struct buf owners = { 0 };
+	int status = 0;
 
-	buf_append_bytes(out, authority_pem(doors->authority));
-	buf_append_bytes(out, buf_bytes(&doors->trusted));
-	if (strcmp(path, own) == 0)
-		return 0;
-	return pem_file_read(path, out, err) < 0 ? err_prefix(err, "tls_ca") : 0;
+	buf_append_bytes(&owners, authority_pem(doors->authority));
+	if (strcmp(path, own) != 0 && pem_file_read(path, &owners, err) < 0)
+		status = err_prefix(err, "tls_ca");
+	if (status == 0)
+		registration_authorities(doors->host, buf_bytes(&owners), out);
+	buf_clear(&owners);
+	return status;
 }
 
 static bool
@@ -382,14 +386,6 @@ doors_reload(struct doors *doors)
 	log_info("tls", "certificates and keys have been read again");
 }
 
-void
-doors_trust(struct doors *doors, struct bytes authorities)
-{
-	buf_reset(&doors->trusted);
-	buf_append_bytes(&doors->trusted, authorities);
-	doors_reload(doors);
-}
-
 static void
 accepted(void *arg, struct stream *stream, enum tls_protocol protocol)
 {
@@ -411,6 +407,7 @@ open_door(struct doors *doors, enum option_id id, enum tls_protocol protocol,
 		.protocol = protocol,
 		.needs_certificate = client_mode_is(doors, "required"),
 		.arg = doors->host,
+		.identify = registration_identify,
 		.accepted = accepted,
 	};
 
@@ -495,7 +492,6 @@ doors_close(struct doors *doors)
 	tls_free(doors->tls);
 	websockets_free(doors->websockets);
 	authority_free(doors->authority);
-	buf_clear(&doors->trusted);
 	timer_clear(&doors->look);
 	free(doors);
 }

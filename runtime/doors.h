@@ -29,7 +29,5 @@ const char *doors_mqtts_address(const struct doors *doors); /* NULL: it is off *
 struct authority *doors_authority(struct doors *doors, struct err *err);
 /* For clients too: made at the first call. */
 struct tls *doors_tls(struct doors *doors, struct err *err);
-/* Authorities beside the own one and the option's, PEM: for connections from now on. */
-void doors_trust(struct doors *doors, struct bytes authorities);
 
 #endif

@@ -39,6 +39,7 @@ struct manager;
 struct doors;
 struct access;
 struct registry;
+struct registrar;
 struct credentials;
 struct passwords;
 struct jwt_keys;
@@ -58,6 +59,7 @@ struct host {
 	void (*resume)(struct host *host);
 	struct doors *doors; /* TLS listeners, and the certificate authority */
 	struct access *access;
+	struct registrar *registrar;
 	struct registry *registry; /* things, certificates, policies */
 	struct credentials *credentials; /* users and tokens */
 	struct passwords *passwords;

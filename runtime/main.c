@@ -523,7 +523,7 @@ close_all(struct service *service)
 	broker_free(host->broker);
 	access_free(host->access);
 	credentials_free(host->credentials);
-	registry_free(host->registry);
+	registration_close(host);
 	shadow_service_free(host->shadow_service);
 	tables_free(host->tables);
 	timers_free(host->timers);

@@ -1,12 +1,33 @@
 /* SPDX-License-Identifier: MIT
- * The registry in the host: joined with the rights of those who are connected.
+ * The registry in the host: joined with the rights of those who are connected and with the TLS
+ * listeners, and just-in-time registration of certificates that a known authority has signed (AWS
+ * IoT Core Developer Guide, "Just-in-time registration").
  */
 #ifndef RUNTIME_REGISTRATION_H
 #define RUNTIME_REGISTRATION_H
 
+#include "net/tls.h"
 #include "runtime/host.h"
+
+struct registrar;
 
 /* Makes host->registry and reads it from the store. */
 int registration_open(struct host *host, struct err *err) __attribute__((warn_unused_result));
+void registration_close(struct host *host); /* with the registry, after the store was closed */
+
+/* Appends what TLS clients may be signed by, PEM: the authorities of the machine's owner, which are
+ * given, and those that were imported. */
+void registration_authorities(struct host *host, struct bytes owners, struct buf *out);
+
+/* For tls_door_config.identify, `arg` being the host: lets in who shows a certificate that TLS has
+ * verified, or one that the registry knows and that is within its time. What it may do is decided
+ * when it says more. */
+int registration_identify(void *arg, const struct tls_claim *claim, struct err *err);
+
+/* Treats a certificate that the registry does not know, and that its owner has proved to own, as
+ * the authority that signed it says. `done` is called once, in the call or later: with NULL where
+ * it is registered now (its state says whether it is let in), else with why it is not. */
+void registration_begin(struct host *host, const struct certificate *certificate,
+    void (*done)(void *arg, const struct err *err), void *arg);
 
 #endif

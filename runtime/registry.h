@@ -230,6 +230,9 @@ void registry_change_commit(struct registry_change *change,
 /* Of the step that gave -1. */
 enum registry_refusal registry_change_refusal(const struct registry_change *change);
 
+/* Stored together with the change: rows that are not the registry's. */
+void registry_change_add(struct registry_change *change, const struct writes *writes);
+
 /* Steps: 0, or -1 with `err` set and nothing done by this step. */
 
 struct thing_wish {

@@ -3,6 +3,7 @@
  */
 #include "net/certificate.h"
 #include "runtime/host.h"
+#include "runtime/registration.h"
 #include "runtime/registry.h"
 #include "runtime/verifiers.h"
 
@@ -29,26 +30,58 @@ takes(const struct login *login)
 	return login->peer->certificate != NULL;
 }
 
+/* By what the registry knows of it. */
 static void
-verify(struct login *login)
+decide(struct login *login, const struct registry_certificate *known)
 {
 	const struct certificate *shown = login->peer->certificate;
-	const struct registry_certificate *known =
-	    registry_certificate(login->host->registry, bytes_of_string(shown->id));
+	const struct thing *thing;
 	struct identity *identity;
+	struct buf target = { 0 };
 
-	if (known == NULL) {
-		login_accept(login, NULL);
-		return;
-	}
 	if (known->state != REGISTRY_ACTIVE) {
 		login_refuse(login, MQTT_NOT_AUTHORIZED, "its certificate %s is %s", shown->id,
 		    registry_state_text(known->state));
 		return;
 	}
-	identity = identity_new(login->host, &kind, login->peer, shown->id, NULL);
+	buf_printf(&target, "cert:%s", shown->id);
+	thing = registry_thing_of(login->host->registry, buf_bytes(&target), login->client_id);
+	buf_clear(&target);
+	identity = identity_new(login->host, &kind, login->peer, shown->id,
+	    thing != NULL ? thing->name : NULL);
 	identity->ends_ms = shown->not_after_s * 1000;
 	login_accept(login, identity);
+}
+
+static const struct registry_certificate *
+find(const struct login *login)
+{
+	return registry_certificate(
+	    login->host->registry, bytes_of_string(login->peer->certificate->id));
+}
+
+static void
+on_registered(void *arg, const struct err *err)
+{
+	struct login *login = arg;
+	const struct registry_certificate *known = find(login);
+
+	if (err != NULL || known == NULL)
+		login_refuse(login, MQTT_NOT_AUTHORIZED, "%s",
+		    err != NULL ? err->text : "its certificate has been deleted meanwhile");
+	else
+		decide(login, known);
+}
+
+static void
+verify(struct login *login)
+{
+	const struct registry_certificate *known = find(login);
+
+	if (known != NULL)
+		decide(login, known);
+	else
+		registration_begin(login->host, login->peer->certificate, on_registered, login);
 }
 
 const struct verifier verifier_certificate = { "certificate", takes, verify };

@@ -19,6 +19,10 @@ ca=$work/data/tls/ca
 openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/audi22.key" -out "$work/audi22.csr" -subj /CN=audi22 2>/dev/null
 openssl x509 -req -in "$work/audi22.csr" -CA "$ca.pem" -CAkey "$ca.key" -CAcreateserial -CAserial "$work/serial" -out "$work/audi22.pem" 2>/dev/null
 cat "$ca.pem" >"$work/ca.pem"
+"$moonlet" thing import - --data "$work/data" >/dev/null <<'END'
+{"kind":"policy","policyName":"all","policyDocument":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}}
+END
+"$moonlet" cert register "$work/audi22.pem" --policy all --data "$work/data"
 
 # ask STATUS METHOD PATH [CURL OPTION...]: the answer is in $work/answer.
 ask() {

@@ -70,16 +70,99 @@ refused cert activate "$id"
 moon thing delete audi22
 refused thing show audi22
 
-# Authorities.
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=Plant" \
-  -keyout "$work/plant.key" -out "$work/plant.pem" 2>/dev/null
-moon ca add "$work/plant.pem" --registration pending
+# Authorities: what they have signed is refused, waits, or is let in.
+make_ca() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=$1" \
+    -keyout "$work/$1.key" -out "$work/$1.pem" 2>/dev/null
+}
+sign() { # CA NAME
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/$2.key" -out "$work/$2.csr" -subj "/CN=$2" 2>/dev/null
+  openssl x509 -req -in "$work/$2.csr" -CA "$work/$1.pem" -CAkey "$work/$1.key" -CAcreateserial -CAserial "$work/serial" \
+    -days 10 -out "$work/$2.pem" 2>/dev/null
+}
+id_of() { openssl x509 -in "$work/$1.pem" -noout -fingerprint -sha256 | tr -d ':' | sed 's/.*=//' | tr A-F a-f; }
+publish_as() {
+  mosquitto_pub -h localhost -p "$tls_port" --cafile "$work/data/tls/ca.pem" --cert "$work/$1.pem" --key "$work/$1.key" \
+    -i "$1" -q 1 -t "iot/$1" -m 1 2>/dev/null
+}
+tls_port=$(sed -n 's/.*MQTT over TLS on .*:\([0-9]*\)$/\1/p' "$work/moonlet.log")
+make_ca plant
+make_ca shop
+for name in car1 car2 car3; do sign plant "$name"; done
+! publish_as car1 || fail "an unknown authority's certificate is let in"
+moon ca add "$work/plant.pem"
 moon ca ls >"$work/cas"
-grep -q "pending *CN=Plant" "$work/cas" || fail "$(cat "$work/cas")"
-plant=$(sed -n 's/ .*CN=Plant.*//p' "$work/cas")
-moon ca set "$plant" --registration off
+grep -q "off *CN=plant" "$work/cas" || fail "$(cat "$work/cas")"
+plant=$(id_of plant)
+wait_for 10 grep -q "certificates and keys have been read again" "$work/moonlet.log"
+! publish_as car1 || fail "off lets it in"
+grep -q "is not registered, and its authority CN=plant registers none" "$work/moonlet.log" || fail "no reason in the log"
+refused cert show "$(id_of car1)"
+
+moon ca set "$plant" --registration pending
+stdbuf -oL mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -q 1 -t '$aws/events/certificates/registered/#' -F '%t %p' -d >"$work/events" 2>&1 &
+remember $!
+wait_for 10 grep -q '^Subscribed' "$work/events"
+! publish_as car1 || fail "pending lets it in"
+same "status" PENDING_ACTIVATION "$(moon cert show "$(id_of car1)" | json '["status"]')"
+wait_for 10 grep -q "^.aws/events/certificates/registered/$plant {\"certificateId\":\"$(id_of car1)\",\"caCertificateId\":\"$plant\".*PENDING_ACTIVATION" "$work/events"
+moon cert activate "$(id_of car1)"
+! publish_as car1 || fail "it has no policy, and is let in"
+moon thing create car1
+moon cert attach "$(id_of car1)" car1
+printf '%s\n' "{\"kind\":\"certificate\",\"certificateId\":\"$(id_of car1)\",\"policies\":[\"default\"]}" | moon thing import - >/dev/null
+publish_as car1 || fail "activated, with thing and policy, it is refused"
+
+moon ca set "$plant" --registration provision
+publish_as car2 || fail "provision refuses it"
+same "its thing" car2 "$(moon cert show "$(id_of car2)" | json '["things"][0]')"
+same "authority" "$plant" "$(moon cert show "$(id_of car2)" | json '["caCertificateId"]')"
+moon cert revoke "$(id_of car2)"
+! publish_as car2 || fail "a revoked one is let in"
+refused cert delete "$(id_of car2)"; grep -q "registered anew" "$work/refused" || fail "$(cat "$work/refused")"
+
+# One that nobody knows the authority of is let in when it is registered itself.
+sign shop solo
+! publish_as solo || fail "unknown, and let in"
+moon cert register "$work/solo.pem" --policy default
+moon thing create solo
+moon cert attach "$(id_of solo)" solo
+publish_as solo || fail "registered, and refused"
+
+# A live connection ends with its certificate.
+stdbuf -oL mosquitto_sub -h localhost -p "$tls_port" --cafile "$work/data/tls/ca.pem" --cert "$work/solo.pem" --key "$work/solo.key" \
+  -i solo/live -t iot/solo -d >"$work/live" 2>&1 &
+live=$!
+remember "$live"
+wait_for 10 grep -q '^Subscribed' "$work/live"
+moon cert revoke "$(id_of solo)"
+wait_for 10 grep -q "received DISCONNECT\|The connection was lost\|sending CONNECT$" "$work/live" || fail "still connected"
+wait_for 10 grep -q "solo/live.*not valid any more" "$work/moonlet.log"
+
 moon ca remove "$plant"
+refused ca remove "$(id_of shop)"
 refused ca add "$work/audi22.pem"; grep -q "no authority" "$work/refused" || fail "$(cat "$work/refused")"
+
+# All of it as lines, and back into an empty host.
+moon type deprecate car
+moon thing export >"$work/fleet.jsonl"
+python3 -c 'import json,sys; [json.loads(l) for l in open(sys.argv[1])]' "$work/fleet.jsonl"
+stop_moonlet
+rm -r "$work/data"
+start_moonlet "$work/functions"
+moon thing import "$work/fleet.jsonl" >"$work/imported"
+same "entries" "$(wc -l <"$work/fleet.jsonl") entries imported" "$(cat "$work/imported")"
+moon thing export >"$work/again.jsonl"
+strip() { sed 's/,"creationDate":[0-9]*//; s/,"version":[0-9]*//' "$1" | sort; }
+[ "$(strip "$work/fleet.jsonl")" = "$(strip "$work/again.jsonl")" ] ||
+  fail "not the same: $(diff <(strip "$work/fleet.jsonl") <(strip "$work/again.jsonl"))"
+moon thing import "$work/fleet.jsonl" >/dev/null
+printf '%s\n\n' '{"kind":"thing","thingName":"one"}' >"$work/bad.jsonl"
+printf '%s\n' '{"kind":"thing","thingName":"two","thingGroupNames":["nowhere"]}' >>"$work/bad.jsonl"
+refused thing import "$work/bad.jsonl"
+grep -q "bad.jsonl:3: there is no group nowhere" "$work/refused" || fail "$(cat "$work/refused")"
+moon thing show one >/dev/null
+refused thing show two
 
 # Without a host it says so.
 stop_moonlet

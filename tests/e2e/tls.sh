@@ -32,16 +32,16 @@ own=$work/data/tls/ca
 tls() { printf '%s\n' -h localhost -p "$mqtts_port" --cafile "${ca:-$own.pem}"; }
 with() { printf '%s\n' --cert "$work/$1.pem" --key "$work/$1.key"; }
 
-# roundtrip NAME [OPTION...]: one message there and back over TLS.
+# roundtrip NAME [OPTION...]: one message there and back over TLS, on a topic of $thing, or NAME.
 roundtrip() {
   local name=$1
   shift
   # shellcheck disable=SC2046
-  stdbuf -oL mosquitto_sub $(tls) "$@" -q 1 -t "echo/$name" -C 1 -W 10 -d >"$work/$name.out" 2>&1 &
+  stdbuf -oL mosquitto_sub $(tls) "$@" -q 1 -t "echo/${thing:-$name}" -C 1 -W 10 -d >"$work/$name.out" 2>&1 &
   remember $!
   wait_for 10 grep -q '^Subscribed' "$work/$name.out"
   # shellcheck disable=SC2046
-  mosquitto_pub $(tls) "$@" -q 1 -t "echo/$name" -m "hello $name"
+  mosquitto_pub $(tls) "$@" -q 1 -t "echo/${thing:-$name}" -m "hello $name"
   wait_for 10 grep -q "^hello $name" "$work/$name.out"
 }
 
@@ -91,7 +91,7 @@ status_of() { curl -s -o /dev/null -w '%{http_code}' --cacert "$own.pem" "$1"; }
 same "https" 200 "$(status_of "https://localhost:$https_port/healthz")"
 same "https on the other port" 200 "$(status_of "https://127.0.0.1:$mqtts_port/healthz")"
 mqtts_port=$https_port roundtrip alpn --tls-alpn mqtt
-mqtts_port=$https_port roundtrip amazon --tls-alpn x-amzn-mqtt-ca $(with audi22)
+thing=audi22 mqtts_port=$https_port roundtrip amazon --tls-alpn x-amzn-mqtt-ca $(with audi22)
 shake() { openssl s_client -connect "127.0.0.1:$mqtts_port" -CAfile "$own.pem" "$@" </dev/null 2>&1 || true; }
 shake -alpn h2,http/1.1 >"$work/shake"
 grep -q 'ALPN protocol: http/1.1' "$work/shake" || fail "no ALPN"
@@ -124,8 +124,8 @@ same "exit status" 0 "$moonlet_status"
 make_certificate "$work/other" localhost 'subjectAltName=DNS:localhost'
 start --tls-client required --tls-ca "$work/other.pem" --tls-certificate "$work/localhost.pem" --tls-key "$work/localhost.key"
 ca=$work/other.pem
-roundtrip stranger2 $(with stranger)
-roundtrip audi22b $(with audi22)
+thing=stranger roundtrip stranger2 $(with stranger)
+thing=audi22 roundtrip audi22b $(with audi22)
 refused
 make_certificate "$work/other" localhost 'subjectAltName=DNS:localhost' -days 5
 fingerprint() { shake $(with audi22 | sed 's/^--/-/') | openssl x509 -noout -fingerprint; }
@@ -136,7 +136,7 @@ wait_for 10 renewed
 echo nonsense >"$work/localhost.pem"
 kill -HUP "$moonlet_pid"
 wait_for 10 grep -q 'certificates stay as they were' "$work/moonlet.log"
-roundtrip still $(with stranger)
+thing=stranger roundtrip still $(with stranger)
 
 echo "a key that is not the certificate's"
 stop_moonlet
