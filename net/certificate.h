@@ -32,7 +32,8 @@ void certificate_free(struct certificate *certificate); /* takes NULL */
 
 /* Appends what AWS IoT's policies call iot:Certificate.<name>: "Subject.CommonName",
  * "Issuer.Organization.1" (the second one), "Subject.AlternativeName.DNSName", "SerialNumber".
- * Names match in any case. False: it has none such; then nothing is appended. */
+ * Names match in any case. Of one whose `der` is not known, there are its serial and common name.
+ * False: it has none such; then nothing is appended. */
 bool certificate_attribute(
     const struct certificate *certificate, struct bytes name, struct buf *value);
 

@@ -172,6 +172,10 @@ certificate_attribute(const struct certificate *certificate, struct bytes name, 
 		buf_append_string(value, certificate->serial);
 		return certificate->serial[0] != '\0';
 	}
+	if (certificate->der.len == 0 && is(name, "Subject.CommonName")) {
+		buf_append_string(value, certificate->common_name);
+		return certificate->common_name[0] != '\0';
+	}
 	mbedtls_x509_crt_init(&parsed);
 	found =
 	    mbedtls_x509_crt_parse_der(&parsed, certificate->der.data, certificate->der.len) == 0 &&

@@ -21,6 +21,7 @@ static const struct api_table *const tables[] = {
 	&api_top_table,
 	&api_traces_table,
 	&api_tables_table,
+	&api_policies_table,
 	&api_registry_table,
 	&api_export_table,
 	&api_things_table,

@@ -31,6 +31,7 @@ extern const struct api_table api_top_table;
 extern const struct api_table api_traces_table;
 extern const struct api_table api_tables_table;
 extern const struct api_table api_export_table;
+extern const struct api_table api_policies_table;
 extern const struct api_table api_registry_table;
 extern const struct api_table api_things_table;
 

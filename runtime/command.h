@@ -119,6 +119,7 @@ int cmd_cert(struct command_call *call);
 int cmd_check(struct command_call *call);
 int cmd_verify(struct command_call *call);
 int cmd_group(struct command_call *call);
+int cmd_policy(struct command_call *call);
 int cmd_init(struct command_call *call);
 int cmd_ls(struct command_call *call);
 int cmd_logs(struct command_call *call);

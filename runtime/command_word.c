@@ -33,6 +33,7 @@ command_word_run(struct command_call *call, const struct command_word *words)
 	size_t count = call->count - 1;
 	struct buf all = { 0 };
 	struct err err;
+	int status;
 
 	if (row == NULL) {
 		list_words(words, &all);
@@ -47,9 +48,8 @@ command_word_run(struct command_call *call, const struct command_word *words)
 		(void)command_fail(call, &err);
 		return EXIT_USAGE;
 	}
-	if (command_settle(call, &err) < 0 || row->run(call, &err) < 0)
-		return command_fail(call, &err);
-	return EXIT_OK;
+	status = command_settle(call, &err) < 0 ? -1 : row->run(call, &err);
+	return status < 0 ? command_fail(call, &err) : status;
 }
 
 bool

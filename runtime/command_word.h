@@ -12,6 +12,7 @@ struct command_word {
 	const char *word;
 	const char *arguments; /* that follow it: "NAME [FILE]" */
 	uint8_t arguments_min, arguments_max;
+	/* Returns the exit status, or -1 with the error. */
 	int (*run)(const struct command_call *call, struct err *err);
 };
 

@@ -142,6 +142,20 @@ static const struct command_switch type_switches[] = {
 	{ NULL, NULL, NULL, 0 },
 };
 
+static const struct command_switch policy_switches[] = {
+	{ "replace", NULL, "create: put it in the place of one that is there", 0 },
+	{ "force", NULL, "delete: detach it before", 0 },
+	{ "thing", "NAME", "test: as who speaks for this thing", 0 },
+	{ "cert", "ID|FILE", "test: as who shows this certificate", 0 },
+	{ "user", "NAME", "test: as this user", 0 },
+	{ "token", "NAME", "test: as who has this token", 0 },
+	{ "policy", "NAME...", "test: with this policy besides, or alone", 0 },
+	{ "client-id", "ID", "test: under this client id (default: the thing's name)", 0 },
+	{ "address", "IP", "test: from this address (default 127.0.0.1)", 0 },
+	JSON_SWITCH,
+	{ NULL, NULL, NULL, 0 },
+};
+
 static const struct command_switch group_switches[] = {
 	{ "parent", "GROUP", "create: the group that it stands in", 0 },
 	{ "description", "TEXT", "create, update: what it is", 0 },
@@ -264,6 +278,17 @@ const struct command command_table[] = {
 	  .switches = type_switches, .help = "types of things",
 	  .more = "moonlet type create car --description 'with four wheels' --searchable model\n"
 		  "moonlet type ls | deprecate car | revive car | delete car\n" },
+	{ .name = "policy", .arguments = "WORD [NAME|ACTION] [FILE|TARGET|TOPIC]", .run = cmd_policy, .arguments_min = 1,
+	  .arguments_max = 3, .switches = policy_switches, .help = "what clients may do, in AWS IoT's policy language",
+	  .more = "moonlet policy create tracker tracker.json        and --replace\n"
+		  "moonlet policy ls | show tracker | delete tracker [--force]\n"
+		  "moonlet policy attach tracker cert:ID | group:NAME | user:NAME | token:NAME | thing:NAME\n"
+		  "                                                  and detach; thing: all who speak for it\n"
+		  "moonlet policy test --thing audi22 publish alerts/x\n"
+		  "                                                  exits 0 where it is allowed, 1 where not. Actions:\n"
+		  "                                                  connect, publish, subscribe, receive, retain,\n"
+		  "                                                  get-shadow, update-shadow, delete-shadow,\n"
+		  "                                                  list-shadows, get-retained, or iot:ACTION RESOURCE\n" },
 	{ .name = "group", .arguments = "WORD [NAME] [THING...]", .run = cmd_group, .arguments_min = 1,
 	  .arguments_max = COMMAND_ARGUMENTS_MAX, .switches = group_switches,
 	  .help = "groups of things, which hand their policies down",

@@ -10,33 +10,41 @@
 
 const char registry_default_policy[] = "default";
 
-/* A thing may speak as itself, on topics that have its name as a level. Others' named shadows that
- * are called as the thing is are not its own, and events are the host's. */
+/* A thing may speak as itself, on topics that have its name as a level, and has its shadows. Denied
+ * is what would come by that too: others' named shadows that are called as the thing is, events,
+ * which are the host's, and all of $aws to a thing that is called as one of its levels is: one with
+ * the name "shadow" would have everybody's. */
 #define THING "${iot:Connection.Thing.ThingName}"
 #define TOPICS(kind)                                                                       \
 	"\"" kind "/" THING "\",\"" kind "/" THING "/*\",\"" kind "/*/" THING "\",\"" kind \
 	"/*/" THING "/*\""
+/* clang-format off */
 static const char default_document[] =
-    "{\n"
-    "  \"Version\": \"2012-10-17\",\n"
-    "  \"Statement\": [\n"
-    "    {\"Sid\": \"connect\", \"Effect\": \"Allow\", \"Action\": \"iot:Connect\",\n"
-    "      \"Resource\": [\"client/" THING "\", \"client/" THING "/*\"]},\n"
-    "    {\"Sid\": \"messages\", \"Effect\": \"Allow\",\n"
-    "      \"Action\": [\"iot:Publish\", \"iot:RetainPublish\", \"iot:Receive\"],\n"
-    "      \"Resource\": [" TOPICS(
-	"topic") "]},\n"
-		 "    {\"Sid\": \"subscriptions\", \"Effect\": \"Allow\", \"Action\": "
-		 "\"iot:Subscribe\",\n"
-		 "      \"Resource\": [" TOPICS(
-		     "topicfilter") "]},\n"
-				    "    {\"Sid\": \"others\", \"Effect\": \"Deny\",\n"
-				    "      \"Action\": [\"iot:Publish\", \"iot:RetainPublish\"],\n"
-				    "      \"Resource\": [\"topic/$aws/things/*/shadow/name/" THING
-				    "/*\", "
-				    "\"topic/$aws/events/*\"]}\n"
-				    "  ]\n"
-				    "}\n";
+"{\n"
+"  \"Version\": \"2012-10-17\",\n"
+"  \"Statement\": [\n"
+"    {\"Sid\": \"connect\", \"Effect\": \"Allow\", \"Action\": \"iot:Connect\",\n"
+"      \"Resource\": [\"client/" THING "\", \"client/" THING "/*\"]},\n"
+"    {\"Sid\": \"messages\", \"Effect\": \"Allow\",\n"
+"      \"Action\": [\"iot:Publish\", \"iot:RetainPublish\", \"iot:Receive\", \"iot:GetRetainedMessage\"],\n"
+"      \"Resource\": [" TOPICS("topic") "]},\n"
+"    {\"Sid\": \"subscriptions\", \"Effect\": \"Allow\", \"Action\": \"iot:Subscribe\",\n"
+"      \"Resource\": [" TOPICS("topicfilter") "]},\n"
+"    {\"Sid\": \"shadows\", \"Effect\": \"Allow\",\n"
+"      \"Action\": [\"iot:GetThingShadow\", \"iot:UpdateThingShadow\", \"iot:DeleteThingShadow\",\n"
+"        \"iot:ListNamedShadowsForThing\"],\n"
+"      \"Resource\": [\"thing/" THING "\", \"thing/" THING "/*\"]},\n"
+"    {\"Sid\": \"others\", \"Effect\": \"Deny\",\n"
+"      \"Action\": [\"iot:Publish\", \"iot:RetainPublish\", \"iot:Receive\", \"iot:GetRetainedMessage\"],\n"
+"      \"Resource\": [\"topic/$aws/things/*/shadow/name/" THING "/*\", \"topic/$aws/events/*\"]},\n"
+"    {\"Sid\": \"words\", \"Effect\": \"Deny\", \"Action\": \"*\",\n"
+"      \"Resource\": [\"topic/$aws/*\", \"topicfilter/$aws/*\"],\n"
+"      \"Condition\": {\"StringEquals\": {\"iot:Connection.Thing.ThingName\": [\"things\", \"shadow\",\n"
+"        \"name\", \"get\", \"update\", \"delete\", \"accepted\", \"rejected\", \"delta\", \"documents\",\n"
+"        \"rules\", \"events\"]}}}\n"
+"  ]\n"
+"}\n";
+/* clang-format on */
 
 struct registry_policy *
 registry_policy(const struct registry *registry, struct bytes name)

@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# Policies by their commands: made, attached, tried, enforced on the wire, changed while clients are
+# connected, and refused where they are wrong.
+. "$(dirname "$0")/lib.sh"
+need mosquitto_pub mosquitto_sub
+
+refused() { ! "$moonlet" "$@" --data "$work/data" >"$work/said" 2>"$work/refused" || fail "not refused: $*"; }
+says() { grep -q -- "$1" "$work/refused" || fail "not said: '$1' but: $(cat "$work/refused")"; }
+moon() { "$moonlet" "$@" --data "$work/data"; }
+json() { python3 -c "import json,sys; print(json.load(sys.stdin)$1)"; }
+# may ARGUMENT...: the trial allows it; may_not: it does not. The verdict is in $work/verdict.
+may() { moon policy test "$@" >"$work/verdict" || fail "denied: $*: $(cat "$work/verdict")"; }
+may_not() {
+  local status=0
+  moon policy test "$@" >"$work/verdict" 2>&1 || status=$?
+  same "exit of policy test $*" 1 "$status"
+  grep -q '^denied: ' "$work/verdict" || fail "no verdict: $*: $(cat "$work/verdict")"
+}
+because() { grep -qF -- "$1" "$work/verdict" || fail "expected '$1' in: $(cat "$work/verdict")"; }
+
+start_moonlet "$work/functions" --mqtts 127.0.0.1:0
+tls_port=$(sed -n 's/.*MQTT over TLS on .*:\([0-9]*\)$/\1/p' "$work/moonlet.log")
+moon type create car
+moon thing create audi22 --type car -a model=audi --cert --out "$work" >"$work/created"
+moon thing create vw1 --cert --out "$work" >"$work/created"
+id=$(moon thing show audi22 | json '["principals"][0]' | sed 's/^cert://')
+
+echo "the default policy"
+may --thing audi22 publish iot/audi22; because 'of policy default allows it'
+may --thing audi22 publish iot/audi22/speed
+may --thing audi22 subscribe 'iot/audi22/#'
+may --thing audi22 subscribe '$share/g/iot/audi22/+'
+may --thing audi22 receive '$aws/things/audi22/shadow/update/delta'
+may --thing audi22 retain iot/audi22
+may --thing audi22 get-shadow audi22
+may --thing audi22 update-shadow audi22/tyres
+may --thing audi22 connect
+may --thing audi22 connect audi22/2
+may --cert "$work/audi22.pem" --client-id audi22 publish iot/audi22
+may --cert "${id:0:8}" --client-id audi22 publish iot/audi22
+may_not --thing audi22 publish alerts/x; because 'no statement allows it'
+may_not --thing audi22 publish iot/vw1
+may_not --thing audi22 subscribe '#'
+may_not --thing audi22 subscribe 'iot/+'
+may_not --thing audi22 subscribe '$share/g/#'
+may_not --thing audi22 connect vw1
+may_not --thing audi22 get-shadow vw1
+may_not --thing audi22 publish '$aws/things/vw1/shadow/name/audi22/update'; because 'of policy default denies it'
+may_not --thing audi22 receive '$aws/things/vw1/shadow/name/audi22/update/delta'
+may --thing audi22 --client-id other publish iot/audi22; because 'which it may not connect with'
+
+echo "what is wrong is refused, with the place"
+printf '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iot:Publish","s3:Get"],"Resource":"*"}]}' >"$work/wrong.json"
+refused policy create wrong "$work/wrong.json"; says 'wrong.json: Statement\[0\].Action\[1\]: an action is'
+printf '{\n "Version" "2012-10-17"' >"$work/wrong.json"
+refused policy create wrong "$work/wrong.json"; says 'wrong.json: not JSON, from line 2'
+refused policy create wrong "$work/none.json"; says 'none.json'
+refused policy show wrong; says 'there is no policy wrong'
+refused policy attach wrong "cert:$id"; says 'no policy wrong'
+refused policy attach default cert:abcdef; says 'no certificate abcdef'
+refused policy attach default group:none; says none
+refused policy attach default nonsense; says nonsense
+refused policy test --thing none publish x; says 'there is no thing none'
+refused policy test publish x; says 'as whom'
+refused policy test --thing audi22 fly x; says 'get-shadow'
+refused policy test --thing audi22 publish 'a/#'; says 'a/#'
+refused policy test --cert "$id" --user fritz publish a; says 'only one of'
+refused policy test --thing vw1 --cert "$id" publish a; says 'not attached'
+status=0; moon policy nonsense 2>/dev/null || status=$?
+same "exit for a word that is none" 2 "$status"
+
+echo "made, shown, replaced, attached"
+cat >"$work/alerts.json" <<'END'
+{
+  "Version": "2012-10-17",
+  "Statement": [
+    {"Sid": "Raise", "Effect": "Allow", "Action": "iot:Publish",
+     "Resource": "arn:aws:iot:eu-central-1:123456789012:topic/alerts/${iot:Connection.Thing.Attributes[model]}/*"},
+    {"Sid": "NotFromOutside", "Effect": "Deny", "Action": "iot:*", "Resource": "topic/alerts/*",
+     "Condition": {"NotIpAddress": {"aws:SourceIp": ["127.0.0.0/8", "::1"]}}},
+    {"Effect": "Allow", "Action": "iot:Publish", "Resource": "topic/types/${iot:Connection.Thing.ThingTypeName}",
+     "Condition": {"StringEquals": {"iot:Certificate.Subject.CommonName": "audi22"}, "Bool": {"iot:Connection.Thing.IsAttached": "true"}}}
+  ]
+}
+END
+moon policy create alerts "$work/alerts.json"
+refused policy create alerts "$work/alerts.json"; says 'there already'
+moon policy create alerts - --replace <"$work/alerts.json"
+moon policy show alerts 2>/dev/null | diff - "$work/alerts.json" || fail "the document is not what was given"
+may --policy alerts --thing audi22 publish alerts/audi/1; because 'statement 1, Raise of policy alerts allows it'
+may_not --thing audi22 publish alerts/audi/1
+moon policy attach alerts thing:audi22
+moon policy attach alerts "cert:${id:0:10}"
+moon policy ls | grep -q '^alerts .* attached to 1$' || fail "$(moon policy ls)"
+moon policy show alerts 2>&1 >/dev/null | grep -q "cert:$id" || fail "not said to whom"
+may --thing audi22 publish alerts/audi/1
+may --thing audi22 publish types/car
+may_not --thing audi22 --address 192.0.2.1 publish alerts/audi/1; because 'statement 2, NotFromOutside of policy alerts denies it'
+may_not --thing audi22 publish alerts/vw/1
+may_not --thing vw1 publish alerts/audi/1
+same "as JSON" "alerts 1 Raise" "$(moon policy test --json --thing audi22 publish alerts/audi/1 |
+  python3 -c 'import json,sys; r=json.load(sys.stdin)["results"][0]; print(r["policy"], r["statement"], r["sid"])')"
+
+echo "on the wire it is the same, and changes while clients are there"
+pub() {
+  mosquitto_pub -h localhost -p "$tls_port" --cafile "$work/data/tls/ca.pem" --cert "$work/$1.pem" --key "$work/$1.key" \
+    -V 5 -i "$2" -q 1 -t "$3" -m 1 >"$work/pub.out" 2>&1
+}
+pub audi22 audi22 alerts/audi/1 || fail "not published: $(cat "$work/pub.out")"
+pub audi22 audi22 types/car || fail "not published: $(cat "$work/pub.out")"
+denied_so_far() { moon top --once --json >/dev/null 2>&1; grep -c "may not iot:Publish on topic/$1" "$work/moonlet.log" || true; }
+pub vw1 vw1 alerts/audi/9 || true
+same "refused on the wire" 1 "$(denied_so_far alerts/audi/9)"
+grep -q 'may not iot:Publish on topic/alerts/audi/9: no statement allows it' "$work/moonlet.log" || fail "not said why"
+
+mosquitto_sub -h localhost -p "$tls_port" --cafile "$work/data/tls/ca.pem" --cert "$work/vw1.pem" --key "$work/vw1.key" \
+  -V 5 -i vw1 -t iot/vw1/in -t iot/vw1/ready >"$work/sub.out" 2>"$work/sub.err" &
+remember $!
+hears() { moon pub iot/vw1/ready r; sleep 0.1; [ -s "$work/sub.out" ]; }
+wait_for 20 hears
+cat >"$work/deaf.json" <<'END'
+{"Version": "2012-10-17", "Statement": {"Sid": "Deaf", "Effect": "Deny", "Action": "iot:Receive", "Resource": "topic/iot/*/in"}}
+END
+moon policy create deaf "$work/deaf.json"
+moon group create quiet
+moon group add quiet vw1
+moon policy attach deaf group:quiet
+may_not --thing vw1 receive iot/vw1/in; because 'statement 1, Deaf of policy deaf denies it'
+moon pub iot/vw1/in unheard
+moon policy detach deaf group:quiet
+moon pub iot/vw1/in heard
+wait_for 20 grep -qx heard "$work/sub.out"
+! grep -q unheard "$work/sub.out" || fail "a message came that a policy denied"
+
+echo "users"
+printf 'secret-of-fritz\n' >"$work/password"
+moon user add fritz --password-file "$work/password" --policy alerts
+may_not --user fritz --client-id x publish types/car
+may_not --user fritz publish alerts/audi/1
+refused policy test --user nobody publish x
+
+echo "deleted, but not while it is attached"
+refused policy delete alerts; says "alerts is attached to .*cert:$id"; says 'user:fritz'
+moon policy delete alerts --force
+refused policy show alerts
+may_not --thing audi22 publish alerts/audi/1
+refused policy delete alerts; says 'there is no policy'
+
+echo "what is revoked may nothing"
+moon cert revoke "$id"
+may_not --thing audi22 publish iot/audi22; because 'its certificate is REVOKED'
+
+echo "the same after a restart"
+stop_moonlet
+mqtt_port=0 http_port=0 start_moonlet "$work/functions"
+may --thing vw1 publish iot/vw1
+moon policy show deaf >/dev/null 2>&1 || fail "a policy was forgotten"
+
+echo "the manual's example is one"
+sed -n '/^## What devices may do/,/^## /{/^```json/,/^```/p}' "$source_dir/docs/operations.md" | sed '/^```/d' >"$work/manual.json"
+moon policy create manual "$work/manual.json"
+may --thing vw1 --policy manual --address 10.1.2.3 receive all/x
