@@ -331,11 +331,13 @@ external_reload(struct external *external)
 		if (!remote->tls)
 			continue;
 		context = make_context(remote, &err);
-		if (context == NULL)
+		if (context == NULL) {
+			privilege_explain(&external->host->privilege, &err);
 			log_error("broker", "%s: certificates stay as they were: %s", remote->name,
 			    err.text);
-		else
+		} else {
 			mqtt_client_secure(remote->client, context);
+		}
 		tls_context_unref(context);
 	}
 }

@@ -81,6 +81,27 @@ saw only from/function 0
 "$moonlet" pub --data "$work/data" '$aws/rules/only/by/hand' '{"speed":1}'
 wait_for 10 grep -q '"topic":"by/hand"' "$work/heard"
 
+echo "by WebSocket"
+python3 - "$http_port" <<'END'
+import socket
+import struct
+import sys
+
+sock = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=20)
+sock.sendall(b"GET /mqtt HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n")
+topic = b"$aws/rules/only/by/websocket"
+body = struct.pack(">H", len(topic)) + topic + b"\x00\x01" + b'{"speed":3}'
+packets = bytes.fromhex("100c00044d515454040200000000") + b"\x32" + bytes([len(body)]) + body
+sock.sendall(bytes([0x82, 0x80 | len(packets)]) + bytes(4) + packets)
+data = b""
+while b"\x40\x02\x00\x01" not in data:
+    more = sock.recv(4096)
+    assert more, data
+    data += more
+END
+saw only by/websocket 1
+
 echo "a name that no function has: acknowledged as any message is, counted, told once"
 for n in 1 2 3; do pub -q 1 -t "\$aws/rules/nobody/$n"; pub -q 2 -V mqttv5 -t "\$aws/rules/nobody/$n"; done
 pub -q 1 -t '$aws/rules/'
@@ -88,7 +109,7 @@ same "HTTP" 200 "$(curl -s -o "$work/answer" -w '%{http_code}' -d x "http://127.
 same "lines of the log" 1 "$(grep -c 'no function of that name' "$work/moonlet.log")"
 curl -s "http://127.0.0.1:$http_port/metrics" >"$work/metrics"
 same "unknown" 8 "$(sed -n 's/^moonlet_ingest_unknown_total //p' "$work/metrics")"
-same "taken" 13 "$(sed -n 's/^moonlet_ingest_messages_total //p' "$work/metrics")"
+same "taken" 14 "$(sed -n 's/^moonlet_ingest_messages_total //p' "$work/metrics")"
 
 echo "nobody else has seen any of it"
 pub -q 1 -t cars/last

@@ -52,8 +52,11 @@ ln -s "$work/roots" "$work/data/link"
 ln "$work/roots" "$work/data/second-name"
 mkdir "$work/else"
 ln -s "$work/else" "$work/data/folder-link"
+echo planted >"$work/secret"
+chmod 600 "$work/secret"
+echo "secrets = { key = { file = '$work/secret' } }" >"$work/moonlet.lua"
 mqtt_port=$(low_port)
-start_moonlet "$work/functions" --user "$user" --https 127.0.0.1:0 --tls-certificate "$work/server.pem" --tls-key "$work/server.key"
+start_moonlet "$work/functions" -c "$work/moonlet.lua" --user "$user" --https 127.0.0.1:0 --tls-certificate "$work/server.pem" --tls-key "$work/server.key"
 https_port=$(sed -n 's/.*HTTPS on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/moonlet.log")
 uid=$(id -u "$user") gid=$(id -g "$user")
 is Uid "$uid $uid $uid $uid"
@@ -81,7 +84,12 @@ echo "a reload cannot read what only root may, says so, and goes on"
 touch "$work/server.pem"
 kill -HUP "$moonlet_pid"
 wait_for 10 grep -q "certificates stay as they were: .*server.key.*user $user" "$work/moonlet.log"
+wait_for 10 grep -q "configuration stays as it was: .*secret.*user $user" "$work/moonlet.log"
 curl -s -o /dev/null --cacert "$work/server.pem" "https://localhost:$https_port/healthz" || fail "no HTTPS after the reload"
+echo 'log_level = "debug"' >"$work/moonlet.lua"
+chmod 644 "$work/moonlet.lua"
+kill -HUP "$moonlet_pid"
+wait_for 10 grep -q "moonlet.lua has been read again" "$work/moonlet.log"
 stop_moonlet
 same "exit status" 0 "$moonlet_status"
 
