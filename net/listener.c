@@ -163,8 +163,8 @@ inherited(const char *address, struct err *err)
 	return fd;
 }
 
-static int
-bind_address(const char *address, struct err *err)
+int
+listener_bind(const char *address, struct err *err)
 {
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
 	struct addrinfo *list = NULL;
@@ -191,7 +191,7 @@ listener_open(
 	struct sockaddr_storage bound;
 	socklen_t len = sizeof(bound);
 	struct listener *listener;
-	int fd = bind_address(address, err);
+	int fd = listener_bind(address, err);
 
 	if (fd < 0)
 		return NULL;

@@ -20,6 +20,9 @@ struct listener *listener_open(struct loop *loop, const char *address, listener_
 struct listener *listener_open_unix(struct loop *loop, const char *path, listener_accepted accepted,
     void *arg, struct err *err) __attribute__((warn_unused_result));
 
+/* Binds and listens alone: the descriptor, for "fd:N". -1 with the error. */
+int listener_bind(const char *address, struct err *err) __attribute__((warn_unused_result));
+
 const char *listener_address(const struct listener *listener); /* with the port that it has */
 void listener_pause(struct listener *listener, bool pause);
 void listener_close(struct listener *listener); /* takes NULL */

@@ -232,16 +232,18 @@ read_configured(struct doors *doors, struct pairs *pairs, struct err *err)
 	struct pair *pair;
 
 	doors->renew_s = 0;
-	if (pairs_is_folder(certificate_path))
-		return pairs_read(pairs, certificate_path, err) < 0
+	if (pairs_is_folder(certificate_path, &doors->host->early))
+		return pairs_read(pairs, certificate_path, &doors->host->early, err) < 0
 			   ? err_prefix(err, "tls_certificate")
 			   : 0;
 	if (strcmp(key_path, own) == 0)
 		return err_set(err, "tls_certificate is set, tls_key is not: set both");
 	pair = pairs_add(pairs, NULL);
-	if (pem_file_read(certificate_path, &pair->certificate, err) < 0)
+	if (early_read(&doors->host->early, certificate_path, &pair->certificate, err) < 0)
 		return err_prefix(err, "tls_certificate");
-	return pem_file_read(key_path, &pair->key, err) < 0 ? err_prefix(err, "tls_key") : 0;
+	return early_read(&doors->host->early, key_path, &pair->key, err) < 0
+		   ? err_prefix(err, "tls_key")
+		   : 0;
 }
 
 static int
@@ -252,7 +254,8 @@ read_authorities(struct doors *doors, struct buf *out, struct err *err)
 	int status = 0;
 
 	buf_append_bytes(&owners, authority_pem(doors->authority));
-	if (strcmp(path, own) != 0 && pem_file_read(path, &owners, err) < 0)
+	if (strcmp(path, own) != 0 &&
+	    early_read(&doors->host->early, path, &owners, err) < 0)
 		status = err_prefix(err, "tls_ca");
 	if (status == 0)
 		registration_authorities(doors->host, buf_bytes(&owners), out);

@@ -8,9 +8,10 @@
 
 #include "lib/err.h"
 
-/* Gives the folder and what is in it, as far as root owns it, to the user. As that user may have
- * written there before, nothing is followed that leads elsewhere: no symbolic link, no file with a
- * second name, no other file system. */
+/* Gives the folder, which is made where it is missing, and what is in it, as far as root owns it,
+ * to the user. As that user may have written there before, or above it, nothing is followed that
+ * leads elsewhere: no symbolic link, in the path neither, no file with a second name, no other file
+ * system. */
 int give_folder(const char *path, uid_t uid, gid_t gid, struct err *err)
     __attribute__((warn_unused_result));
 

@@ -9,6 +9,7 @@
 #include "net/http_client.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "runtime/early.h"
 #include "runtime/followers.h"
 #include "runtime/ingest.h"
 #include "runtime/options.h"
@@ -48,6 +49,7 @@ struct data_plane;
 struct host {
 	const struct options *options;
 	struct privilege privilege;
+	struct early early; /* until the host serves */
 	struct manager *manager; /* that started the host, or nobody */
 	struct loop *loop;
 	struct conn_group *group;

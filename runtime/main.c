@@ -357,6 +357,7 @@ go(void *arg)
 	tables_start(host->tables);
 	store_serve(host->store);
 	log_info("moonlet", "ready");
+	early_clear(&host->early);
 	manager_ready(host->manager);
 	if (host->options->ready_fd > 0 && host->mqtt != NULL)
 		dprintf(host->options->ready_fd, "%s\n", listener_address(host->mqtt));
@@ -404,9 +405,6 @@ open_all(struct service *service, struct err *err)
 	host->functions = functions_new(host);
 	host->functions->settled = go;
 	host->functions->settled_arg = service;
-	/* Sockets are bound and keys are read. */
-	if (privilege_drop(&host->privilege, options_text(host->options, OPTION_DATA), err) < 0)
-		return -1;
 	host->pool = pool_new(host, worker_count(host->options), err);
 	if (host->pool == NULL || open_api(service, err) < 0)
 		return -1;
@@ -539,6 +537,7 @@ close_all(struct service *service)
 	log_ring_free(service->log_ring);
 	conn_group_free(host->group);
 	doors_close(host->doors);
+	early_clear(&host->early);
 }
 
 static void
@@ -579,6 +578,7 @@ serve(struct options *options, const char *config_path, struct err *err)
 	timer_init(&service.drain_timer, host->loop, check_drained, &service);
 	service.reload = reload_new(host, options, config_path, err);
 	if (service.reload != NULL &&
+	    early_settle(&host->early, &host->privilege, options, err) == 0 &&
 	    loop_signal(host->loop, SIGHUP, reload_now, &service, err) == 0 &&
 	    loop_signal(host->loop, SIGTERM, stop, &service, err) == 0 &&
 	    loop_signal(host->loop, SIGINT, stop, &service, err) == 0 &&

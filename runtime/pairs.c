@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 
 #include "lib/hash.h"
-#include "net/pem_file.h"
 
 static const char certificate_end[] = ".pem";
 
@@ -42,72 +41,105 @@ pairs_clear(struct pairs *pairs)
 }
 
 bool
-pairs_is_folder(const char *path)
+pairs_is_folder(const char *path, const struct early *early)
 {
 	struct stat status;
+	size_t at = 0;
 
-	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+	return early_next(early, path, &at) != NULL ||
+	       (stat(path, &status) == 0 && S_ISDIR(status.st_mode));
+}
+
+/* Names of certificates in a folder; one more than there may be is too many. */
+struct names {
+	char *list[TLS_PAIRS_MAX + 1];
+	size_t count;
+};
+
+static void
+add_name(struct names *names, const char *name)
+{
+	size_t len = strlen(name), end = sizeof(certificate_end) - 1;
+
+	if (name[0] != '.' && len > end && strcmp(name + len - end, certificate_end) == 0 &&
+	    names->count <= TLS_PAIRS_MAX)
+		names->list[names->count++] = xstrdup(name);
 }
 
 static int
-is_certificate(const struct dirent *entry)
+list_names(struct names *names, const char *folder, const struct early *early, struct err *err)
 {
-	size_t len = strlen(entry->d_name), end = sizeof(certificate_end) - 1;
+	const struct dirent *entry;
+	const char *path;
+	size_t at = 0;
+	DIR *dir;
 
-	return entry->d_name[0] != '.' && len > end &&
-	       strcmp(entry->d_name + len - end, certificate_end) == 0;
-}
-
-static bool
-is_default(const struct dirent *entry)
-{
-	return strcmp(entry->d_name, "default.pem") == 0;
+	while ((path = early_next(early, folder, &at)) != NULL)
+		add_name(names, strrchr(path, '/') + 1);
+	if (at > 0 && names->count > 0)
+		return 0;
+	dir = opendir(folder);
+	if (dir == NULL)
+		return err_errno(err, "open %s", folder);
+	while ((entry = readdir(dir)) != NULL)
+		add_name(names, entry->d_name);
+	(void)closedir(dir);
+	return 0;
 }
 
 static int
-in_order(const struct dirent **a, const struct dirent **b)
+in_order(const void *a, const void *b)
 {
-	if (is_default(*a) != is_default(*b))
-		return is_default(*a) ? -1 : 1;
-	return strcmp((*a)->d_name, (*b)->d_name);
+	const char *one = *(char *const *)a, *other = *(char *const *)b;
+	bool first = strcmp(one, "default.pem") == 0, second = strcmp(other, "default.pem") == 0;
+
+	if (first != second)
+		return first ? -1 : 1;
+	return strcmp(one, other);
 }
 
+/* A folder, and what was read of it before. */
+struct source {
+	const char *folder;
+	const struct early *early;
+};
+
 static int
-read_pair(struct pairs *pairs, const char *folder, const char *file, struct err *err)
+read_pair(struct pairs *pairs, const struct source *source, const char *file, struct err *err)
 {
 	struct pair *pair = pairs_add(pairs, file);
 	struct buf path = { 0 };
 	int result;
 
 	if (pair == NULL)
-		return err_set(err, "%s: more than %d certificates", folder, TLS_PAIRS_MAX);
-	buf_printf(&path, "%s/%s", folder, file);
-	result = pem_file_read(buf_string(&path), &pair->certificate, err);
+		return err_set(err, "%s: more than %d certificates", source->folder, TLS_PAIRS_MAX);
+	buf_printf(&path, "%s/%s", source->folder, file);
+	result = early_read(source->early, buf_string(&path), &pair->certificate, err);
 	path.len -= sizeof(certificate_end) - 1;
 	buf_append_string(&path, ".key");
 	if (result == 0)
-		result = pem_file_read(buf_string(&path), &pair->key, err);
+		result = early_read(source->early, buf_string(&path), &pair->key, err);
 	buf_clear(&path);
 	return result;
 }
 
 int
-pairs_read(struct pairs *pairs, const char *folder, struct err *err)
+pairs_read(struct pairs *pairs, const char *folder, const struct early *early, struct err *err)
 {
-	struct dirent **entries = NULL;
-	int count = scandir(folder, &entries, is_certificate, in_order), result = 0;
+	const struct source source = { folder, early };
+	struct names names = { .count = 0 };
+	int result = list_names(&names, folder, early, err);
 
-	if (count < 0)
-		return err_errno(err, "open %s", folder);
-	if (count == 0)
+	if (result == 0 && names.count == 0)
 		result = err_set(err,
 		    "%s: no certificate in the folder: NAME.pem and NAME.key are a pair", folder);
-	for (int i = 0; i < count; i++) {
+	if (names.count > 0)
+		qsort(names.list, names.count, sizeof(names.list[0]), in_order);
+	for (size_t i = 0; i < names.count; i++) {
 		if (result == 0)
-			result = read_pair(pairs, folder, entries[i]->d_name, err);
-		free(entries[i]);
+			result = read_pair(pairs, &source, names.list[i], err);
+		free(names.list[i]);
 	}
-	free(entries);
 	return result;
 }
 

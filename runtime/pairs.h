@@ -10,6 +10,7 @@
 #include "lib/bytes.h"
 #include "lib/err.h"
 #include "net/tls_context.h"
+#include "runtime/early.h"
 
 struct pair {
 	char *name; /* of its files, for errors; NULL: there is one pair alone */
@@ -26,10 +27,10 @@ struct pairs {
 struct pair *pairs_add(struct pairs *pairs, const char *name); /* NULL: there are too many */
 void pairs_clear(struct pairs *pairs);			       /* keys are wiped */
 
-bool pairs_is_folder(const char *path);
+bool pairs_is_folder(const char *path, const struct early *early);
 /* Adds those of a folder, in the order of their names, but "default" first. -1: there is none, or
  * one has no key; `err` names it. */
-int pairs_read(struct pairs *pairs, const char *folder, struct err *err)
+int pairs_read(struct pairs *pairs, const char *folder, const struct early *early, struct err *err)
     __attribute__((warn_unused_result));
 
 /* A number that changes when a file in the folder does. */

@@ -2,7 +2,7 @@
  * Becoming an ordinary user.
  *
  * glibc changes user and groups in all threads, and the kernel takes the capabilities of each that
- * leaves user 0. Nothing that is bound or read as root is read again as root.
+ * leaves user 0. Root opens nothing in the data folder: its user could have put links there.
  */
 #include "runtime/privilege.h"
 

@@ -26,9 +26,10 @@ struct privilege {
 int privilege_begin(struct privilege *privilege, const struct options *options, struct err *err)
     __attribute__((warn_unused_result));
 
-/* Becomes the user for good, in all threads: its groups instead of ours, no capability. What root
- * owns in the data folder is given to the user first. Nothing happens where there is nobody to
- * become. -1: it did not work, or the user cannot write in the data folder; do not go on. */
+/* Before the store is opened: becomes the user for good, in all threads: its groups instead of
+ * ours, no capability. What root owns in the data folder is given to the user first. Nothing
+ * happens where there is nobody to become. -1: it did not work, or the user cannot write in the
+ * data folder; do not go on. */
 int privilege_drop(const struct privilege *privilege, const char *data, struct err *err)
     __attribute__((warn_unused_result));
 

@@ -282,15 +282,17 @@ read_system_authorities(struct buf *out, struct err *err)
 }
 
 static int
-read_files(const struct remote_files *files, struct buf text[3], struct err *err)
+read_files(const struct remote *remote, struct buf text[3], struct err *err)
 {
-	int result = files->ca != NULL ? pem_file_read(files->ca, &text[0], err)
+	const struct early *early = &remote->external->host->early;
+	const struct remote_files *files = &remote->files;
+	int result = files->ca != NULL ? early_read(early, files->ca, &text[0], err)
 				       : read_system_authorities(&text[0], err);
 
 	if (result == 0 && files->cert != NULL)
-		result = pem_file_read(files->cert, &text[1], err);
+		result = early_read(early, files->cert, &text[1], err);
 	if (result == 0 && files->key != NULL)
-		result = pem_file_read(files->key, &text[2], err);
+		result = early_read(early, files->key, &text[2], err);
 	return result;
 }
 
@@ -306,7 +308,7 @@ make_context(struct remote *remote, struct err *err)
 	struct buf text[3] = { { 0 } };
 	struct tls_context *context = NULL;
 
-	if (tls != NULL && read_files(&remote->files, text, err) == 0) {
+	if (tls != NULL && read_files(remote, text, err) == 0) {
 		material.lanes = tls_lanes(tls);
 		material.authorities = buf_bytes(&text[0]);
 		material.certificate = buf_bytes(&text[1]);

@@ -44,6 +44,16 @@ roundtrip() {
   wait_for 20 grep -q "hello $1" "$work/$1.out"
 }
 
+# refused PATTERN COMMAND...
+refused() {
+  local pattern=$1
+  shift
+  if timeout 20 "$@" >"$work/refused.out" 2>&1; then fail "not refused: $*"; fi
+  grep -q -- "$pattern" "$work/refused.out" || fail "no '$pattern' in: $(tail -2 "$work/refused.out")"
+}
+run() { printf '%s\n' "$moonlet" run --functions "$work/functions" --data "$work/data" --mqtt 127.0.0.1:0 --http off; }
+mapfile -t run < <(run)
+
 echo "a low port, a key that only root may read, and then no rights"
 # What an earlier host left as root, and what its user may have put there to be given more.
 mkdir -p "$work/data/tls"
@@ -99,15 +109,31 @@ roundtrip two
 stop_moonlet
 same "exit status" 0 "$moonlet_status"
 
-# refused PATTERN COMMAND...
-refused() {
-  local pattern=$1
-  shift
-  if timeout 20 "$@" >"$work/refused.out" 2>&1; then fail "not refused: $*"; fi
-  grep -q -- "$pattern" "$work/refused.out" || fail "no '$pattern' in: $(tail -2 "$work/refused.out")"
-}
-run() { printf '%s\n' "$moonlet" run --functions "$work/functions" --data "$work/data" --mqtt 127.0.0.1:0 --http off; }
-mapfile -t run < <(run)
+echo "a folder of pairs that only root may enter"
+mkdir -m 700 "$work/pairs"
+mv "$work/server.key" "$work/server.pem" "$work/pairs"
+start_moonlet "$work/functions" --user "$user" --https 127.0.0.1:0 --tls-certificate "$work/pairs"
+https_port=$(sed -n 's/.*HTTPS on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/moonlet.log")
+curl -s -o /dev/null --cacert "$work/pairs/server.pem" "https://localhost:$https_port/healthz" || fail "no HTTPS with a folder"
+stop_moonlet
+
+echo "root does not act where the user may have put links"
+before=$(sha256sum "$work/roots")
+for name in moonlet.lock moonlet.db tls/server.key; do
+  mkdir -p "$work/trap/tls"
+  chown -R "$user" "$work/trap"
+  ln -s "$work/roots" "$work/trap/$name"
+  chmod 600 "$work/roots"
+  refused '' "${run[@]}" --data "$work/trap" --user "$user" --https 127.0.0.1:0
+  same "root's file behind $name" "$before" "$(sha256sum "$work/roots")"
+  rm -r "$work/trap"
+done
+mkdir "$work/above"
+chown "$user" "$work/above"
+ln -s "$work/else" "$work/above/data"
+refused 'symbolic link on the way' "${run[@]}" --data "$work/above/data" --user "$user"
+same "owner of what the link names" root "$(owner "$work/else")"
+same "what is in it" "" "$(ls "$work/else")"
 
 echo "who cannot be become"
 refused 'there is no user "no-such-user"' "${run[@]}" --user no-such-user
