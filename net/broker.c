@@ -10,7 +10,8 @@
 #include "lib/log.h"
 #include "net/broker_private.h"
 
-enum { SWEEP_US = 250000, US = 1000000 };
+/* Beside clients_max there may be so many of whom nothing is known yet: they are told why. */
+enum { SWEEP_US = 250000, US = 1000000, CLIENTS_BESIDE = 256 };
 
 const struct broker_config broker_defaults = {
 	.packet_bytes_max = 262144 + 65535 + 8192,
@@ -26,6 +27,17 @@ const struct broker_config broker_defaults = {
 	.receive_maximum = 100,
 	.topic_alias_maximum = 100,
 	.inflight_maximum = 1000,
+	.patience_ms = 60000,
+	.stuck_ms_max = 60000,
+	.subscriptions_max = 10000,
+	.subscriptions_total_max = 1000000,
+	.sessions_max = 1000000,
+	.topic_bytes_max = 65535,
+	.topic_levels_max = 200,
+	.connect_bytes_max = 131072,
+	.kept_bytes_max = (uint64_t)1 << 30,
+	.input_bytes_max = 256 << 20,
+	.output_bytes_max = (uint64_t)1 << 30,
 };
 
 struct handler {
@@ -153,7 +165,7 @@ client_update_reading(struct client *client)
 	 * not read while we owe them as many answers. What they owe us is checked apart. */
 	client->window_closed = client->unacknowledged >= broker->config.receive_maximum;
 	conn_read(client->conn, !client->paused && !client->window_closed && !broker->held &&
-				    client->login == NULL &&
+				    client->login == NULL && !client_is_held_back(client) &&
 				    (client->session == NULL || client->state == CLIENT_CONNECTED));
 }
 
@@ -179,6 +191,24 @@ handle(struct client *client, const struct mqtt_header *header, struct bytes res
 	return handlers[header->type].handle(client, header, rest);
 }
 
+/* Acknowledgements answer what we have sent: they are free. */
+static bool
+is_ack(const struct mqtt_header *header)
+{
+	return header->type >= MQTT_PUBACK && header->type <= MQTT_PUBCOMP;
+}
+
+/* Before a client is let in, its packet may not be large. */
+static uint32_t
+packet_bytes_max(const struct client *client)
+{
+	const struct broker_config *config = &client->broker->config;
+
+	return client->session == NULL && config->connect_bytes_max < config->packet_bytes_max
+		   ? config->connect_bytes_max
+		   : config->packet_bytes_max;
+}
+
 static size_t
 client_input(void *arg, struct bytes in)
 {
@@ -192,7 +222,7 @@ client_input(void *arg, struct bytes in)
 	while (may_go_on(client)) {
 		struct bytes rest = bytes_of(in.data + used, in.len - used);
 		enum mqtt_result result =
-		    mqtt_header_decode(rest, broker->config.packet_bytes_max, &header, &defect);
+		    mqtt_header_decode(rest, packet_bytes_max(client), &header, &defect);
 
 		if (result == MQTT_MORE)
 			break;
@@ -205,11 +235,14 @@ client_input(void *arg, struct bytes in)
 		if (!handle(client, &header,
 			bytes_of(rest.data + header.head_bytes, header.rest_bytes)))
 			break;
+		if (!is_ack(&header))
+			client_spend(client, header.head_bytes + header.rest_bytes);
 	}
 	if (used == in.len || !conn_is_reading(client->conn))
 		client->packet_since_us = 0;
 	else if (used > 0 || client->packet_since_us == 0)
 		client->packet_since_us = client->last_input_us;
+	(void)client_may_keep_input(client, in.len - used);
 	return conn_is_ending(client->conn) ? in.len : used;
 }
 
@@ -246,6 +279,7 @@ client_ended(void *arg, const char *reason)
 	log_debug("gateway", "client %s (%s) is gone: %s",
 	    client->session != NULL ? client->session->id : "?", client->peer->address, reason);
 	broker_login_leave(client);
+	client_uncount(client);
 	leave_session(client, reason);
 	if (client->identity != NULL)
 		broker->hooks.identity_unref(broker->hooks.arg, client->identity);
@@ -254,6 +288,7 @@ client_ended(void *arg, const char *reason)
 	TAILQ_REMOVE(&broker->clients, client, link);
 	broker->metrics.clients--;
 	alias_clear(client);
+	client_forget_meter(client);
 	free(client->principal);
 	peer_unref(client->peer);
 	loop_free_later(broker->loop, client);
@@ -277,10 +312,15 @@ broker_accept_stream(struct broker *broker, struct stream *stream)
 {
 	struct client *client;
 
-	if (broker->metrics.clients >= broker->config.clients_max || broker->shutting) {
-		if (broker->metrics.refused_connections++ % 1000 == 0)
-			log_warn("gateway", "no more than %u clients: %s is refused",
-			    broker->config.clients_max, stream->peer->address);
+	if (broker->metrics.clients >= broker->config.clients_max + CLIENTS_BESIDE ||
+	    broker->shutting) {
+		unsigned left_out;
+
+		broker->metrics.refused_connections++;
+		if (broker_may_tell(broker, BROKER_LIMIT_CLIENTS, &left_out))
+			log_warn("gateway",
+			    "no more than clients_max, %u clients: %s is cut (%u more like it)",
+			    broker->config.clients_max, stream->peer->address, left_out);
 		stream_close(stream, loop_sys(broker->loop));
 		return;
 	}
@@ -302,6 +342,16 @@ broker_accept(struct broker *broker, int fd, const char *peer)
 	broker_accept_stream(broker, &stream);
 }
 
+static void
+end_silent(struct client *client, const char *text)
+{
+	client->broker->metrics.ended_silent++;
+	if (client->session == NULL)
+		conn_end(client->conn, false, text);
+	else
+		broker_client_end(client, MQTT_KEEP_ALIVE_TIMEOUT, text);
+}
+
 /* Silence that is too long: one and a half keep-alives (MQTT 5.0 §3.1.2.10), or the time that a
  * CONNECT or any other packet may take. A client that we do not read cannot be blamed. */
 static void
@@ -310,18 +360,18 @@ check_silence(struct client *client, int64_t now_us)
 	const struct broker_config *config = &client->broker->config;
 	int64_t silent_us = now_us - client->last_input_us;
 
-	if (client->paused || client->window_closed)
+	if (client->paused || client->window_closed || client_is_held_back(client))
 		client->last_input_us = now_us;
 	else if (client->session == NULL &&
 		 now_us - client->accepted_us > (int64_t)config->connect_timeout_ms * 1000)
-		conn_end(client->conn, false,
-		    client->login != NULL ? "its credentials could not be checked in time"
-					  : "no CONNECT in time");
+		end_silent(client, client->login != NULL
+				       ? "its credentials could not be checked in time"
+				       : "no CONNECT in time");
 	else if (client->packet_since_us != 0 &&
 		 now_us - client->packet_since_us > (int64_t)config->packet_timeout_ms * 1000)
-		broker_client_end(client, MQTT_KEEP_ALIVE_TIMEOUT, "a packet that does not end");
+		end_silent(client, "a packet that does not end");
 	else if (client->keep_alive_s > 0 && silent_us > (int64_t)client->keep_alive_s * US * 3 / 2)
-		broker_client_end(client, MQTT_KEEP_ALIVE_TIMEOUT, "keep-alive timeout");
+		end_silent(client, "keep-alive timeout");
 }
 
 static void
@@ -336,6 +386,8 @@ sweep(void *arg)
 
 		TAILQ_REMOVE(&broker->clients, client, link);
 		TAILQ_INSERT_TAIL(&broker->clients, client, link);
+		if (!conn_is_ending(client->conn))
+			client_check_progress(client, now_us);
 		if (!conn_is_ending(client->conn))
 			check_silence(client, now_us);
 		client_check_rights(client);
@@ -359,6 +411,7 @@ broker_new(struct loop *loop, const struct broker_config *config, const struct b
 	TAILQ_INIT(&broker->spare_routes);
 	TAILQ_INIT(&broker->all_retained);
 	recheck_init(broker);
+	limits_init(broker);
 	timer_init(&broker->sweep, loop, sweep, broker);
 	timer_set(&broker->sweep, SWEEP_US);
 	return broker;
@@ -473,6 +526,7 @@ broker_free(struct broker *broker)
 	free_routes(broker);
 	timer_clear(&broker->sweep);
 	timer_clear(&broker->recheck);
+	timer_clear(&broker->look);
 	conn_group_free(broker->group);
 	buf_clear(&broker->scratch);
 	buf_clear(&broker->image);

@@ -117,9 +117,9 @@ struct broker_config {
 	uint32_t packet_bytes_max;
 	uint32_t clients_max;
 	uint32_t queued_messages_max; /* for each session; beyond, new ones are dropped */
-	uint64_t queued_bytes_max;    /* the same, of payloads */
+	uint64_t queued_bytes_max;    /* the same, of payloads and properties */
 	uint32_t retained_max;	      /* retained messages; beyond, new ones are refused */
-	uint64_t retained_bytes_max;  /* the same, of payloads */
+	uint64_t retained_bytes_max;  /* the same, with topics and properties */
 	uint32_t out_bytes_max;	      /* of one client's output; beyond, QoS 0 is dropped */
 	uint32_t session_expiry_s_max;
 	uint32_t connect_timeout_ms;
@@ -128,7 +128,25 @@ struct broker_config {
 	uint16_t topic_alias_maximum;
 	uint16_t inflight_maximum; /* QoS 1 and 2 on their way to a client, at most */
 	uint16_t keep_alive_s_max; /* 0: no limit */
-	const char *host_topics;   /* clients may not publish on topics that begin so; NULL: none */
+	/* Of one client; 0: no limit. Over it the client is not read for a moment, and ended where
+	 * it pushes on like that for longer than patience_ms (0: never). Acknowledgements are free.
+	 */
+	uint32_t messages_per_s_max;
+	uint64_t bytes_per_s_max;
+	uint32_t patience_ms;
+	uint32_t stuck_ms_max;	    /* nothing has left for so long: ended; 0: never */
+	uint32_t subscriptions_max; /* of one session; beyond, new ones are refused */
+	uint32_t subscriptions_total_max;
+	uint32_t sessions_max;	    /* those of clients that are away too; beyond, no new ones */
+	uint32_t topic_bytes_max;   /* of topics and filters of clients; 0: as the specification */
+	uint32_t topic_levels_max;  /* the same */
+	uint32_t connect_bytes_max; /* of a CONNECT */
+	/* Of all clients together. */
+	uint64_t kept_bytes_max;  /* messages that are kept; beyond, sessions get no new ones */
+	uint64_t input_bytes_max; /* packets that are not whole yet; beyond, who sends one is cut */
+	uint64_t
+	    output_bytes_max;	 /* what waits to leave; beyond, QoS 0 goes to quick clients only */
+	const char *host_topics; /* clients may not publish on topics that begin so; NULL: none */
 	/* Messages on topics that begin so are for the `published` hook alone: no subscriber, tap
 	 * or retained message sees them. NULL: none. */
 	const char *direct_topics;
@@ -146,12 +164,22 @@ struct broker_metrics {
 	uint64_t dropped_queue_full; /* QoS 1 and 2 for a session whose queue is full */
 	uint64_t dropped_expired;
 	uint64_t refused_retained; /* for there are too many */
+	uint64_t held_back;	   /* how often a client was too quick and not read */
+	uint64_t ended_rate;	   /* clients that were too quick for too long */
+	uint64_t ended_stuck;	   /* clients that took nothing of what they were sent */
+	uint64_t ended_input;	   /* for unfinished packets */
+	uint64_t ended_silent;	   /* no CONNECT, half a packet, or no word within the keep-alive */
+	uint64_t refused_subscriptions; /* for there are too many */
+	uint64_t refused_sessions;	/* the same */
+	uint64_t refused_topics;	/* for their length */
+	uint64_t kept_bytes; /* of messages that are kept now, and their places in queues */
 	uint64_t protocol_errors;
 	uint64_t refused_connections;
 	uint64_t refused_publish; /* messages that their sender may not publish */
 	uint64_t refused_subscribe;
 	uint64_t refused_receive; /* messages that a subscriber may not get */
 	uint32_t clients;
+	uint32_t connected; /* of those, who have been let in */
 	uint32_t sessions;
 	uint32_t subscriptions;
 	uint32_t retained;
@@ -166,8 +194,8 @@ void broker_configure(struct broker *broker, const struct broker_config *config)
 /* Ends what is left at once. Sessions are not removed from the store. */
 void broker_free(struct broker *broker); /* takes NULL */
 
-/* The answer to broker_hooks.authenticate; the login is gone. Due where the client has left as well;
- * may come behind broker_free. */
+/* The answer to broker_hooks.authenticate; the login is gone. Due where the client has left as
+ * well; may come behind broker_free. */
 void broker_login_done(struct broker_login *login, const struct broker_decision *decision);
 /* Rights have changed: asks soon for everybody with an identity whether it may stay connected, and
  * ends the connections of those who may not. What they do meanwhile is asked for as ever. */

@@ -98,6 +98,11 @@ check(struct client *client, const struct mqtt_connect *connect, const char **te
 		*text = "the will's topic is not valid";
 		return MQTT_TOPIC_INVALID;
 	}
+	if (connect->has_will && broker_topic_excess(broker, connect->will_topic) != NULL) {
+		*text = broker_topic_excess(broker, connect->will_topic);
+		broker->metrics.refused_topics++;
+		return MQTT_TOPIC_INVALID;
+	}
 	if (connect->has_will && broker_keeps_topic(broker, connect->will_topic)) {
 		*text = "only the host publishes on the will's topic";
 		return MQTT_NOT_AUTHORIZED;
@@ -129,6 +134,7 @@ take_over(struct session *session)
 	will_recheck(old);
 	if (!old->keep_will)
 		will_clear(session);
+	client_uncount(old);
 	old->session = NULL;
 	session_detach(session);
 	/* With clean start or without a delay the will of the old connection is due now. */
@@ -336,6 +342,13 @@ broker_admit(struct client *client, const struct mqtt_connect *connect,
 		broker_refuse(client, MQTT_NOT_AUTHORIZED, "it may not publish its will");
 		return;
 	}
+	if (!broker_has_client_room(client, client_id) ||
+	    (session_find(broker, client_id) == NULL && !broker_has_session_room(broker))) {
+		broker_refuse(
+		    client, MQTT_QUOTA_EXCEEDED, "there are as many clients as there may be");
+		return;
+	}
+	client_count(client);
 	take_limits(client, connect);
 	session = open_session(client, connect, client_id, &writes, &present);
 	will_set(session, connect);

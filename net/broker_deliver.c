@@ -15,6 +15,13 @@ delivery_packet_id(const struct delivery *delivery)
 	return (uint16_t)(delivery->number % PACKET_IDS + 1);
 }
 
+/* With what the allocator adds. */
+static size_t
+delivery_bytes(const struct delivery *delivery)
+{
+	return sizeof(*delivery) + delivery->id_count * sizeof(delivery->ids[0]) + 16;
+}
+
 struct delivery *
 delivery_new(
     struct session *session, struct kept *kept, const struct target *target, const uint32_t *ids)
@@ -27,6 +34,7 @@ delivery_new(
 		.qos = target->qos,
 		.retain = target->retain,
 		.id_count = target->id_count };
+	session->broker->metrics.kept_bytes += delivery_bytes(delivery);
 	if (target->id_count > 0)
 		memcpy(delivery->ids, ids, target->id_count * sizeof(delivery->ids[0]));
 	return delivery;
@@ -37,6 +45,7 @@ delivery_free(struct delivery *delivery)
 {
 	if (delivery == NULL)
 		return;
+	delivery->kept->broker->metrics.kept_bytes -= delivery_bytes(delivery);
 	kept_unref(delivery->kept);
 	free(delivery);
 }
@@ -46,7 +55,7 @@ delivery_queue(struct session *session, struct delivery *delivery)
 {
 	TAILQ_INSERT_TAIL(&session->outbound, delivery, link);
 	session->queued++;
-	session->queued_bytes += delivery->kept->payload.len;
+	session->queued_bytes += kept_content_bytes(delivery->kept);
 	if (session->next_to_send == NULL)
 		session->next_to_send = delivery;
 }
@@ -63,7 +72,7 @@ delivery_done(struct session *session, struct delivery *delivery)
 		session->inflight--;
 	TAILQ_REMOVE(&session->outbound, delivery, link);
 	session->queued--;
-	session->queued_bytes -= delivery->kept->payload.len;
+	session->queued_bytes -= kept_content_bytes(delivery->kept);
 	if (delivery->durable) {
 		persist_delivery_gone(&writes, session, delivery);
 		broker_persist(session->broker, &writes, NULL, NULL);

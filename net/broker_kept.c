@@ -18,6 +18,13 @@ copy_to(uint8_t **at, struct bytes from)
 	return copy;
 }
 
+/* With what the allocator adds. */
+static size_t
+kept_bytes(const struct kept *kept)
+{
+	return sizeof(*kept) + kept->topic.len + kept_content_bytes(kept) + 16;
+}
+
 struct kept *
 kept_new(struct broker *broker, const struct message *message)
 {
@@ -26,6 +33,7 @@ kept_new(struct broker *broker, const struct message *message)
 	uint8_t *at = kept->data;
 
 	kept->refs = 1;
+	kept->broker = broker;
 	kept->has_expiry = message->has_expiry;
 	kept->expires_us = loop_now_us(broker->loop) + (int64_t)message->expiry_s * 1000000;
 	kept->expires_ms = loop_wall_ms(broker->loop) + (int64_t)message->expiry_s * 1000;
@@ -33,6 +41,7 @@ kept_new(struct broker *broker, const struct message *message)
 	kept->payload = copy_to(&at, message->payload);
 	kept->properties = copy_to(&at, message->properties);
 	kept->payload_blob = NULL;
+	broker->metrics.kept_bytes += kept_bytes(kept);
 	return kept;
 }
 
@@ -51,6 +60,7 @@ kept_unref(struct kept *kept)
 	assert(kept->refs > 0);
 	if (--kept->refs > 0)
 		return;
+	kept->broker->metrics.kept_bytes -= kept_bytes(kept);
 	blob_unref(kept->payload_blob);
 	free(kept);
 }

@@ -13,14 +13,33 @@
 #define NET_BROKER_PRIVATE_H
 
 #include "lib/hash.h"
+#include "lib/log_limit.h"
 #include "lib/queue.h"
+#include "lib/rate.h"
 #include "lib/trie.h"
 #include "net/broker.h"
 
-enum { PACKET_IDS = 65535, SUBSCRIPTIONS_MAX = 10000, EXPIRY_NEVER = 0x7fffffff };
+enum { PACKET_IDS = 65535, EXPIRY_NEVER = 0x7fffffff };
+
+/* Of an unfinished packet: so much may always be kept. */
+enum { INPUT_BYTES_FREE = 4096, OUTPUT_BYTES_FREE = 65536 };
+
+/* What is told at a bounded rate, each apart. */
+enum broker_limit {
+	BROKER_LIMIT_CLIENTS,
+	BROKER_LIMIT_SESSIONS,
+	BROKER_LIMIT_SUBSCRIPTIONS,
+	BROKER_LIMIT_TOPIC,
+	BROKER_LIMIT_QUEUE,
+	BROKER_LIMIT_RATE,
+	BROKER_LIMIT_STUCK,
+	BROKER_LIMIT_INPUT,
+	BROKER_LIMITS
+};
 
 /* A message that is kept: shared by all who wait for it. */
 struct kept {
+	struct broker *broker; /* whose metrics count it */
 	uint32_t refs;
 	bool has_expiry;
 	int64_t expires_us; /* monotonic */
@@ -110,7 +129,7 @@ struct session {
 	struct delivery *next_to_send; /* the first that waits; NULL: none */
 	uint32_t queued;
 	uint32_t inflight;
-	uint64_t queued_bytes; /* of payloads */
+	uint64_t queued_bytes; /* of payloads and properties */
 	uint64_t last_number;
 	uint8_t *received;  /* bits of packet ids of QoS 2 from the client; NULL: none yet */
 	uint8_t *processed; /* of those, which have been answered with PUBREC */
@@ -148,6 +167,7 @@ struct client {
 	bool problem_info;
 	bool keep_will;		    /* the connection ends without a proper DISCONNECT */
 	bool left;		    /* said DISCONNECT */
+	bool counted;		    /* in metrics.connected */
 	uint8_t end_reason;	    /* why it is being ended */
 	int64_t number;		    /* of the connection: struct presence */
 	char *principal;	    /* NULL: its certificate's fingerprint, or nobody known */
@@ -167,6 +187,9 @@ struct client {
 	struct hash_map aliased; /* topics that have an alias of ours */
 	uint16_t alias_maximum;	 /* of ours that it takes */
 	struct peer *peer;
+	struct meter *meter; /* NULL: its rate is not limited */
+	uint64_t arrived;    /* of what it was sent, when that was looked at */
+	int64_t stuck_since_us;
 };
 
 /* Where a message goes. */
@@ -218,7 +241,7 @@ struct broker {
 	struct trie subscriptions; /* values: tagged pointers, see target_tag */
 	struct trie retained;	   /* values: struct retained */
 	TAILQ_HEAD(, retained) all_retained;
-	uint64_t retained_bytes; /* of their payloads */
+	uint64_t retained_bytes;
 	uint64_t routes_waiting; /* for the store */
 	struct timer sweep;
 	uint64_t match_serial;
@@ -226,6 +249,9 @@ struct broker {
 	uint64_t rights_serial; /* grows with every change of rights */
 	uint32_t recheck_left;	/* clients to be asked about them */
 	struct timer recheck;
+	TAILQ_HEAD(, meter) held_back; /* clients that were too quick */
+	struct timer look;	       /* at those */
+	struct log_limit told[BROKER_LIMITS];
 	int64_t last_connection;
 	bool restored; /* all records of an earlier run are here */
 	bool shutting;
@@ -257,7 +283,12 @@ client_free_quota(struct client *client)
 static inline bool
 client_is_slow(const struct client *client)
 {
-	return conn_pending(client->conn) > client->broker->config.out_bytes_max;
+	const struct broker *broker = client->broker;
+	size_t pending = conn_pending(client->conn);
+
+	return pending > broker->config.out_bytes_max ||
+	       (pending > OUTPUT_BYTES_FREE &&
+		   conn_group_pending(broker->group) > broker->config.output_bytes_max);
 }
 
 /* broker.c */
@@ -273,10 +304,34 @@ void broker_persist(struct broker *broker, const struct writes *writes,
     void (*done)(void *done_arg, int status), void *done_arg);
 void client_update_reading(struct client *client);
 
+/* broker_limits.c */
+void limits_init(struct broker *broker);
+/* Whether a line about this limit may be logged now; `*left_out`: how many were not. */
+bool broker_may_tell(struct broker *broker, enum broker_limit limit, unsigned *left_out);
+/* A packet came that is no acknowledgement: the client may have to wait, or be ended. */
+void client_spend(struct client *client, size_t bytes);
+bool client_is_held_back(const struct client *client);
+void client_forget_meter(struct client *client);
+/* Ends the connection where nothing that waits has left for too long. */
+void client_check_progress(struct client *client, int64_t now_us);
+/* False: ended, for all clients together have too much of unfinished packets. */
+bool client_may_keep_input(struct client *client, size_t bytes);
+/* Why a topic or filter is more than clients may use; NULL: it is not. */
+/* False: ended, for it is. */
+bool broker_topic_fits(struct client *client, struct bytes topic);
+const char *broker_topic_excess(const struct broker *broker, struct bytes topic);
+/* Counted and logged where not. */
+bool broker_has_client_room(struct client *client, struct bytes client_id);
+bool broker_has_subscription_room(struct session *session);
+bool broker_has_session_room(struct broker *broker);
+void client_count(struct client *client); /* it is let in; once */
+void client_uncount(struct client *client);
+
 /* broker_login.c */
 /* Asks the hook, and goes on with the answer: broker_admit or broker_refuse. False where the
  * connection was ended. */
-bool broker_login_ask(struct client *client, struct bytes packet, const struct mqtt_connect *connect);
+bool broker_login_ask(
+    struct client *client, struct bytes packet, const struct mqtt_connect *connect);
 void broker_login_leave(struct client *client); /* its connection is gone */
 /* Ends the connection where rights that have changed, or its time, say so. */
 void client_check_rights(struct client *client);
@@ -317,7 +372,7 @@ struct subscription *session_subscribe(
     struct session *session, const struct mqtt_filter *filter, uint32_t id, bool *is_new);
 bool session_unsubscribe(struct session *session, struct bytes filter);
 /* False, counted and logged: the session has as much waiting as it may have. */
-bool session_has_queue_room(struct session *session, size_t payload_bytes);
+bool session_has_queue_room(struct session *session, size_t content_bytes);
 bool session_bit(uint8_t *const *bits, uint16_t packet_id);
 void session_set_bit(uint8_t **bits, uint16_t packet_id, bool on);
 
@@ -330,6 +385,12 @@ void alias_sent(struct client *client, const struct mqtt_outgoing *publish); /* 
 void alias_clear(struct client *client);
 
 /* broker_kept.c */
+static inline size_t
+kept_content_bytes(const struct kept *kept)
+{
+	return kept->payload.len + kept->properties.len;
+}
+
 struct kept *kept_new(struct broker *broker, const struct message *message);
 struct kept *kept_ref(struct kept *kept);
 void kept_unref(struct kept *kept);
@@ -349,7 +410,7 @@ void delivery_done(struct session *session, struct delivery *delivery);
 
 /* broker_retained.c */
 void retained_set(struct broker *broker, const struct message *message, struct kept *kept);
-bool retained_has_room(const struct broker *broker, struct bytes topic, size_t payload_bytes);
+bool retained_has_room(const struct broker *broker, const struct mqtt_publish *publish);
 void retained_send(struct subscription *subscription, bool is_new);
 void retained_clear(struct broker *broker);
 

@@ -335,7 +335,7 @@ topic_is_good(struct client *client, const struct mqtt_publish *publish)
 	if (defect == TOPIC_OK && mqtt_props_has(&publish->props, MQTT_RESPONSE_TOPIC))
 		defect = topic_name_check(response);
 	if (defect == TOPIC_OK)
-		return true;
+		return broker_topic_fits(client, publish->topic);
 	broker_client_end(client, defect == TOPIC_NOT_UTF8 ? MQTT_MALFORMED : MQTT_TOPIC_INVALID,
 	    topic_defect_text(defect));
 	return false;
@@ -361,7 +361,7 @@ broker_on_publish(struct client *client, const struct mqtt_header *header, struc
 	if (!is_allowed(client, &publish))
 		return refuse_rights(client, &publish);
 	if (publish.retain && !broker_is_direct(broker, publish.topic) &&
-	    !retained_has_room(broker, publish.topic, publish.payload.len)) {
+	    !retained_has_room(broker, &publish)) {
 		broker->metrics.refused_retained++;
 		refuse(client, &publish, MQTT_QUOTA_EXCEEDED);
 		return true;

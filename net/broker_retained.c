@@ -6,12 +6,18 @@
 
 #include "net/broker_private.h"
 
+static size_t
+retained_bytes(const struct kept *kept)
+{
+	return kept->topic.len + kept_content_bytes(kept);
+}
+
 static void
 remove_retained(struct broker *broker, struct retained *retained)
 {
 	(void)trie_remove(&broker->retained, retained->kept->topic, retained);
 	TAILQ_REMOVE(&broker->all_retained, retained, link);
-	broker->retained_bytes -= retained->kept->payload.len;
+	broker->retained_bytes -= retained_bytes(retained->kept);
 	kept_unref(retained->kept);
 	free(retained);
 	broker->metrics.retained--;
@@ -33,21 +39,23 @@ retained_set(struct broker *broker, const struct message *message, struct kept *
 	trie_add(&broker->retained, kept->topic, retained);
 	TAILQ_INSERT_TAIL(&broker->all_retained, retained, link);
 	broker->metrics.retained++;
-	broker->retained_bytes += kept->payload.len;
+	broker->retained_bytes += retained_bytes(kept);
 }
 
 /* One that takes the place of another, or away, has room. */
 bool
-retained_has_room(const struct broker *broker, struct bytes topic, size_t payload_bytes)
+retained_has_room(const struct broker *broker, const struct mqtt_publish *publish)
 {
 	const struct broker_config *config = &broker->config;
 
-	if (payload_bytes == 0)
+	if (publish->payload.len == 0)
 		return true;
-	if (broker->retained_bytes + payload_bytes > config->retained_bytes_max)
+	if (broker->retained_bytes + publish->topic.len + publish->payload.len +
+		publish->props.raw.len >
+	    config->retained_bytes_max)
 		return false;
 	return broker->metrics.retained < config->retained_max ||
-	       trie_get(&broker->retained, topic) != NULL;
+	       trie_get(&broker->retained, publish->topic) != NULL;
 }
 
 struct sending {
@@ -69,6 +77,10 @@ send_live(struct client *client, const struct subscription *subscription, struct
 		.forward = kept->properties,
 		.payload_len = kept->payload.len };
 
+	if (client_is_slow(client)) {
+		broker->metrics.dropped_slow++;
+		return;
+	}
 	alias_use(client, &publish);
 	if (mqtt_publish_size(&publish) > client->packet_bytes_max)
 		return;
@@ -98,7 +110,7 @@ send_one(void *arg, void *value)
 		send_live(client, subscription, retained->kept);
 		return;
 	}
-	if (!session_has_queue_room(session, retained->kept->payload.len))
+	if (!session_has_queue_room(session, kept_content_bytes(retained->kept)))
 		return;
 	delivery = delivery_new(session, retained->kept, &target, &subscription->id);
 	if (session->durable) {

@@ -209,7 +209,8 @@ prepare(struct route *route, struct target *target, struct writes *durable)
 {
 	struct session *session = target->session;
 
-	if (!session_has_queue_room(session, route->message.payload.len))
+	if (!session_has_queue_room(
+		session, route->message.payload.len + route->message.properties.len))
 		return;
 	target->delivery =
 	    delivery_new(session, route_kept(route), target, route->ids + target->ids_at);

@@ -58,22 +58,6 @@ session_unref(struct session *session)
 }
 
 bool
-session_has_queue_room(struct session *session, size_t payload_bytes)
-{
-	struct broker *broker = session->broker;
-	const struct broker_config *config = &broker->config;
-
-	if (session->queued < config->queued_messages_max &&
-	    session->queued_bytes + payload_bytes <= config->queued_bytes_max)
-		return true;
-	if (broker->metrics.dropped_queue_full++ % 1000 == 0)
-		log_warn("gateway",
-		    "the queue of session %s is full (%u messages): new ones are dropped",
-		    session->id, session->queued);
-	return false;
-}
-
-bool
 session_bit(uint8_t *const *bits, uint16_t packet_id)
 {
 	return *bits != NULL && ((*bits)[packet_id / 8] >> packet_id % 8 & 1) != 0;
@@ -163,7 +147,7 @@ session_subscribe(
 	if (node != NULL) {
 		subscription = HASH_OWNER(node, struct subscription, link);
 	} else {
-		if (session->subscriptions.count >= SUBSCRIPTIONS_MAX)
+		if (session->broker->restored && !broker_has_subscription_room(session))
 			return NULL;
 		subscription = subscription_new(session, filter->filter);
 	}

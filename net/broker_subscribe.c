@@ -88,6 +88,10 @@ check_filter(struct client *client, const struct mqtt_filter *filter)
 	if (topic_filter_check(filter->filter) != TOPIC_OK)
 		return MQTT_FILTER_INVALID;
 	topic_share_split(filter->filter, &group, &rest);
+	if (broker_topic_excess(client->broker, filter->filter) != NULL) {
+		client->broker->metrics.refused_topics++;
+		return MQTT_FILTER_INVALID;
+	}
 	if (!broker_authorized(client, BROKER_ACTION_SUBSCRIBE, rest)) {
 		client->broker->metrics.refused_subscribe++;
 		return MQTT_NOT_AUTHORIZED;

@@ -6,64 +6,21 @@
  *      own bytes  [........|.....|..........]
  *      pieces      own 0-8, blob, own 8-13, blob; the rest of the own bytes is the implicit tail
  */
-#include "net/conn.h"
+#include "net/conn_private.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 enum {
 	READ_BYTES = 262144,
 	IOV_MAX_USED = 64,
-	SPARE_BUFFERS = 64,
 	SPARE_BYTES = 65536,
 	FLUSH_US_MAX = 5000000,
 	LINGER_US_MAX = 2000000,
-};
-
-struct piece {
-	struct blob *blob; /* NULL: own bytes */
-	size_t at;
-	size_t len;
-};
-
-struct conn_group {
-	struct loop *loop;
-	struct buf scratch;
-	struct buf spare[SPARE_BUFFERS];
-	size_t spares;
-	TAILQ_HEAD(, conn) lingering;
-};
-
-/* Lingering: the owner is gone and all output has left, but the peer may still send. To close now
- * would reset the connection, and the peer would lose what it has not read yet: the reason why. */
-enum conn_state { CONN_OPEN, CONN_FLUSHING, CONN_LINGERING, CONN_ENDED };
-
-struct conn {
-	TAILQ_ENTRY(conn) link; /* in group->lingering */
-	struct conn_group *group;
-	const struct conn_events *events;
-	void *arg;
-	const struct transport *transport;
-	void *transport_state;
-	struct watch watch;
-	struct task flush_task;
-	struct task input_task; /* offers what was kept again; later: ends */
-	struct buf rest;	/* input that was not consumed */
-	struct buf out;
-	size_t sent; /* of the first piece, or of the own bytes where there is none */
-	struct piece *pieces;
-	size_t piece_count;
-	size_t piece_cap;
-	size_t own_queued; /* own bytes that stand in pieces */
-	size_t own_gone;   /* of those, in pieces that have left */
-	size_t blob_bytes;
-	enum conn_state state;
-	bool reading;
-	bool in_input;
-	struct timer *end_timer;
-	char *reason; /* NULL: it goes on */
 };
 
 struct conn_group *
@@ -126,6 +83,51 @@ conn_pending(const struct conn *conn)
 	return conn->out.len - conn->own_gone + conn->blob_bytes - conn->sent;
 }
 
+static void
+count_pending(struct conn *conn)
+{
+	size_t pending = conn_pending(conn);
+
+	conn->group->pending += pending - conn->counted;
+	conn->counted = pending;
+}
+
+static void
+keep_rest(struct conn *conn, struct bytes rest)
+{
+	conn->group->kept += rest.len;
+	buf_append_bytes(&conn->rest, rest);
+}
+
+static void
+drop_rest(struct conn *conn)
+{
+	conn->group->kept -= conn->rest.len;
+	buf_clear(&conn->rest);
+}
+
+size_t
+conn_group_pending(const struct conn_group *group)
+{
+	return group->pending;
+}
+
+size_t
+conn_group_kept(const struct conn_group *group)
+{
+	return group->kept;
+}
+
+uint64_t
+conn_arrived(const struct conn *conn)
+{
+	int waits = 0;
+
+	if (ioctl(conn->watch.fd, SIOCOUTQ, &waits) < 0 || waits < 0)
+		return conn->left;
+	return conn->left > (uint64_t)waits ? conn->left - (uint64_t)waits : 0;
+}
+
 /* All but the descriptor and its transport. */
 static void
 release_own(struct conn *conn)
@@ -137,7 +139,8 @@ release_own(struct conn *conn)
 	task_cancel(&conn->flush_task);
 	task_cancel(&conn->input_task);
 	drop_pieces(conn);
-	buf_clear(&conn->rest);
+	drop_rest(conn);
+	conn->group->pending -= conn->counted;
 	return_buffer(conn);
 	free(conn->reason);
 	conn->reason = NULL;
@@ -162,6 +165,7 @@ conn_take(struct conn *conn, struct stream *stream)
 	stream->transport = conn->transport;
 	stream->state = conn->transport_state;
 	stream->ahead = conn->rest;
+	conn->group->kept -= conn->rest.len;
 	conn->rest = (struct buf){ 0 };
 	conn->state = CONN_ENDED;
 	release_own(conn);
@@ -204,7 +208,7 @@ start_linger(void *arg)
 	struct conn_group *group = conn->group;
 
 	conn->events->ended(conn->arg, conn->reason);
-	buf_clear(&conn->rest);
+	drop_rest(conn);
 	task_cancel(&conn->flush_task);
 	conn->state = CONN_LINGERING;
 	TAILQ_INSERT_TAIL(&group->lingering, conn, link);
@@ -360,6 +364,7 @@ flush_conn(void *arg)
 		if (wrote < 0 && errno == EINTR)
 			continue;
 		if (wrote < 0 && errno == EAGAIN) {
+			count_pending(conn);
 			update_watch(conn, true);
 			return;
 		}
@@ -367,8 +372,10 @@ flush_conn(void *arg)
 			end_now(conn, strerror(errno));
 			return;
 		}
+		conn->left += (uint64_t)wrote;
 		advance(conn, (size_t)wrote);
 	}
+	count_pending(conn);
 	if (conn->state != CONN_ENDED)
 		all_left(conn);
 }
@@ -376,6 +383,7 @@ flush_conn(void *arg)
 void
 conn_wrote(struct conn *conn)
 {
+	count_pending(conn);
 	if (conn->state == CONN_OPEN && !conn->watch.want_write)
 		task_schedule(&conn->flush_task, conn->group->loop);
 }
@@ -430,7 +438,7 @@ offer(struct conn *conn, struct bytes in)
 	assert(used <= in.len);
 	if (conn->state != CONN_OPEN || used == in.len)
 		return;
-	buf_append(&conn->rest, in.data + used, in.len - used);
+	keep_rest(conn, bytes_of(in.data + used, in.len - used));
 }
 
 static struct buf *
@@ -440,7 +448,7 @@ scratch_with_rest(struct conn *conn)
 
 	buf_reset(scratch);
 	buf_append_bytes(scratch, buf_bytes(&conn->rest));
-	buf_clear(&conn->rest);
+	drop_rest(conn);
 	(void)buf_reserve(scratch, READ_BYTES);
 	return scratch;
 }
@@ -467,7 +475,7 @@ read_conn(struct conn *conn)
 		offer(conn, buf_bytes(scratch));
 		return;
 	}
-	buf_append_bytes(&conn->rest, buf_bytes(scratch));
+	keep_rest(conn, buf_bytes(scratch));
 	if (got == 0)
 		end_now(conn, "closed by the peer");
 	else if (errno != EAGAIN && errno != EINTR)
@@ -545,6 +553,7 @@ conn_open(
 	conn->transport = stream->transport;
 	conn->transport_state = stream->state;
 	conn->rest = stream->ahead;
+	group->kept += conn->rest.len;
 	stream->ahead = (struct buf){ 0 };
 	conn->reading = true;
 	watch_init(&conn->watch, group->loop, stream->fd, conn_ready, conn);

@@ -32,7 +32,9 @@ struct conn_events {
 struct conn_group; /* what the connections of one loop share */
 
 struct conn_group *conn_group_new(struct loop *loop);
-void conn_group_free(struct conn_group *group); /* after the last of its connections */
+void conn_group_free(struct conn_group *group);		   /* after the last of its connections */
+size_t conn_group_pending(const struct conn_group *group); /* of all connections */
+size_t conn_group_kept(const struct conn_group *group);	   /* input that was not consumed yet */
 
 /* Takes over `fd`. Reading begins at once. */
 struct conn *conn_new(
@@ -53,6 +55,9 @@ void conn_wrote(struct conn *conn);
 /* Queues a part of a block by reference. */
 void conn_write_blob(struct conn *conn, struct blob *blob);
 size_t conn_pending(const struct conn *conn); /* bytes that have not left */
+/* How many bytes have come so far that the peer's system has them, roughly where something encrypts
+ * or frames them. */
+uint64_t conn_arrived(const struct conn *conn);
 
 void conn_read(struct conn *conn, bool on); /* false: back-pressure, the peer is not read */
 bool conn_is_reading(const struct conn *conn);

@@ -122,8 +122,29 @@ static const struct {
 	    offsetof(struct broker_metrics, dropped_queue_full) },
 	{ "moonlet_mqtt_dropped_expired_total", "Messages whose expiry was over.",
 	    offsetof(struct broker_metrics, dropped_expired) },
-	{ "moonlet_mqtt_refused_retained_total", "Retained messages refused, for there are too many.",
+	{ "moonlet_mqtt_refused_retained_total",
+	    "Retained messages refused, for there are too many.",
 	    offsetof(struct broker_metrics, refused_retained) },
+	{ "moonlet_mqtt_held_back_total", "How often a client was too quick and not read.",
+	    offsetof(struct broker_metrics, held_back) },
+	{ "moonlet_mqtt_cut_rate_total", "Clients that were too quick for too long.",
+	    offsetof(struct broker_metrics, ended_rate) },
+	{ "moonlet_mqtt_cut_stuck_total", "Clients that took nothing of what they were sent.",
+	    offsetof(struct broker_metrics, ended_stuck) },
+	{ "moonlet_mqtt_cut_input_total",
+	    "Connections cut for unfinished packets, of all too many.",
+	    offsetof(struct broker_metrics, ended_input) },
+	{ "moonlet_mqtt_cut_silent_total",
+	    "Connections cut for no CONNECT, half a packet or no word in time.",
+	    offsetof(struct broker_metrics, ended_silent) },
+	{ "moonlet_mqtt_refused_subscriptions_total",
+	    "Subscriptions refused, for there are too many.",
+	    offsetof(struct broker_metrics, refused_subscriptions) },
+	{ "moonlet_mqtt_refused_sessions_total",
+	    "Clients refused, for there are too many sessions.",
+	    offsetof(struct broker_metrics, refused_sessions) },
+	{ "moonlet_mqtt_refused_topics_total", "Topics and filters that were too long or too deep.",
+	    offsetof(struct broker_metrics, refused_topics) },
 	{ "moonlet_mqtt_protocol_errors_total", "Connections ended for what they sent.",
 	    offsetof(struct broker_metrics, protocol_errors) },
 };
@@ -138,6 +159,8 @@ figures_broker(struct buf *out, const struct broker_metrics *metrics)
 		figures_counter(out, broker_counters[i].name, broker_counters[i].help, value);
 	}
 	figures_gauge(out, "moonlet_mqtt_clients", "Clients that are connected.", metrics->clients);
+	figures_gauge(out, "moonlet_mqtt_messages_bytes",
+	    "Messages that are kept in memory, retained ones too.", (double)metrics->kept_bytes);
 	figures_gauge(out, "moonlet_mqtt_sessions", "Sessions, those of clients that are away too.",
 	    metrics->sessions);
 	figures_gauge(out, "moonlet_mqtt_subscriptions", "Subscriptions.", metrics->subscriptions);

@@ -4,6 +4,7 @@
 #include "runtime/gateway.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "lib/log.h"
@@ -96,28 +97,75 @@ subscribed(void *arg, const struct presence *presence, bool is, struct bytes fil
 	presences_subscribed(((struct host *)arg)->presences, presence, is, filters);
 }
 
+/* What is taken from an option as it stands. */
+static const struct {
+	enum option_id option;
+	size_t offset;
+	size_t size;
+} taken[] = {
+#define TAKEN(id, member)                                       \
+	{                                                       \
+		id, offsetof(struct broker_config, member),     \
+		    sizeof(((struct broker_config *)0)->member) \
+	}
+	TAKEN(OPTION_CLIENTS_MAX, clients_max),
+	TAKEN(OPTION_SESSIONS_MAX, sessions_max),
+	TAKEN(OPTION_SESSION_MESSAGES_MAX, queued_messages_max),
+	TAKEN(OPTION_SESSION_BYTES_MAX, queued_bytes_max),
+	TAKEN(OPTION_MESSAGES_BYTES_MAX, kept_bytes_max),
+	TAKEN(OPTION_RETAINED_MAX, retained_max),
+	TAKEN(OPTION_RETAINED_BYTES_MAX, retained_bytes_max),
+	TAKEN(OPTION_OUTPUT_BYTES_MAX, out_bytes_max),
+	TAKEN(OPTION_OUTPUT_TOTAL_BYTES_MAX, output_bytes_max),
+	TAKEN(OPTION_INPUT_TOTAL_BYTES_MAX, input_bytes_max),
+	TAKEN(OPTION_CONNECT_TIMEOUT_MS, connect_timeout_ms),
+	TAKEN(OPTION_PACKET_TIMEOUT_MS, packet_timeout_ms),
+	TAKEN(OPTION_STUCK_TIMEOUT_MS, stuck_ms_max),
+	TAKEN(OPTION_CLIENT_MESSAGES_PER_SECOND_MAX, messages_per_s_max),
+	TAKEN(OPTION_CLIENT_BYTES_PER_SECOND_MAX, bytes_per_s_max),
+	TAKEN(OPTION_CLIENT_PATIENCE_MS, patience_ms),
+	TAKEN(OPTION_SUBSCRIPTIONS_MAX, subscriptions_max),
+	TAKEN(OPTION_SUBSCRIPTIONS_TOTAL_MAX, subscriptions_total_max),
+	TAKEN(OPTION_TOPIC_BYTES_MAX, topic_bytes_max),
+	TAKEN(OPTION_TOPIC_LEVELS_MAX, topic_levels_max),
+	TAKEN(OPTION_RECEIVE_MAXIMUM, receive_maximum),
+	TAKEN(OPTION_SEND_MAXIMUM, inflight_maximum),
+	TAKEN(OPTION_TOPIC_ALIAS_MAXIMUM, topic_alias_maximum),
+#undef TAKEN
+};
+
+/* The options' bounds are such that each value fits. */
+static void
+take(struct broker_config *config, const struct options *options, size_t row)
+{
+	uint64_t value = (uint64_t)options_number(options, taken[row].option);
+	char *at = (char *)config + taken[row].offset;
+	uint32_t value32 = (uint32_t)value;
+	uint16_t value16 = (uint16_t)value;
+
+	if (taken[row].size == sizeof(value))
+		memcpy(at, &value, sizeof(value));
+	else if (taken[row].size == sizeof(value32))
+		memcpy(at, &value32, sizeof(value32));
+	else
+		memcpy(at, &value16, sizeof(value16));
+}
+
 static struct broker_config
 config_of(const struct options *options)
 {
 	struct broker_config config = broker_defaults;
 	int64_t expiry_s = options_number(options, OPTION_SESSION_EXPIRY_MS_MAX) / 1000;
 
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		take(&config, options, i);
 	config.packet_bytes_max =
 	    (uint32_t)options_number(options, OPTION_PAYLOAD_BYTES_MAX) + 65535 + 8192;
-	config.clients_max = (uint32_t)options_number(options, OPTION_CLIENTS_MAX);
-	config.queued_messages_max = (uint32_t)options_number(options, OPTION_SESSION_MESSAGES_MAX);
-	config.queued_bytes_max = (uint64_t)options_number(options, OPTION_SESSION_BYTES_MAX);
-	config.retained_max = (uint32_t)options_number(options, OPTION_RETAINED_MAX);
-	config.retained_bytes_max = (uint64_t)options_number(options, OPTION_RETAINED_BYTES_MAX);
 	config.keep_alive_s_max =
 	    (uint16_t)(options_number(options, OPTION_KEEP_ALIVE_MS_MAX) / 1000);
-	config.out_bytes_max = (uint32_t)options_number(options, OPTION_OUTPUT_BYTES_MAX);
 	config.session_expiry_s_max = expiry_s < UINT32_MAX ? (uint32_t)expiry_s : UINT32_MAX;
-	config.connect_timeout_ms = (uint32_t)options_number(options, OPTION_CONNECT_TIMEOUT_MS);
-	config.receive_maximum = (uint16_t)options_number(options, OPTION_RECEIVE_MAXIMUM);
 	config.host_topics = "$aws/events/";
 	config.direct_topics = INGEST_TOPICS;
-	config.topic_alias_maximum = (uint16_t)options_number(options, OPTION_TOPIC_ALIAS_MAXIMUM);
 	return config;
 }
 

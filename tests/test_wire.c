@@ -16,7 +16,7 @@
  *   fail logins                             all who wait are refused (0x87)
  *   deny ACTION TOPIC                       connect, publish, retain, subscribe, receive: from now
  *                                           on nobody may do this
- *   limit NAME VALUE                        before the first client: a limit of the broker
+ *   limit NAME VALUE                        a limit of the broker, which is started anew with it
  *
  * Bytes are hex digits and "text"; `?` is any byte; `[ ]` puts the length of what stands inside in
  * front as a variable byte integer, `( )` as two bytes. `#` begins a comment. At the end no client
@@ -307,6 +307,24 @@ set_limit(struct player *player, const char *name, unsigned long value)
 		config->session_expiry_s_max = (uint32_t)value;
 	else if (strcmp(name, "retained") == 0)
 		config->retained_max = (uint32_t)value;
+	else if (strcmp(name, "messages_per_s") == 0)
+		config->messages_per_s_max = (uint32_t)value;
+	else if (strcmp(name, "bytes_per_s") == 0)
+		config->bytes_per_s_max = value;
+	else if (strcmp(name, "subscriptions") == 0)
+		config->subscriptions_max = (uint32_t)value;
+	else if (strcmp(name, "subscriptions_total") == 0)
+		config->subscriptions_total_max = (uint32_t)value;
+	else if (strcmp(name, "sessions") == 0)
+		config->sessions_max = (uint32_t)value;
+	else if (strcmp(name, "topic_bytes") == 0)
+		config->topic_bytes_max = (uint32_t)value;
+	else if (strcmp(name, "topic_levels") == 0)
+		config->topic_levels_max = (uint32_t)value;
+	else if (strcmp(name, "kept_bytes") == 0)
+		config->kept_bytes_max = value;
+	else if (strcmp(name, "input_bytes") == 0)
+		config->input_bytes_max = value;
 	else if (strcmp(name, "clients") == 0)
 		config->clients_max = (uint32_t)value;
 	else
