@@ -14,8 +14,9 @@ struct engine_db; /* each engine has its own */
 
 enum engine_trouble {
 	TROUBLE_NONE,
-	TROUBLE_FULL,	/* no space; the handle stays good */
-	TROUBLE_BROKEN, /* the handle must not be used again: close it */
+	TROUBLE_FULL,	 /* no space; the handle stays good */
+	TROUBLE_DAMAGED, /* a part of the file cannot be read; the handle stays good */
+	TROUBLE_BROKEN,	 /* the handle must not be used again: close it */
 };
 
 struct engine {
@@ -26,7 +27,8 @@ struct engine {
 	enum engine_trouble (*trouble)(const struct engine_db *db);
 
 	int (*begin)(struct engine_db *db, struct err *err);
-	int (*commit)(struct engine_db *db, struct err *err); /* 0: it is on the disk */
+	/* 0: it is on the disk. `version`: what meta says now, 0 where it was not written. */
+	int (*commit)(struct engine_db *db, uint64_t version, struct err *err);
 	void (*rollback)(struct engine_db *db);
 	/* A mark inside the transaction; `unmark` keeps or undoes what came since. Not nested. */
 	int (*mark)(struct engine_db *db, struct err *err);

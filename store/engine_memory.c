@@ -194,8 +194,9 @@ memory_begin(struct engine_db *db, struct err *err)
 }
 
 static int
-memory_commit(struct engine_db *db, struct err *err)
+memory_commit(struct engine_db *db, uint64_t version, struct err *err)
 {
+	(void)version;
 	if (db->disk->fail_count > 0) {
 		db->disk->fail_count--;
 		db->trouble = db->disk->fail_trouble;

@@ -15,7 +15,9 @@
 
 #include "lib/utf8.h"
 #include "store/engine.h"
+#include "store/page_check.h"
 #include "store/schema.h"
+#include "store/sqlite_guard.h"
 #include "store/sqlite_view.h"
 
 #define DB_NAME "moonlet.db"
@@ -71,6 +73,9 @@ static const char *const pragmas[] = {
 	"PRAGMA trusted_schema = OFF",
 };
 
+/* A tenth of a second's work. */
+enum { CHECK_BYTES_MAX = 64 * 1024 * 1024 };
+
 struct engine_db {
 	sqlite3 *sqlite;
 	char *path;
@@ -78,6 +83,7 @@ struct engine_db {
 	sqlite3_stmt *controls[CONTROL_COUNT];
 	sqlite3_stmt *last_get; /* reset before anything else, its row was borrowed */
 	enum engine_trouble trouble;
+	struct guard guard;
 };
 
 static enum engine_trouble
@@ -85,6 +91,8 @@ trouble_of(int code)
 {
 	if ((code & 0xff) == SQLITE_FULL)
 		return TROUBLE_FULL;
+	if (guard_is_damage(code))
+		return TROUBLE_DAMAGED;
 	return TROUBLE_BROKEN;
 }
 
@@ -97,11 +105,12 @@ note_trouble(struct engine_db *db, int code, const char *doing, struct err *err)
 	db->trouble = trouble_of(code);
 	if (db->trouble == TROUBLE_FULL)
 		return err_set(err, "%s: %s: the disk is full; free some space", db->path, doing);
-	if ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB)
-		return err_set(err,
-		    "%s: %s: the file is damaged (%s); restore it from a backup, "
-		    "or move it away to start empty",
-		    db->path, doing, what);
+	if (db->trouble == TROUBLE_DAMAGED)
+		(void)sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	if (page_check_failed(code))
+		return guard_damaged(db->path, doing, "a page has changed", err);
+	if (db->trouble == TROUBLE_DAMAGED)
+		return guard_damaged(db->path, doing, what, err);
 	if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)
 		return err_set(err, "%s: %s: another program holds a lock on it", db->path, doing);
 	return err_set(err, "%s: %s: %s", db->path, doing, what);
@@ -291,9 +300,12 @@ sqlite_begin(struct engine_db *db, struct err *err)
 }
 
 static int
-sqlite_commit(struct engine_db *db, struct err *err)
+sqlite_commit(struct engine_db *db, uint64_t version, struct err *err)
 {
-	return control(db, CONTROL_COMMIT, err);
+	if (control(db, CONTROL_COMMIT, err) < 0)
+		return -1;
+	mark_note(&db->guard.mark, version);
+	return 0;
 }
 
 /* SQLite has rolled back by itself after some errors; a second time would be an error. */
@@ -392,6 +404,7 @@ sqlite_close(struct engine_db *db)
 	for (int i = 0; i < CONTROL_COUNT; i++)
 		(void)sqlite3_finalize(db->controls[i]);
 	(void)sqlite3_close(db->sqlite);
+	guard_end(&db->guard);
 	free(db->path);
 	free(db);
 }
@@ -431,16 +444,19 @@ set_up(struct engine_db *db, const struct store_config *config, struct err *err)
 {
 	(void)sqlite3_extended_result_codes(db->sqlite, 1);
 	(void)sqlite3_busy_timeout(db->sqlite, BUSY_TIMEOUT_MS);
+	guard_hold(&db->guard);
 	for (size_t i = 0; i < sizeof(pragmas) / sizeof(*pragmas); i++) {
 		if (run_text(db, pragmas[i], "open", err) < 0)
 			return -1;
 	}
+	if (guard_check(&db->guard, err) < 0)
+		return -1;
 	if (sqlite_begin(db, err) < 0 || make_tables(db, err) < 0 || migrate(db, config, err) < 0 ||
-	    sqlite_commit(db, err) < 0) {
+	    sqlite_commit(db, 0, err) < 0) {
 		sqlite_rollback(db);
 		return -1;
 	}
-	return 0;
+	return guard_release(&db->guard, err);
 }
 
 static struct engine_db *
@@ -453,7 +469,17 @@ sqlite_open(const struct store_config *config, struct err *err)
 
 	db->path = xmalloc(len);
 	(void)sqlite3_snprintf((int)len, db->path, "%s/" DB_NAME, config->folder);
-	code = sqlite3_open_v2(db->path, &db->sqlite, flags, NULL);
+	db->guard = (struct guard){ .folder = config->folder,
+		.path = db->path,
+		.mark.fd = -1,
+		.check_bytes_max =
+		    config->check_bytes_max > 0 ? config->check_bytes_max : CHECK_BYTES_MAX };
+	if (guard_begin(&db->guard, err) < 0) {
+		sqlite_close(db);
+		return NULL;
+	}
+	code = sqlite3_open_v2(db->path, &db->sqlite, flags, page_check_name());
+	db->guard.sqlite = db->sqlite;
 	if (code != SQLITE_OK)
 		(void)note_trouble(db, code, "open", err);
 	if (code != SQLITE_OK || set_up(db, config, err) < 0) {

@@ -69,7 +69,7 @@ group_clear(struct group *group)
 static void
 turn_red(struct group *group, const struct err *err)
 {
-	bool again = group->health == STORE_RED;
+	bool again = group->health == STORE_RED && !group->damaged;
 
 	if (group->db != NULL)
 		group->engine->close(group->db);
@@ -81,9 +81,24 @@ turn_red(struct group *group, const struct err *err)
 	group->health = STORE_RED;
 }
 
+/* What else can be read is served, a job at a time, but health stays red: only a start with another
+ * file mends it. */
+static void
+note_damage(struct group *group, const struct err *err)
+{
+	if (!group->damaged)
+		log_error("store", "%s; what needs that part of it fails", err->text);
+	group->damaged = true;
+	group->health = STORE_RED;
+}
+
 static void
 note_failure(struct group *group, enum engine_trouble trouble, const struct err *err)
 {
+	if (trouble == TROUBLE_DAMAGED) {
+		note_damage(group, err);
+		return;
+	}
 	if (trouble != TROUBLE_FULL) {
 		turn_red(group, err);
 		return;
@@ -96,7 +111,7 @@ note_failure(struct group *group, enum engine_trouble trouble, const struct err 
 static void
 note_success(struct group *group, bool changed)
 {
-	if (group->health == STORE_GREEN || !changed)
+	if (group->health == STORE_GREEN || group->damaged || !changed)
 		return;
 	log_info("store", "works again");
 	group->health = STORE_GREEN;
@@ -176,7 +191,7 @@ run_jobs(struct txn *txn, const struct store_jobs *jobs, struct err *err)
 	if (txn->changed && version_save(txn, err) < 0)
 		return -1;
 	fault("commit-before-sync");
-	if (txn->engine->commit(txn->db, err) < 0)
+	if (txn->engine->commit(txn->db, txn->changed ? txn->version : 0, err) < 0)
 		return -1;
 	fault("commit-after-sync");
 	return 0;
@@ -220,5 +235,5 @@ group_run(struct group *group, const struct store_jobs *jobs)
 size_t
 group_jobs_max(const struct group *group, size_t max)
 {
-	return group->health == STORE_DISK_FULL ? 1 : max;
+	return group->health == STORE_DISK_FULL || group->damaged ? 1 : max;
 }

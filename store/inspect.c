@@ -16,6 +16,8 @@
 
 #include "lib/bytes.h"
 #include "lib/table_def.h"
+#include "store/page_check.h"
+#include "store/sqlite_guard.h"
 #include "store/tables.h"
 
 #define DB_NAME "moonlet.db"
@@ -27,9 +29,9 @@ sql_error(sqlite3 *db, const char *path, const char *doing, struct err *err)
 {
 	int code = sqlite3_extended_errcode(db);
 
-	if ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB)
-		return err_set(err, "%s: %s: the file is damaged (%s); restore it from a backup",
-		    path, doing, sqlite3_errmsg(db));
+	if (guard_is_damage(code))
+		return guard_damaged(path, doing,
+		    page_check_failed(code) ? "a page has changed" : sqlite3_errmsg(db), err);
 	return err_set(err, "%s: %s: %s", path, doing, sqlite3_errmsg(db));
 }
 
@@ -42,7 +44,7 @@ open_read_only(const char *path, struct err *err)
 		(void)err_errno(err, "%s", path);
 		return NULL;
 	}
-	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK ||
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, page_check_name()) != SQLITE_OK ||
 	    sqlite3_exec(db, "PRAGMA trusted_schema = OFF; SELECT count(*) FROM meta", NULL, NULL,
 		NULL) != SQLITE_OK) {
 		(void)sql_error(db, path, "open", err);
@@ -50,6 +52,7 @@ open_read_only(const char *path, struct err *err)
 		return NULL;
 	}
 	(void)sqlite3_busy_timeout(db, BUSY_TIMEOUT_MS);
+	page_check_reserve(db);
 	return db;
 }
 
@@ -86,6 +89,22 @@ copy_into(sqlite3 *db, const char *from, const char *to, struct err *err)
 	return sql_error(db, from, "copy", err);
 }
 
+/* The copy is another database: what the original acknowledges from now on is not asked of it. */
+static int
+change_id(const char *path, struct err *err)
+{
+	sqlite3 *db = NULL;
+	int code = 0;
+
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, page_check_name()) != SQLITE_OK ||
+	    sqlite3_exec(db,
+		"INSERT OR REPLACE INTO meta (key, version, value) VALUES ('id', 0, 'copy')", NULL,
+		NULL, NULL) != SQLITE_OK)
+		code = sql_error(db, path, "write", err);
+	(void)sqlite3_close(db);
+	return code;
+}
+
 /* The name in its place, and the place on the disk. */
 static int
 put_in_place(const char *part, const char *path, struct err *err)
@@ -116,7 +135,8 @@ backup_to(sqlite3 *db, const char *from, const char *part, const char *path, str
 	if (fd < 0)
 		return err_errno(err, "%s: cannot be written there", path);
 	(void)close(fd);
-	if (copy_into(db, from, part, err) == 0 && put_in_place(part, path, err) == 0)
+	if (copy_into(db, from, part, err) == 0 && change_id(part, err) == 0 &&
+	    put_in_place(part, path, err) == 0)
 		return 0;
 	(void)unlink(part);
 	return -1;
@@ -158,7 +178,8 @@ struct verifying {
 	size_t table_count;
 	sqlite3_stmt *has[2]; /* item_index, item_expiry: is this key there */
 	uint64_t expected[2]; /* rows that items call for */
-	bool works;	      /* definitions were changed: rows come and go by and by */
+	struct mark mark;
+	bool works; /* definitions were changed: rows come and go by and by */
 	struct err *err;
 };
 
@@ -349,6 +370,23 @@ index_count_row(struct verifying *verifying, sqlite3_stmt *row)
 	return 0;
 }
 
+/* A folder's database must hold what its mark says; `folder` NULL: a copy, which has none. */
+static int
+check_mark(struct verifying *verifying, const char *folder)
+{
+	struct guard guard = { .folder = folder, .path = verifying->path, .sqlite = verifying->db };
+	struct err why;
+
+	if (folder == NULL)
+		return 0;
+	guard.mark = verifying->mark;
+	if (guard.mark.is_there && !page_check_is_on(verifying->db))
+		complain(verifying, "%s: its header has changed", verifying->path);
+	if (guard.mark.is_there && guard_measure(&guard, &why) < 0)
+		complain(verifying, "%s", why.text);
+	return 0;
+}
+
 static int
 works_row(struct verifying *verifying, sqlite3_stmt *row)
 {
@@ -389,17 +427,22 @@ store_verify(const char *path, void (*problem)(void *arg, const char *text), voi
 	};
 	struct buf file = { 0 };
 	struct stat status;
+	bool is_folder = stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 	int code = -1;
 
 	*result = (struct verify_result){ 0 };
 	buf_append_string(&file, path);
-	if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+	if (is_folder)
 		buf_append_string(&file, "/" DB_NAME);
 	verifying.path = buf_string(&file);
-	verifying.db = open_read_only(verifying.path, err);
+	/* The mark before the database, for a host may be running. */
+	if (!is_folder || mark_read(&verifying.mark, path, err) == 0)
+		verifying.db = open_read_only(verifying.path, err);
 	if (verifying.db != NULL) {
 		verifying.tables = xcalloc(TABLES_MAX + 1, sizeof(*verifying.tables));
 		code = verify_all(&verifying);
+		if (code == 0)
+			code = check_mark(&verifying, is_folder ? path : NULL);
 		(void)sqlite3_finalize(verifying.has[HAS_INDEX]);
 		(void)sqlite3_finalize(verifying.has[HAS_EXPIRY]);
 		for (size_t i = 0; i < verifying.table_count; i++)

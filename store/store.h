@@ -34,6 +34,7 @@ struct store_config {
 	const struct schema *schema; /* NULL: schema_present (store/schema.h) */
 	size_t jobs_max;	     /* store_is_full above; 0: 20,000 */
 	size_t bytes_max;	     /* store_is_full above; 0: 64 MiB */
+	size_t check_bytes_max;	     /* a larger file is not read whole at open; 0: 64 MiB */
 };
 
 /* Embedded in its owner. `run` is called on the store thread, at most once, and may use nothing of

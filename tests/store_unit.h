@@ -74,7 +74,7 @@ static inline void
 place_unlink(const struct place *place)
 {
 	static const char *const names[] = { "moonlet.db", "moonlet.db-wal", "moonlet.db-shm",
-		"moonlet.lock" };
+		"moonlet.lock", "moonlet.mark" };
 	char path[96];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {

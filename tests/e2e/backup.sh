@@ -35,6 +35,9 @@ same "readings in the copy" 3000 "$(sqlite3 "$work/restored/moonlet.db" "$count"
 
 # What does not fit together is found.
 sqlite3 "$work/restored/moonlet.db" "DELETE FROM item_index WHERE key IN (SELECT key FROM item_index LIMIT 1)"
+"$moonlet" verify "$work/restored" >"$work/out" 2>&1 && fail "a foreign hand was not noticed"
+grep -q 'a page has changed' "$work/out" || fail "$(cat "$work/out")"
+python3 "$tests_dir/stamp_pages.py" "$work/restored/moonlet.db"
 "$moonlet" verify "$work/restored" >"$work/out" && fail "a missing index row was not found"
 grep -q 'item_index: .* is missing in index by_count of table cars' "$work/out" || fail "$(cat "$work/out")"
 

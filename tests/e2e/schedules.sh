@@ -41,6 +41,7 @@ same "daily ticks so far" 0 "$(ask "SELECT count(*) FROM item WHERE value LIKE '
 # As if the host had been down for three days.
 stop_moonlet
 ask "UPDATE tick SET value = value - 3 * 86400000 WHERE key LIKE 'daily_%'"
+python3 "$tests_dir/stamp_pages.py" "$work/data/moonlet.db"
 start_moonlet "$work/functions"
 missed_ran() { [ "$(ask "SELECT count(*) FROM item WHERE value LIKE '%\"once\"%'")" = 1 ]; }
 wait_for 10 missed_ran

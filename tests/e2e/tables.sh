@@ -113,6 +113,7 @@ grep -q 'table declared is there already, with another key' "$work/wrong.log" ||
 
 # a view that is missing is made again
 sqlite3 "$work/data/moonlet.db" 'DROP VIEW db_cars'
+python3 "$tests_dir/stamp_pages.py" "$work/data/moonlet.db"
 rm "$work/moonlet.lua"
 start_moonlet "$work/functions"
 same "the view again" audi22 "$(sql "SELECT id FROM db_cars")"
