@@ -10,37 +10,53 @@
 #include "lib/base64.h"
 #include "lib/log.h"
 #include "net/tls_pool.h"
+#include "runtime/authorizer.h"
+#include "runtime/credentials.h"
 #include "runtime/figures.h"
 #include "runtime/host.h"
+#include "runtime/jwt_keys.h"
+#include "runtime/password.h"
 
 enum { RANDOM_BYTES = 20 };
 
-struct access *
-access_new(struct host *host, struct err *err)
+int
+access_open(struct host *host, struct err *err)
 {
 	struct access *access = xcalloc(1, sizeof(*access));
 
+	host->access = access;
 	access->generation = 1;
 	loop_sys(host->loop)->random(access->secret, sizeof(access->secret));
 	access->threads = tls_pool_new(host->loop, 1, err);
-	if (access->threads != NULL)
-		return access;
-	free(access);
-	return NULL;
+	host->credentials = credentials_new(host);
+	host->passwords = passwords_new(host->loop, err);
+	host->jwt_keys = jwt_keys_new(host);
+	host->authorizer = authorizer_new(host);
+	if (access->threads == NULL || host->passwords == NULL)
+		return -1;
+	return credentials_restore(host->credentials, err);
 }
 
 void
-access_stop(struct access *access)
+access_stop(struct host *host)
 {
-	if (access == NULL)
+	if (host->access == NULL)
 		return;
-	tls_pool_free(access->threads);
-	access->threads = NULL;
+	passwords_free(host->passwords);
+	host->passwords = NULL;
+	jwt_keys_free(host->jwt_keys);
+	host->jwt_keys = NULL;
+	tls_pool_free(host->access->threads);
+	host->access->threads = NULL;
 }
+
 void
-access_free(struct access *access)
+access_close(struct host *host)
 {
-	free(access);
+	credentials_free(host->credentials);
+	authorizer_free(host->authorizer);
+	free(host->access);
+	host->access = NULL;
 }
 
 void
@@ -149,6 +165,7 @@ name_client(struct entry *entry, struct identity *identity)
 {
 	uint64_t random;
 
+	(void)identity_is_valid(identity); /* finds its thing */
 	if (entry->client_id.len == 0) {
 		loop_sys(entry->host->loop)->random(&random, sizeof(random));
 		buf_printf(&entry->client_id, "%s/%016llx",

@@ -41,11 +41,12 @@ struct access {
 	uint8_t secret[32];			 /* the key; drawn at start */
 };
 
-/* NULL: no thread can be made. */
-struct access *access_new(struct host *host, struct err *err) __attribute__((warn_unused_result));
-/* What waits is answered. While the broker is there. Takes NULL. */
-void access_stop(struct access *access);
-void access_free(struct access *access); /* takes NULL */
+/* Makes host->access and what verifiers need: credentials (read from the store), passwords, keys of
+ * an identity provider, authorizer. */
+int access_open(struct host *host, struct err *err) __attribute__((warn_unused_result));
+/* What waits is answered, while broker and HTTP client are there; nobody comes any more. */
+void access_stop(struct host *host);
+void access_close(struct host *host); /* after the store and the broker */
 
 /* Something has changed that decides about rights. Every later question is decided anew, and who
  * may not be connected any more is cut within the next turns of the loop. */

@@ -44,6 +44,7 @@ struct registrar;
 struct credentials;
 struct passwords;
 struct jwt_keys;
+struct authorizer;
 struct data_plane;
 
 struct host {
@@ -66,6 +67,7 @@ struct host {
 	struct credentials *credentials; /* users and tokens */
 	struct passwords *passwords;
 	struct jwt_keys *jwt_keys;
+	struct authorizer *authorizer;
 	struct data_plane *data_plane;
 	struct http_client *http_client;
 	struct http_server *http_server; /* for the http trigger; NULL: none */

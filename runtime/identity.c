@@ -75,6 +75,22 @@ identity_collect(struct identity *identity, struct bytes target, struct policy_l
 	registry_policies_of(registry, target, thing, policies);
 }
 
+void
+identity_collect_named(const struct identity *identity, struct policy_list *policies)
+{
+	const char *at = identity->policy_names;
+
+	while (at != NULL && *at != '\0') {
+		size_t len = strcspn(at, ",");
+		const struct registry_policy *policy =
+		    registry_policy(identity->host->registry, bytes_of(at, len));
+
+		if (policy != NULL)
+			policy_list_add(policies, policy->compiled, policy->name);
+		at += len + (at[len] == ',');
+	}
+}
+
 struct identity *
 identity_ref(struct identity *identity)
 {

@@ -64,6 +64,9 @@ void identity_set_client_id(struct identity *identity, struct bytes client_id);
 /* For identity_kind.collect: appends what the registry has for a target ("user:fritz"), and sets
  * the identity's thing to the one that the target speaks for. */
 void identity_collect(struct identity *identity, struct bytes target, struct policy_list *policies);
+/* The same: appends the policies that its policy_names name; those that are not there are passed
+ * over. */
+void identity_collect_named(const struct identity *identity, struct policy_list *policies);
 struct identity *identity_ref(struct identity *identity); /* returns its argument */
 void identity_unref(struct identity *identity);		  /* takes NULL */
 

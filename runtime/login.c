@@ -19,6 +19,7 @@ static const struct verifier *const verifiers[] = {
 	&verifier_certificate,
 	&verifier_token,
 	&verifier_jwt,
+	&verifier_authorizer,
 	&verifier_user,
 	&verifier_anonymous,
 	/* clang-format on */

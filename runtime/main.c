@@ -14,7 +14,6 @@
 #include "runtime/change_follower.h"
 #include "runtime/command.h"
 #include "runtime/commit.h"
-#include "runtime/credentials.h"
 #include "runtime/data_plane.h"
 #include "runtime/deploy.h"
 #include "runtime/doors.h"
@@ -23,10 +22,8 @@
 #include "runtime/function.h"
 #include "runtime/gateway.h"
 #include "runtime/http_call.h"
-#include "runtime/jwt_keys.h"
 #include "runtime/log_ring.h"
 #include "runtime/manager.h"
-#include "runtime/password.h"
 #include "runtime/pool.h"
 #include "runtime/presence.h"
 #include "runtime/records.h"
@@ -155,14 +152,7 @@ open_gateway(struct service *service, struct err *err)
 	};
 	struct restore_figures figures = { 0 };
 
-	host->access = access_new(host, err);
-	host->credentials = credentials_new(host);
-	host->passwords = passwords_new(host->loop, err);
-	host->jwt_keys = jwt_keys_new(host);
-	if (host->access == NULL || host->passwords == NULL ||
-	    credentials_restore(host->credentials, err) < 0)
-		return -1;
-	if (registration_open(host, err) < 0)
+	if (access_open(host, err) < 0 || registration_open(host, err) < 0)
 		return -1;
 	gateway_open(host);
 	host->records = records_new(
@@ -501,9 +491,7 @@ close_all(struct service *service)
 	change_followers_free(host->change_followers);
 	tickers_free(host->tickers);
 	files_free(host->files);
-	passwords_free(host->passwords);
-	jwt_keys_free(host->jwt_keys);
-	access_stop(host->access);
+	access_stop(host);
 	http_client_free(host->http_client);
 	web_close(service->web);
 	data_plane_close(host->data_plane);
@@ -519,8 +507,7 @@ close_all(struct service *service)
 	host->tracer = NULL;
 	listener_close(host->mqtt);
 	broker_free(host->broker);
-	access_free(host->access);
-	credentials_free(host->credentials);
+	access_close(host);
 	registration_close(host);
 	shadow_service_free(host->shadow_service);
 	tables_free(host->tables);

@@ -63,6 +63,7 @@ occurrence_new(struct host *host, const struct happening *h)
 	event->hops = h->hops;
 	event->tried = h->tried;
 	event->dry_run = h->dry_run;
+	event->is_secret = h->is_secret;
 	make_id(host, event, h->event_id);
 	return event;
 }

@@ -52,6 +52,8 @@ const struct option option_table[OPTION_COUNT] = {
 	    "what the JWTs' aud must be, or hold", .type = OPTION_TEXT },
 	[OPTION_JWT_POLICIES] = { "jwt_policies", "NAMES", "none",
 	    "policies of all who show a JWT, with commas; beside those in its claim policies", .type = OPTION_TEXT },
+	[OPTION_AUTHORIZER] = { "authorizer", "FUNCTION", "off",
+	    "function that is asked who clients are; it has on = { authorizer = true }; off: none", .type = OPTION_TEXT },
 	[OPTION_WS_ORIGINS] = { "ws_origins", "ORIGINS", "same",
 	    "web pages that may use WebSocket and the data plane: https://HOST ..., same: of this host, any",
 	    .type = OPTION_TEXT },

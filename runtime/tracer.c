@@ -148,10 +148,17 @@ recording_empty(struct tracer *tracer, struct recording *recording)
 		buf_reset(&recording->entries);
 }
 
+/* NULL: nothing of it is kept. */
+static struct tracer *
+tracer_of(const struct invocation *invocation)
+{
+	return invocation->event->is_secret ? NULL : invocation->dispatch->host->tracer;
+}
+
 void
 tracer_begin(struct invocation *invocation)
 {
-	struct tracer *tracer = invocation->dispatch->host->tracer;
+	struct tracer *tracer = tracer_of(invocation);
 	int64_t sample;
 
 	if (tracer == NULL)
@@ -189,7 +196,7 @@ since_begun_us(const struct invocation *invocation)
 void
 tracer_note(struct invocation *invocation, enum trace_entry_kind kind, struct bytes fields)
 {
-	struct tracer *tracer = invocation->dispatch->host->tracer;
+	struct tracer *tracer = tracer_of(invocation);
 	const struct trace_entry entry = { kind, 0, fields };
 	struct recording *recording = invocation->recording;
 	size_t before;
@@ -213,7 +220,7 @@ tracer_note(struct invocation *invocation, enum trace_entry_kind kind, struct by
 void
 tracer_last(struct invocation *invocation, enum trace_entry_kind kind, struct bytes fields)
 {
-	struct tracer *tracer = invocation->dispatch->host->tracer;
+	struct tracer *tracer = tracer_of(invocation);
 
 	if (tracer == NULL)
 		return;
@@ -354,7 +361,7 @@ keep(struct tracer *tracer, struct invocation *invocation, const struct tracer_e
 void
 tracer_end(struct invocation *invocation, const struct tracer_end *end)
 {
-	struct tracer *tracer = invocation->dispatch->host->tracer;
+	struct tracer *tracer = tracer_of(invocation);
 	bool chosen = invocation->recording != NULL && invocation->recording->keep;
 
 	if (tracer == NULL || !is_on(tracer))

@@ -94,6 +94,7 @@ struct happening {
 	const struct event_source *source; /* NULL: it stands nowhere, or in the queue */
 	void *source_arg;
 	bool dry_run; /* its effects are checked and forgotten */
+	bool is_secret; /* nothing of it is traced */
 };
 
 /* Shared by the functions that it is for. */
@@ -115,6 +116,7 @@ struct occurrence {
 	uint8_t qos;
 	bool retain;
 	bool dry_run;
+	bool is_secret;
 	bool handled; /* its mark is durable */
 	uint8_t hops;
 	unsigned tried;

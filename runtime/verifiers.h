@@ -13,6 +13,8 @@ extern const struct verifier verifier_certificate;
 extern const struct verifier verifier_token;
 /* Tokens of an identity provider (jwt_jwks_url): as MQTT's password, or as HTTP's Bearer. */
 extern const struct verifier verifier_jwt;
+/* Whoever the custom authorizer knows (runtime/authorizer.h). */
+extern const struct verifier verifier_authorizer;
 /* A name and a password. */
 extern const struct verifier verifier_user;
 /* Who shows nothing: by the option `anonymous`. */

@@ -20,17 +20,8 @@ collect(struct host *host, struct identity *identity, struct policy_list *polici
 	const struct thing *thing = identity->thing != NULL ? registry_thing(host->registry,
 								  bytes_of_string(identity->thing))
 							    : NULL;
-	const char *at = identity->policy_names;
 
-	while (at != NULL && *at != '\0') {
-		size_t len = strcspn(at, ",");
-		const struct registry_policy *policy =
-		    registry_policy(host->registry, bytes_of(at, len));
-
-		if (policy != NULL)
-			policy_list_add(policies, policy->compiled, policy->name);
-		at += len + (at[len] == ',');
-	}
+	identity_collect_named(identity, policies);
 	if (identity->thing != NULL && thing == NULL)
 		return false;
 	registry_policies_of(host->registry, bytes_of_string(""), thing, policies);

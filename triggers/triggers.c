@@ -4,6 +4,7 @@
 #include "triggers/triggers.h"
 
 const struct trigger *const trigger_table[] = {
+	&trigger_authorizer,
 	&trigger_file,
 	&trigger_http,
 	&trigger_presence,

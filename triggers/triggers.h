@@ -9,6 +9,7 @@
 extern const struct trigger *const trigger_table[];
 extern const size_t trigger_table_count;
 
+extern const struct trigger trigger_authorizer;
 extern const struct trigger trigger_file;
 extern const struct trigger trigger_http;
 extern const struct trigger trigger_presence;
