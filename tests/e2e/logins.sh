@@ -39,10 +39,11 @@ provider=$!
 remember $provider
 wait_for 20 test -s "$work/keys/port"
 
+unhex() { python3 -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))'; }
 b64() { base64 -w0 | tr '+/' '-_' | tr -d '='; }
 openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$work/rsa.key" 2>/dev/null
 openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$work/ec.key" 2>/dev/null
-modulus() { openssl rsa -in "$work/rsa.key" -noout -modulus 2>/dev/null | cut -d= -f2 | xxd -r -p | b64; }
+modulus() { openssl rsa -in "$work/rsa.key" -noout -modulus 2>/dev/null | cut -d= -f2 | unhex | b64; }
 point() { openssl pkey -in "$work/ec.key" -pubout -outform der | tail -c 64 | "$@" -c 32 | b64; }
 printf '{"keys":[{"kty":"RSA","use":"sig","kid":"r1","n":"%s","e":"AQAB"}]}' "$(modulus)" >"$work/keys/jwks.json"
 
@@ -56,7 +57,7 @@ jwt() {
   else # from DER to r and s
     printf '%s' "$text" | openssl dgst -sha256 -sign "$work/ec.key" | openssl asn1parse -inform der |
       sed -n 's/.*INTEGER *:0*\([0-9A-F]*\)$/\1/p' | while read -r number; do printf '%64s' "$number" | tr ' ' 0; done |
-      xxd -r -p | b64 >>"$work/jwt"
+      unhex | b64 >>"$work/jwt"
   fi
   cat "$work/jwt"
 }
@@ -67,11 +68,11 @@ start_moonlet "$work/functions" --https 127.0.0.1:0 --anonymous none --authorize
 https_port=$(sed -n 's/.*HTTPS on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/moonlet.log")
 host() { "$moonlet" "$@" --data "$work/data"; }
 pub() { timeout 20 mosquitto_pub -p "$mqtt_port" -V 5 -q 1 "$@"; }
-# refused WHAT REASON COMMAND...
+# refused WHAT REASON COMMAND...: mosquitto_pub says so, but not by its status where a message is refused.
 refused() {
   local what=$1 reason=$2
   shift 2
-  if "$@" >"$work/refused" 2>&1; then fail "$what was let in"; fi
+  "$@" >"$work/refused" 2>&1 || true
   grep -qi "$reason" "$work/refused" || fail "$what: not '$reason': $(cat "$work/refused")"
 }
 status_of() { curl -s -o /dev/null -w '%{http_code}' --cacert "$work/data/tls/ca.pem" "https://localhost:$https_port/topics/$1?qos=1" -d x "${@:2}"; }
@@ -139,7 +140,8 @@ refused "beyond its policy" 'not authorized' pub -i d -u guest -P 'open sesame' 
 refused "a no" 'not authorized' pub -i d -u guest -P 'open barley' -t guests/d -m x
 refused "a crash" 'not authorized' pub -i d -u crash -P 'open sesame' -t guests/d -m x
 same "by HTTP" 200 "$(status_of guests/d -u 'guest:open sesame')"
-same "its answers are remembered" 4 "$(host ls --json | grep -o '"runs":[0-9]*' | head -1 | cut -d: -f2)"
+# Also asked: about the user that is gone.
+same "its answers are remembered" 5 "$(host ls --json | grep '"invocations"' | tr -dc 0-9)"
 same "nothing of it is a trace" 0 "$(host trace --json | grep -c doorman || true)"
 
 stop_moonlet
