@@ -163,9 +163,12 @@ redact_json(uint8_t *json, size_t len)
 		behind = skip_space(at, end);
 		if (behind < end && *behind == ':') {
 			secret = redact_is_secret(bytes_of(begun + 1, (size_t)(at - begun - 2)));
-		} else if (secret && at - begun > 2) {
-			redact_mask(begun + 1, (size_t)(at - begun - 2));
-			found = true;
+		} else if (at - begun > 2) {
+			size_t inner = (size_t)(at - begun - 2);
+
+			if (secret)
+				redact_mask(begun + 1, inner);
+			found = secret || redact_url(begun + 1, inner) || found;
 		}
 	}
 	return found;

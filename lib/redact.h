@@ -21,7 +21,8 @@ bool redact_url(uint8_t *url, size_t len);
 /* Appends the URL, masked. */
 void redact_url_append(struct buf *out, struct bytes url);
 
-/* Masks the strings in a JSON object that are members of secret names, at any depth. The text is
+/* Masks the strings in a JSON object that are members of secret names, at any depth, and what
+ * redact_url masks in the others. The text is
  * valid JSON; where it is not, too much or too little is masked, and never beyond its end. */
 bool redact_json(uint8_t *json, size_t len);
 

@@ -64,6 +64,8 @@ json_members_with_secret_names_are_masked(void **state)
 		{ "{\"token\":7,\"b\":\"c\"}", "{\"token\":7,\"b\":\"c\"}" },
 		{ "{\"token\":{\"b\":\"c\"}}", "{\"token\":{\"b\":\"c\"}}" },
 		{ "{\"a\":\"token\"}", "{\"a\":\"token\"}" },
+		{ "{\"referer\":\"http://h/?token=abc\",\"b\":\"c\"}",
+		    "{\"referer\":\"http://h/?token=***\",\"b\":\"c\"}" },
 		{ "{\"token\":\"", "{\"token\":\"" },
 		{ "{\"token", "{\"token" },
 		{ "\"", "\"" },

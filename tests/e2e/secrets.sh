@@ -61,6 +61,16 @@ pub -t careless/b -m "{\"url\":\"$url\",\"fail\":true}"
 pub -u car7 -P planted-as-password -t x -m x 2>/dev/null
 pub -u "car7?x-amz-customauthorizer-name=x&token=planted-in-username" -P planted-as-password -t x -m x 2>/dev/null
 pub -V mqttv5 -i "" -u car8 -P planted-as-password -t 'careless/#' -m x 2>/dev/null
+cmd() { "$moonlet" "$1" --data "$work/data" "${@:2}"; }
+echo planted-as-users >"$work/password"
+cmd user add fritz --password-file "$work/password" >/dev/null
+token=$(cmd token create billing | grep -o '[A-Za-z0-9_-]\{40,\}' | head -1)
+[ -n "$token" ] || fail "no token was printed"
+for password in planted-as-users planted-as-wrong "$token"; do
+  pub -u fritz -P "$password" -t x -m x 2>/dev/null
+  curl -s -o /dev/null -u "fritz:$password" -d x "http://127.0.0.1:$http_port/topics/x?qos=1"
+  curl -s -o /dev/null -H "Authorization: Bearer $password" -d x "http://127.0.0.1:$http_port/topics/x?qos=1"
+done
 curl -s -o /dev/null -H 'Authorization: Bearer planted-in-request' -H 'Cookie: planted-in-request' -d "{\"url\":\"$url\"}" \
   "http://127.0.0.1:$http_port/careless"
 curl -s -o /dev/null -H 'Authorization: Basic planted-in-request' -d "{\"url\":\"$url\",\"fail\":true}" \
@@ -68,12 +78,11 @@ curl -s -o /dev/null -H 'Authorization: Basic planted-in-request' -d "{\"url\":\
 curl -s -o /dev/null -H 'Authorization: Bearer planted-in-request' -d x "http://127.0.0.1:$http_port/topics/x?qos=1"
 
 echo "all of it has happened"
-cmd() { "$moonlet" "$1" --data "$work/data" "${@:2}"; }
 all_traced() { [ "$(cmd trace --json | grep -o '"id"' | wc -l)" -ge 4 ]; }
 wait_for 20 all_traced
 wait_for 10 bash -c "'$moonlet' failed --data '$work/data' | grep -q careless"
 {
-  cmd ls; cmd ls --json; cmd logs; cmd failed; cmd failed --json; cmd trace; cmd trace --json
+  cmd user ls; cmd user ls --json; cmd token ls; cmd token ls --json; cmd ls; cmd ls --json; cmd logs; cmd failed; cmd failed --json; cmd trace; cmd trace --json
   for id in $(cmd trace --json | grep -o '"id":[[:space:]]*"[0-9a-f]*"' | cut -d'"' -f4); do cmd trace "$id"; cmd trace "$id" --json; cmd trace "$id" --raw 2>&1; done
   for id in $(cmd failed --json | grep -o '"id":[[:space:]]*"[0-9a-f]*"' | cut -d'"' -f4); do cmd failed careless "$id"; cmd failed show "$id"; done
   curl -s "http://127.0.0.1:$http_port/healthz"; curl -s "http://127.0.0.1:$http_port/metrics"
@@ -95,6 +104,7 @@ planted() {
   for file in "$@"; do
     found=$(grep -a -o -E '.{0,60}planted-.{0,40}' "$file" | tr -dc '[:print:]\n' | head -5) || true
     [ -z "$found" ] || fail "$file holds secrets: $found"
+    if grep -a -q -e "$token" -e "$(printf fritz:planted-as-users | base64)" "$file"; then fail "$file holds a token or a password"; fi
   done
 }
 planted "$work/moonlet.log" "$work/said" "$work/replayed"
@@ -107,6 +117,7 @@ planted "$work/moonlet.log"
 stop_moonlet
 same "exit status" 0 "$moonlet_status"
 planted "$work/moonlet.log"
-for secret in configuration by-request as-password in-username in-request in-cookie for-broker; do
+for secret in configuration as-users as-wrong as-password in-username in-request in-cookie for-broker; do
   if grep -a -r -q "planted-.*$secret" "$work/data"; then fail "the data folder holds planted-$secret: $(grep -a -r -l "planted-.*$secret" "$work/data")"; fi
 done
+if grep -a -r -q -e "$token" "$work/data"; then fail "the data folder holds the token"; fi
