@@ -214,6 +214,11 @@ uint32_t broker_client_count(const struct broker *broker);
 /* Clients that were paused are read again. */
 void broker_resume(struct broker *broker);
 
+/* Whether somebody outside may publish this at all, whatever rights he has: MQTT_SUCCESS, or why not
+ * (the topic is the host's; there are too many retained messages). For those who publish by
+ * broker_publish; packets have been asked. */
+uint8_t broker_takes(struct broker *broker, const struct message *message);
+
 /* Publishing by the host, by two steps with a commit between them. broker_route finds the
  * subscribers and appends to `durable` what must be durable before they get it (nothing where no
  * session that survives is among them and `retain` is not set). It calls no hook. The message's
@@ -235,7 +240,7 @@ bool broker_has_durable_subscriber(struct broker *broker, struct bytes topic);
 /* A retained message. Borrowed until the broker does anything. */
 struct retained_view {
 	struct message message;
-	int64_t changed_ms; /* since 1970; 0: in an earlier run */
+	int64_t changed_ms; /* since 1970; 0: in a run of an earlier version */
 };
 
 /* False: none at this topic. */

@@ -37,6 +37,7 @@ kept_new(struct broker *broker, const struct message *message)
 	kept->has_expiry = message->has_expiry;
 	kept->expires_us = loop_now_us(broker->loop) + (int64_t)message->expiry_s * 1000000;
 	kept->expires_ms = loop_wall_ms(broker->loop) + (int64_t)message->expiry_s * 1000;
+	kept->made_ms = loop_wall_ms(broker->loop);
 	kept->topic = copy_to(&at, message->topic);
 	kept->payload = copy_to(&at, message->payload);
 	kept->properties = copy_to(&at, message->properties);

@@ -164,6 +164,7 @@ persist_retained(struct writes *writes, const struct broker *broker, const struc
 	}
 	append_message(&value, kept);
 	frame_u8(&value, message->qos);
+	frame_i64(&value, kept->made_ms);
 	writes_put(writes, SPACE_RETAINED, message->topic, buf_bytes(&value));
 	buf_clear(&value);
 }
@@ -310,6 +311,8 @@ restore_retained(struct broker *broker, struct bytes key, struct cursor *cursor)
 		return false;
 	kept_message(kept, broker, &message);
 	message.qos = cursor_u8(cursor);
+	/* Rows of earlier versions end here. */
+	kept->made_ms = cursor->at < cursor->end ? cursor_i64(cursor) : 0;
 	if (!cursor_end(cursor) || !bytes_equal(key, kept->topic) || message.payload.len == 0) {
 		kept_unref(kept);
 		return false;

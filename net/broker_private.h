@@ -44,6 +44,7 @@ struct kept {
 	bool has_expiry;
 	int64_t expires_us; /* monotonic */
 	int64_t expires_ms; /* wall clock, for the store */
+	int64_t made_ms;    /* wall clock; 0: not known any more */
 	struct bytes topic; /* all three in `data` */
 	struct bytes payload;
 	struct bytes properties;
@@ -222,7 +223,6 @@ struct route {
 struct retained {
 	TAILQ_ENTRY(retained) link;
 	struct kept *kept;
-	int64_t changed_ms;
 	uint8_t qos;
 };
 
@@ -410,7 +410,8 @@ void delivery_done(struct session *session, struct delivery *delivery);
 
 /* broker_retained.c */
 void retained_set(struct broker *broker, const struct message *message, struct kept *kept);
-bool retained_has_room(const struct broker *broker, const struct mqtt_publish *publish);
+bool retained_has_room(
+    const struct broker *broker, struct bytes topic, size_t payload_bytes, size_t properties_bytes);
 void retained_send(struct subscription *subscription, bool is_new);
 void retained_clear(struct broker *broker);
 

@@ -189,6 +189,20 @@ broker_publish(struct broker *broker, const struct message *message, struct ack 
 	return flow;
 }
 
+uint8_t
+broker_takes(struct broker *broker, const struct message *message)
+{
+	if (broker_keeps_topic(broker, message->topic))
+		return MQTT_NOT_AUTHORIZED;
+	if (message->retain && !broker_is_direct(broker, message->topic) &&
+	    !retained_has_room(
+		broker, message->topic, message->payload.len, message->properties.len)) {
+		broker->metrics.refused_retained++;
+		return MQTT_QUOTA_EXCEEDED;
+	}
+	return MQTT_SUCCESS;
+}
+
 static void
 refuse(struct client *client, const struct mqtt_publish *publish, uint8_t reason)
 {
@@ -361,7 +375,7 @@ broker_on_publish(struct client *client, const struct mqtt_header *header, struc
 	if (!is_allowed(client, &publish))
 		return refuse_rights(client, &publish);
 	if (publish.retain && !broker_is_direct(broker, publish.topic) &&
-	    !retained_has_room(broker, &publish)) {
+	    !retained_has_room(broker, publish.topic, publish.payload.len, publish.props.raw.len)) {
 		broker->metrics.refused_retained++;
 		refuse(client, &publish, MQTT_QUOTA_EXCEEDED);
 		return true;

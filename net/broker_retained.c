@@ -35,7 +35,6 @@ retained_set(struct broker *broker, const struct message *message, struct kept *
 	retained = xcalloc(1, sizeof(*retained));
 	retained->kept = kept_ref(kept);
 	retained->qos = message->qos;
-	retained->changed_ms = broker->restored ? loop_wall_ms(broker->loop) : 0;
 	trie_add(&broker->retained, kept->topic, retained);
 	TAILQ_INSERT_TAIL(&broker->all_retained, retained, link);
 	broker->metrics.retained++;
@@ -44,18 +43,18 @@ retained_set(struct broker *broker, const struct message *message, struct kept *
 
 /* One that takes the place of another, or away, has room. */
 bool
-retained_has_room(const struct broker *broker, const struct mqtt_publish *publish)
+retained_has_room(
+    const struct broker *broker, struct bytes topic, size_t payload_bytes, size_t properties_bytes)
 {
 	const struct broker_config *config = &broker->config;
 
-	if (publish->payload.len == 0)
+	if (payload_bytes == 0)
 		return true;
-	if (broker->retained_bytes + publish->topic.len + publish->payload.len +
-		publish->props.raw.len >
+	if (broker->retained_bytes + topic.len + payload_bytes + properties_bytes >
 	    config->retained_bytes_max)
 		return false;
 	return broker->metrics.retained < config->retained_max ||
-	       trie_get(&broker->retained, publish->topic) != NULL;
+	       trie_get(&broker->retained, topic) != NULL;
 }
 
 struct sending {
@@ -141,7 +140,7 @@ show(struct broker *broker, const struct retained *retained, struct retained_vie
 {
 	if (retained == NULL)
 		return false;
-	*view = (struct retained_view){ .changed_ms = retained->changed_ms };
+	*view = (struct retained_view){ .changed_ms = retained->kept->made_ms };
 	kept_message(retained->kept, broker, &view->message);
 	view->message.qos = retained->qos;
 	view->message.retain = true;

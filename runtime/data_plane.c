@@ -161,18 +161,21 @@ data_plane_number(const struct http_exchange *exchange, const char *name, int64_
 	return number;
 }
 
-static bool
+/* 1 or 0, also where it is not there. -1: it is neither "true" nor "false". */
+static int
 query_flag(const struct http_exchange *exchange, const char *name)
 {
 	char *text = api_query_string(exchange, name);
-	bool flag = text != NULL && (strcmp(text, "true") == 0 || strcmp(text, "1") == 0);
+	int flag = text == NULL || strcmp(text, "false") == 0 || strcmp(text, "0") == 0 ? 0
+		   : strcmp(text, "true") == 0 || strcmp(text, "1") == 0		? 1
+											: -1;
 
 	free(text);
 	return flag;
 }
 
 static const char *
-defect_of(const struct message *message, int64_t qos, int64_t expiry_s)
+defect_of(const struct message *message, int64_t qos, int64_t expiry_s, int retain)
 {
 	enum topic_defect defect = topic_name_check(message->topic);
 
@@ -182,7 +185,22 @@ defect_of(const struct message *message, int64_t qos, int64_t expiry_s)
 		return "qos must be 0 or 1";
 	if (expiry_s < 0)
 		return "messageExpiry must be a number of seconds";
+	if (retain < 0)
+		return "retain must be true or false";
 	return NULL;
+}
+
+/* False: it has been answered. */
+static bool
+is_taken(struct host *host, struct http_exchange *exchange, const struct message *message)
+{
+	uint8_t reason = broker_takes(host->broker, message);
+
+	if (reason == MQTT_QUOTA_EXCEEDED)
+		data_plane_say(host, exchange, 429, "too many messages are retained");
+	else if (reason != MQTT_SUCCESS)
+		data_plane_say(host, exchange, 403, "nobody but the host publishes on this topic");
+	return reason == MQTT_SUCCESS;
 }
 
 static void
@@ -192,15 +210,16 @@ post_topic(const struct data_plane_call *call)
 	struct http_exchange *exchange = call->exchange;
 	int64_t qos = data_plane_number(exchange, "qos", 1);
 	int64_t expiry_s = data_plane_number(exchange, "messageExpiry", EXPIRY_S_MAX);
+	int retain = query_flag(exchange, "retain");
 	struct message message = {
 		.topic = http_match_param(http_exchange_match(exchange), "topic"),
 		.payload = http_exchange_body(exchange),
 		.qos = qos > 0 ? 1 : 0,
-		.retain = query_flag(exchange, "retain"),
+		.retain = retain > 0,
 		.has_expiry = expiry_s > 0,
 		.expiry_s = expiry_s > 0 ? (uint32_t)expiry_s : 0,
 	};
-	const char *defect = defect_of(&message, qos, expiry_s);
+	const char *defect = defect_of(&message, qos, expiry_s, retain);
 	struct buf properties = { 0 };
 	struct err err;
 
@@ -218,7 +237,7 @@ post_topic(const struct data_plane_call *call)
 		return;
 	if (publish_headers_read(exchange, &properties, &err) < 0) {
 		data_plane_say(host, exchange, 400, err.text);
-	} else {
+	} else if (is_taken(host, exchange, &message)) {
 		message.properties = buf_bytes(&properties);
 		publish(host, exchange, &message);
 	}

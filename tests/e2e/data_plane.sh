@@ -54,6 +54,8 @@ ask 400 POST '/topics/iot/+/x' -d x
 is '"wildcard" in a["message"] and a["traceId"]'
 grep -qi '^x-amzn-ErrorType: InvalidRequestException' "$work/head" || fail "no name of the error"
 ask 400 POST '/topics/a?qos=2' -d x
+ask 400 POST '/topics/a?retain=perhaps' -d x
+ask 403 POST '/topics/$aws/events/presence/connected/audi22' -d x
 ask 400 POST '/topics/a?responseTopic=a/%23' -d x
 is '"responseTopic" in a["message"]'
 properties=$(printf '[{"fleet":"north"},{"n":"1"},{"fleet":"south"}]' | base64 -w0)
@@ -125,6 +127,17 @@ is '[t["topic"] for t in a["retainedTopics"]] == ["state/2", "state/3", "state/4
 
 echo "loopback needs no TLS"
 same "plain" 200 "$(curl -s -o "$work/answer" -w '%{http_code}' -d x "http://127.0.0.1:$http_port/topics/plain?qos=1")"
+
+echo "what is bounded for MQTT is bounded here, and when it was retained is known after a restart"
+changed=$(curl -s "http://127.0.0.1:$http_port/retainedMessage/state/door" | python3 -c 'import json, sys; print(json.load(sys.stdin)["lastModifiedTime"])')
+stop_moonlet
+start_moonlet "$work/functions" --https 127.0.0.1:0 --retained-max 6
+https_port=$(sed -n 's/.*HTTPS on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/moonlet.log" | tail -1)
+ask 200 GET '/retainedMessage/state/door'
+is "a['lastModifiedTime'] == $changed"
+ask 200 POST '/topics/state/6?qos=1&retain=true' -d x
+ask 429 POST '/topics/state/7?qos=1&retain=true' -d x
+ask 200 POST '/topics/state/6?qos=1&retain=true' -d y
 
 echo "pages of others do not act in a browser's name"
 posts() { curl -s -o "$work/answer" -w '%{http_code}' -d x "http://127.0.0.1:$http_port/topics/page?qos=1" "$@"; }
