@@ -2,10 +2,10 @@
  * Policies bound to a connection, and decisions by them.
  *
  * Binding keeps the statements whose conditions hold, denies in front, with variables filled in.
- * For each action that is asked about, the set remembers which statements speak of it; of those a
- * decision compares the literal starts. Where wildcards follow, a pattern is matched only if every
- * pair of neighbours in its literals stands in the resource too: the pairs of both are marked in a
- * few words, so that most patterns that do not match are passed by at the cost of an AND.
+ * For each action that is asked about, the set remembers which statements speak of it. Of those a
+ * pattern is compared only if every pair of neighbours in its literals stands in the resource too:
+ * the pairs of both are marked in a few words, so that most patterns that do not match are passed
+ * by at the cost of an AND; then the literal start, and wildcards behind.
  */
 #include "lib/policy.h"
 
@@ -23,25 +23,19 @@ struct pairs {
 };
 
 struct resource {
-	struct bytes pattern; /* in the set's text */
-	size_t literal;	      /* bytes of it before the first wildcard */
-	struct pairs pairs;   /* of what stands behind that */
-};
-
-/* What is asked about. */
-struct question {
-	struct bytes text;
 	struct pairs pairs;
-	bool is_marked; /* its pairs are; most questions end before they are wanted */
+	uint32_t at, len; /* of the pattern, in the set's text */
+	uint32_t literal; /* bytes of it before the first wildcard */
 };
 
 struct bound {
 	const struct policy_statement *statement;
 	struct policy *policy;
 	const char *name;
-	size_t place; /* in its policy */
-	size_t first; /* of its resources */
-	size_t count;
+	size_t place;	/* in its policy */
+	uint32_t first; /* of its resources */
+	uint32_t count;
+	bool not_resources; /* the statement's */
 };
 
 /* What speaks of an action. */
@@ -60,8 +54,8 @@ struct policy_set {
 	size_t bound_count;
 	struct resource *resources;
 	size_t resource_count;
-	struct buf text;
-	struct action actions[ACTIONS_MAX];
+	struct buf text; /* all patterns */
+	struct action *actions;
 	size_t action_count;
 	bool is_timed;
 };
@@ -152,11 +146,12 @@ add_resource(struct policy_set *set, struct bytes pattern)
 	set->resources =
 	    xrealloc(set->resources, (set->resource_count + 1) * sizeof(*set->resources));
 	resource = &set->resources[set->resource_count++];
-	*resource = (struct resource){ bytes_of(NULL, pattern.len), literal, { { 0 } } };
-	mark_pairs(&resource->pairs, bytes_of(pattern.data + literal, pattern.len - literal));
+	resource->at = (uint32_t)(pattern.data - set->text.data);
+	resource->len = (uint32_t)pattern.len;
+	resource->literal = (uint32_t)literal;
+	mark_pairs(&resource->pairs, pattern);
 }
 
-/* A pattern's place in the text is set at the end, when that does not move any more. */
 static void
 bind_resources(struct policy_set *set, struct bound *bound, const struct policy_facts *facts)
 {
@@ -164,7 +159,8 @@ bind_resources(struct policy_set *set, struct bound *bound, const struct policy_
 	/* What cannot be filled in shall deny rather more, and allow rather less. */
 	bool any = statement->denies != statement->not_resources;
 
-	bound->first = set->resource_count;
+	bound->not_resources = statement->not_resources;
+	bound->first = (uint32_t)set->resource_count;
 	for (size_t i = 0; i < statement->resources.count; i++) {
 		const struct policy_text *text = &statement->resources.list[i];
 		const struct policy_filling filling = { facts, room_in(text), any };
@@ -198,17 +194,6 @@ bind_policy(struct policy_set *set, size_t at, bool denies, const struct policy_
 	}
 }
 
-static void
-place_patterns(struct policy_set *set)
-{
-	size_t at = 0;
-
-	for (size_t i = 0; i < set->resource_count; i++) {
-		set->resources[i].pattern.data = set->text.data + at;
-		at += set->resources[i].pattern.len;
-	}
-}
-
 struct policy_set *
 policy_set_new(struct policy *const *policies, const char *const *names, size_t count,
     const struct policy_facts *facts)
@@ -228,7 +213,10 @@ policy_set_new(struct policy *const *policies, const char *const *names, size_t 
 		bind_policy(set, i, true, &watched);
 	for (size_t i = 0; i < count; i++)
 		bind_policy(set, i, false, &watched);
-	place_patterns(set);
+	if (set->text.len > 0) {
+		set->text.data = xrealloc(set->text.data, set->text.len);
+		set->text.cap = set->text.len;
+	}
 	return set;
 }
 
@@ -243,6 +231,7 @@ policy_set_free(struct policy_set *set)
 	}
 	for (size_t i = 0; i < set->action_count; i++)
 		free(set->actions[i].bound);
+	free(set->actions);
 	free(set->policies);
 	free(set->names);
 	free(set->bound);
@@ -273,13 +262,13 @@ speaks_of(const struct policy_statement *statement, struct bytes action)
 static void
 index_action(const struct policy_set *set, struct action *entry, struct bytes action)
 {
+	*entry = (struct action){ .len = action.len };
 	entry->bound = xcalloc(set->bound_count + 1, sizeof(*entry->bound));
 	for (size_t i = 0; i < set->bound_count; i++) {
 		if (speaks_of(set->bound[i].statement, action))
 			entry->bound[entry->count++] = (uint32_t)i;
 	}
 	memcpy(entry->name, action.data, action.len);
-	entry->len = action.len;
 }
 
 /* NULL: so many or such long actions are not indexed. */
@@ -294,37 +283,36 @@ find_action(struct policy_set *set, struct bytes action)
 	}
 	if (set->action_count == ACTIONS_MAX || action.len > ACTION_BYTES_MAX)
 		return NULL;
+	set->actions = xrealloc(set->actions, (set->action_count + 1) * sizeof(*set->actions));
 	index_action(set, &set->actions[set->action_count], action);
 	return &set->actions[set->action_count++];
 }
 
 static bool
-matches(const struct resource *resource, struct question *question)
+matches(const struct policy_set *set, const struct resource *resource, struct bytes text)
 {
-	struct bytes pattern = resource->pattern, text = question->text;
+	struct bytes pattern = bytes_of(set->text.data + resource->at, resource->len);
 	size_t literal = resource->literal;
 
 	if (text.len < literal || (literal > 0 && memcmp(text.data, pattern.data, literal) != 0))
 		return false;
 	if (pattern.len == literal)
 		return text.len == literal;
-	if (!question->is_marked) {
-		mark_pairs(&question->pairs, text);
-		question->is_marked = true;
-	}
-	return are_within(&resource->pairs, &question->pairs) &&
-	       policy_match(bytes_of(pattern.data + literal, pattern.len - literal),
-		   bytes_of(text.data + literal, text.len - literal));
+	return policy_match(bytes_of(pattern.data + literal, pattern.len - literal),
+	    bytes_of(text.data + literal, text.len - literal));
 }
 
 static bool
-covers(const struct policy_set *set, const struct bound *bound, struct question *question)
+covers(const struct policy_set *set, const struct bound *bound, struct bytes resource,
+    const struct pairs *pairs)
 {
-	bool found = false;
+	const struct resource *at = &set->resources[bound->first], *end = at + bound->count;
 
-	for (size_t i = 0; !found && i < bound->count; i++)
-		found = matches(&set->resources[bound->first + i], question);
-	return found != bound->statement->not_resources;
+	for (; at < end; at++) {
+		if (are_within(&at->pairs, pairs) && matches(set, at, resource))
+			return !bound->not_resources;
+	}
+	return bound->not_resources;
 }
 
 static struct policy_verdict
@@ -344,13 +332,14 @@ policy_decide(struct policy_set *set, struct bytes action, struct bytes resource
 {
 	const struct action *entry = find_action(set, action);
 	size_t count = entry != NULL ? entry->count : set->bound_count;
-	struct question question = { .text = resource };
+	struct pairs pairs;
 
+	mark_pairs(&pairs, resource);
 	for (size_t i = 0; i < count; i++) {
 		const struct bound *bound = &set->bound[entry != NULL ? entry->bound[i] : i];
 
 		if ((entry != NULL || speaks_of(bound->statement, action)) &&
-		    covers(set, bound, &question))
+		    covers(set, bound, resource, &pairs))
 			return verdict_of(bound);
 	}
 	return (struct policy_verdict){ .effect = POLICY_NOTHING_ALLOWS };
