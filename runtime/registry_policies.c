@@ -11,9 +11,9 @@
 const char registry_default_policy[] = "default";
 
 /* A thing may speak as itself, on topics that have its name as a level, and has its shadows. Denied
- * is what would come by that too: others' named shadows that are called as the thing is, events,
- * which are the host's, and all of $aws to a thing that is called as one of its levels is: one with
- * the name "shadow" would have everybody's. */
+ * is what would come by that too: others' named shadows that are called as the thing is, and all of
+ * $aws to a thing that is called as one of its levels is: one with the name "shadow" would have
+ * everybody's. */
 #define THING "${iot:Connection.Thing.ThingName}"
 #define TOPICS(kind)                                                                       \
 	"\"" kind "/" THING "\",\"" kind "/" THING "/*\",\"" kind "/*/" THING "\",\"" kind \
@@ -36,12 +36,13 @@ static const char default_document[] =
 "      \"Resource\": [\"thing/" THING "\", \"thing/" THING "/*\"]},\n"
 "    {\"Sid\": \"others\", \"Effect\": \"Deny\",\n"
 "      \"Action\": [\"iot:Publish\", \"iot:RetainPublish\", \"iot:Receive\", \"iot:GetRetainedMessage\"],\n"
-"      \"Resource\": [\"topic/$aws/things/*/shadow/name/" THING "/*\", \"topic/$aws/events/*\"]},\n"
+"      \"Resource\": \"topic/$aws/things/*/shadow/name/" THING "/*\"},\n"
 "    {\"Sid\": \"words\", \"Effect\": \"Deny\", \"Action\": \"*\",\n"
 "      \"Resource\": [\"topic/$aws/*\", \"topicfilter/$aws/*\"],\n"
 "      \"Condition\": {\"StringEquals\": {\"iot:Connection.Thing.ThingName\": [\"things\", \"shadow\",\n"
 "        \"name\", \"get\", \"update\", \"delete\", \"accepted\", \"rejected\", \"delta\", \"documents\",\n"
-"        \"rules\", \"events\"]}}}\n"
+"        \"rules\", \"events\", \"presence\", \"connected\", \"disconnected\", \"subscriptions\",\n"
+"        \"subscribed\", \"unsubscribed\", \"certificates\", \"registered\"]}}}\n"
 "  ]\n"
 "}\n";
 /* clang-format on */

@@ -49,6 +49,20 @@ may_not --thing audi22 publish '$aws/things/vw1/shadow/name/audi22/update'; beca
 may_not --thing audi22 receive '$aws/things/vw1/shadow/name/audi22/update/delta'
 may --thing audi22 --client-id other publish iot/audi22; because 'which it may not connect with'
 
+may --thing audi22 receive '$aws/events/presence/connected/audi22'
+may_not --thing audi22 receive '$aws/events/presence/connected/vw1'
+for word in shadow things update presence; do
+  moon thing create "$word"
+  moon thing attach "$word" user:words
+done
+printf 'password of words\n' >"$work/password"
+moon user add words --password-file "$work/password" --policy default
+may --thing shadow publish iot/shadow
+may_not --thing shadow publish '$aws/things/vw1/shadow/update'; because 'words of policy default denies it'
+may_not --thing shadow subscribe '$aws/things/+/shadow/#'
+may_not --thing update receive '$aws/things/vw1/shadow/update'
+may_not --thing presence receive '$aws/events/presence/connected/vw1'
+
 echo "what is wrong is refused, with the place"
 printf '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iot:Publish","s3:Get"],"Resource":"*"}]}' >"$work/wrong.json"
 refused policy create wrong "$work/wrong.json"; says 'wrong.json: Statement\[0\].Action\[1\]: an action is'
