@@ -9,6 +9,7 @@
 #include "runtime/api_registry.h"
 #include "runtime/host.h"
 #include "runtime/registry_record.h"
+#include "runtime/thing_search.h"
 
 enum { PAGE_MAX = 1000 };
 
@@ -42,12 +43,16 @@ get_thing(void *arg, struct http_exchange *exchange)
 {
 	struct bytes name = http_match_param(http_exchange_match(exchange), "thing");
 	const struct thing *thing = registry_thing(registry_of(arg), name);
+	cJSON *record;
 
-	if (thing == NULL)
+	if (thing == NULL) {
 		http_exchange_error(exchange, 404, "there is no thing %.*s", (int)name.len,
 		    (const char *)name.data);
-	else
-		api_send(exchange, 200, record_of_thing(thing));
+		return;
+	}
+	record = record_of_thing(thing);
+	record_add_connectivity(record, thing);
+	api_send(exchange, 200, record);
 }
 
 static int
@@ -153,31 +158,53 @@ list_certificates(void *arg, struct http_exchange *exchange)
 	free(state);
 }
 
+/* --- search --- */
+
 static void
-list_things(void *arg, struct http_exchange *exchange)
+on_found(void *arg, const struct thing_page *page, const struct err *err)
 {
-	const struct registry *registry = registry_of(arg);
-	unsigned limit = api_query_number(exchange, "limit", 100, PAGE_MAX);
-	char *after = api_query_string(exchange, "after");
-	const struct thing *at =
-	    registry_thing_after(registry, after != NULL ? strtoull(after, NULL, 10) : 0);
-	cJSON *answer = api_object(), *list = api_array();
+	cJSON *answer, *list;
 	char next[24];
 
-	for (; at != NULL && limit > 0; limit--) {
-		(void)snprintf(next, sizeof(next), "%llu", (unsigned long long)at->serial);
-		cJSON_AddItemToArray(list, record_of_thing(at));
-		at = registry_thing_after(registry, at->serial);
+	if (page == NULL) {
+		http_exchange_error(arg, 400, "%s", err->text);
+		return;
+	}
+	answer = api_object();
+	list = api_array();
+	for (size_t i = 0; i < page->count; i++) {
+		cJSON *record = record_of_thing(page->things[i]);
+
+		record_add_connectivity(record, page->things[i]);
+		cJSON_AddItemToArray(list, record);
 	}
 	api_add(answer, "things", list);
-	if (at != NULL)
+	(void)snprintf(next, sizeof(next), "%llu", (unsigned long long)page->next);
+	if (page->next != 0)
 		api_add_string(answer, "next", next);
-	api_send(exchange, 200, answer);
+	api_send(arg, 200, answer);
+}
+
+static void
+search_things(void *arg, struct http_exchange *exchange)
+{
+	struct host *host = ((struct api *)arg)->parts.host;
+	char *query = api_query_string(exchange, "query"),
+	     *after = api_query_string(exchange, "after");
+	struct thing_wanted wanted = { .query = bytes_of_string(query),
+		.after = after != NULL ? strtoull(after, NULL, 10) : 0,
+		.limit = api_query_number(exchange, "limit", 100, THING_PAGE_MAX) };
+
+	if (wanted.limit == 0)
+		wanted.limit = 1;
+	thing_search(host->thing_searches, &wanted, on_found, exchange);
+	free(query);
 	free(after);
 }
 
 static const struct http_route routes[] = {
-	{ HTTP_GET, "/v1/things", list_things, "limit=N, after=NEXT: a page of things" },
+	{ HTTP_GET, "/v1/things", search_things,
+	    "query=QUERY, limit=N, after=NEXT: a page of the things that match" },
 	{ HTTP_POST, "/v1/things", create_thing,
 	    "thingName, thingTypeName, attributes, thingGroupNames, certificatePem, policies" },
 	{ HTTP_GET, "/v1/things/{thing}", get_thing, "one thing" },

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * moonlet thing: the registry's things and their types.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "net/http_local.h"
 #include "runtime/command_word.h"
 #include "runtime/device_files.h"
+
+enum { PAGE = 500 };
 
 static const char default_policy[] = "default";
 
@@ -188,7 +192,7 @@ detach(const struct command_call *call, struct err *err)
 	return join(call, "/detach", err);
 }
 
-/* --- ls --- */
+/* --- ls and search --- */
 
 static void
 print_row(const cJSON *row)
@@ -210,46 +214,104 @@ print_row(const cJSON *row)
 	buf_clear(&groups);
 }
 
+/* What is wanted, and how many of it are left to show. */
+struct listing {
+	struct buf query;
+	struct buf after;
+	long left;
+};
+
 static int
-list_page(const struct command_call *call, struct buf *after, struct err *err)
+list_page(const struct command_call *call, struct listing *listing, struct err *err)
 {
 	struct buf target = { 0 };
 	cJSON *reply = NULL, *row;
 	int status;
 
-	buf_printf(&target, "/v1/things?limit=500&after=%s", buf_string(after));
+	buf_printf(&target,
+	    "/v1/things?limit=%ld&after=%s&query=", listing->left < PAGE ? listing->left : PAGE,
+	    buf_string(&listing->after));
+	http_local_encode(&target, buf_string(&listing->query));
 	status = command_ask_json(call,
 	    &(struct command_request){ "GET", buf_string(&target), { 0 } }, NULL, &reply, err);
 	buf_clear(&target);
-	buf_reset(after);
+	buf_reset(&listing->after);
 	cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(reply, "things"))
 	{
+		listing->left--;
 		if (command_has(call, "json"))
 			command_print_json(row);
 		else
 			print_row(row);
 	}
-	buf_append_string(after, command_text(reply, "next"));
+	buf_append_string(&listing->after, command_text(reply, "next"));
 	cJSON_Delete(reply);
 	return status;
 }
 
 static int
+list_all(const struct command_call *call, struct listing *listing, struct err *err)
+{
+	const char *lines = command_value(call, "lines");
+	char *end = NULL;
+	int status = 0;
+
+	listing->left = lines != NULL ? strtol(lines, &end, 10) : LONG_MAX;
+	if (listing->left < 1 || (end != NULL && *end != '\0'))
+		status = err_set(err, "--lines: a number above 0");
+	while (status == 0) {
+		status = list_page(call, listing, err);
+		if (listing->after.len == 0 || listing->left <= 0)
+			break;
+	}
+	buf_clear(&listing->query);
+	buf_clear(&listing->after);
+	return status;
+}
+
+/* NAME:("a" OR "b") */
+static void
+add_condition(struct buf *query, const char *field, const char *values)
+{
+	char *copy = xstrdup(values), *rest = copy, *one;
+	const char *before = "(";
+
+	if (query->len > 0)
+		buf_append_string(query, " AND ");
+	buf_printf(query, "%s:", field);
+	while ((one = strsep(&rest, ";")) != NULL) {
+		buf_printf(query, "%s\"%s\"", before, one);
+		before = " OR ";
+	}
+	buf_append_string(query, ")");
+	free(copy);
+}
+
+static int
 list(const struct command_call *call, struct err *err)
 {
-	struct buf after = { 0 };
-	int status;
+	struct listing listing = { 0 };
 
-	do
-		status = list_page(call, &after, err);
-	while (status == 0 && after.len > 0);
-	buf_clear(&after);
-	return status;
+	if (command_has(call, "type"))
+		add_condition(&listing.query, "thingTypeName", command_value(call, "type"));
+	if (command_has(call, "group"))
+		add_condition(&listing.query, "thingGroupNames", command_value(call, "group"));
+	return list_all(call, &listing, err);
+}
+
+static int
+search(const struct command_call *call, struct err *err)
+{
+	struct listing listing = { 0 };
+
+	buf_append_string(&listing.query, call->arguments[1]);
+	return list_all(call, &listing, err);
 }
 
 static const struct command_word words[] = {
 	{ "create", "NAME", 1, 1, create },
 	{ "ls", "", 0, 0, list },
+	{ "search", "QUERY", 1, 1, search },
 	{ "show", "NAME", 1, 1, show },
 	{ "update", "NAME", 1, 1, update },
 	{ "delete", "NAME", 1, 1, delete },

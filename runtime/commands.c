@@ -123,9 +123,10 @@ static const struct command_switch db_switches[] = {
 };
 
 static const struct command_switch thing_switches[] = {
-	{ "type", "TYPE", "create, update: its type (update: '' for none)", 0 },
+	{ "type", "TYPE", "create, update: its type (update: '' for none); ls: only these", 0 },
 	{ "attribute", "NAME=VALUE...", "create, update: an attribute (update: NAME= takes it away)", 'a' },
-	{ "group", "GROUP...", "create: put it into this group", 0 },
+	{ "group", "GROUP...", "create: put it into this group; ls: only those in it, or below it", 0 },
+	{ "lines", "N", "ls, search: at most so many", 'n' },
 	{ "cert", NULL, "create: make a key and a certificate, and register it", 0 },
 	{ "policy", "POLICY...", "create --cert: attach this one instead of default", 0 },
 	{ "out", "DIR", "create --cert: where to write (default: here)", 0 },
@@ -268,7 +269,8 @@ const struct command command_table[] = {
 	{ .name = "thing", .arguments = "WORD [NAME] [TARGET]", .run = cmd_thing, .arguments_min = 1,
 	  .arguments_max = 3, .switches = thing_switches, .help = "keep the devices in a registry, with their certificates",
 	  .more = "moonlet thing create audi22 --cert [--type car] [--attribute model=audi] [--group fleet]\n"
-		  "moonlet thing ls | show audi22\n"
+		  "moonlet thing ls [--group north] | show audi22\n"
+		  "moonlet thing search 'attributes.model:audi AND connectivity.connected:true'\n"
 		  "moonlet thing update audi22 --attribute colour=red\n"
 		  "moonlet thing delete audi22         its certificates stay, and may do what their policies say\n"
 		  "moonlet thing attach audi22 cert:ID | user:NAME | token:NAME       and detach\n"

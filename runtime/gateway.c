@@ -11,6 +11,8 @@
 #include "runtime/access.h"
 #include "runtime/commit.h"
 #include "runtime/presence.h"
+#include "runtime/presence_text.h"
+#include "runtime/registry.h"
 #include "runtime/shadow_service.h"
 
 enum { DESCRIPTORS_BESIDE = 512 }; /* workers, HTTP, the store */
@@ -88,7 +90,12 @@ persist(void *arg, const struct writes *writes, void (*done)(void *done_arg, int
 static void
 presence_changed(void *arg, const struct presence *presence)
 {
-	presences_changed(((struct host *)arg)->presences, presence);
+	struct host *host = arg;
+
+	presences_changed(host->presences, presence);
+	if (host->registry != NULL)
+		registry_note_presence(host->registry, presence->client_id, presence->connected,
+		    presence->connected ? NULL : presence_reason(presence));
 }
 
 static void

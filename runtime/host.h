@@ -41,6 +41,7 @@ struct doors;
 struct access;
 struct registry;
 struct registrar;
+struct thing_searches;
 struct credentials;
 struct passwords;
 struct jwt_keys;
@@ -63,6 +64,7 @@ struct host {
 	struct doors *doors; /* TLS listeners, and the certificate authority */
 	struct access *access;
 	struct registrar *registrar;
+	struct thing_searches *thing_searches;
 	struct registry *registry; /* things, certificates, policies */
 	struct credentials *credentials; /* users and tokens */
 	struct passwords *passwords;

@@ -28,7 +28,6 @@
 #include "runtime/presence.h"
 #include "runtime/records.h"
 #include "runtime/registration.h"
-#include "runtime/registry.h"
 #include "runtime/reload.h"
 #include "runtime/restore.h"
 #include "runtime/shadow_follow.h"
@@ -500,7 +499,7 @@ close_all(struct service *service)
 		shadow_service_stop(host->shadow_service);
 	watch_clear(&service->store_watch);
 	tracer_stop(host->tracer);
-	registry_stop(host->registry);
+	registration_stop(host);
 	store_close(host->store);
 	manager_free(host->manager);
 	tracer_free(host->tracer);

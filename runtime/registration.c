@@ -13,6 +13,7 @@
 #include "runtime/registry.h"
 #include "runtime/registry_record.h"
 #include "runtime/shadow_service.h"
+#include "runtime/thing_search.h"
 
 struct registrar {
 	struct host *host;
@@ -58,7 +59,15 @@ registration_open(struct host *host, struct err *err)
 	task_init(&registrar->reload, reload_doors, registrar);
 	host->registrar = registrar;
 	host->registry = registry_new(&parts);
+	host->thing_searches = thing_searches_new(host);
 	return registry_restore(host->registry, err);
+}
+
+void
+registration_stop(struct host *host)
+{
+	thing_searches_stop(host->thing_searches);
+	registry_stop(host->registry);
 }
 
 void
@@ -66,6 +75,7 @@ registration_close(struct host *host)
 {
 	if (host->registrar == NULL)
 		return;
+	thing_searches_free(host->thing_searches);
 	registry_free(host->registry);
 	task_cancel(&host->registrar->reload);
 	free(host->registrar);

@@ -13,6 +13,7 @@ struct registrar;
 
 /* Makes host->registry and reads it from the store. */
 int registration_open(struct host *host, struct err *err) __attribute__((warn_unused_result));
+void registration_stop(struct host *host);  /* before the store is closed */
 void registration_close(struct host *host); /* with the registry, after the store was closed */
 
 /* Appends what TLS clients may be signed by, PEM: the authorities of the machine's owner, which are

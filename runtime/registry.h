@@ -57,6 +57,11 @@ struct thing {
 	struct registry_target **targets;
 	uint8_t group_count;
 	uint8_t target_count;
+	/* Since this start: clients that are connected as NAME or NAME/..., when one came or went
+	 * last (0: never), and why it went (NULL: it is there, or never was). */
+	uint32_t connections;
+	int64_t connectivity_ms;
+	const char *disconnect_reason;
 };
 
 struct thing_type {
@@ -195,6 +200,10 @@ struct registry_policy *registry_policy_next(
     const struct registry *registry, struct registry_policy *at);
 struct registry_target *registry_target_next(
     const struct registry *registry, struct registry_target *at);
+
+/* A client has come, or has gone, for that reason (a constant text). */
+void registry_note_presence(
+    struct registry *registry, struct bytes client_id, bool connected, const char *reason);
 
 /* Whether the thing is in the group, or in one below it. */
 bool registry_is_member(

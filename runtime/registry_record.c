@@ -65,6 +65,17 @@ record_of_thing(const struct thing *thing)
 	return record;
 }
 
+void
+record_add_connectivity(cJSON *record, const struct thing *thing)
+{
+	cJSON *connectivity = cJSON_CreateObject();
+
+	row_add(connectivity, "connected", cJSON_CreateBool(thing->connections > 0));
+	row_add_number(connectivity, "timestamp", thing->connectivity_ms);
+	row_add_text(connectivity, "disconnectReason", thing->disconnect_reason);
+	row_add(record, "connectivity", connectivity);
+}
+
 cJSON *
 record_of_type(const struct thing_type *type)
 {

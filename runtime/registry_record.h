@@ -19,6 +19,8 @@
 
 /* The caller frees them. */
 cJSON *record_of_thing(const struct thing *thing);
+/* "connectivity": {"connected", "timestamp", "disconnectReason"}, as of now. */
+void record_add_connectivity(cJSON *record, const struct thing *thing);
 cJSON *record_of_type(const struct thing_type *type);
 cJSON *record_of_group(const struct registry *registry, const struct thing_group *group);
 cJSON *record_of_certificate(

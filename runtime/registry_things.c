@@ -166,6 +166,26 @@ write(const struct registry *registry, struct bytes key, struct buf *value)
 
 const struct registry_rows registry_thing_rows = { SPACE_THING, take, drop, write };
 
+void
+registry_note_presence(
+    struct registry *registry, struct bytes client_id, bool connected, const char *reason)
+{
+	const uint8_t *slash =
+	    client_id.len > 0 ? memchr(client_id.data, '/', client_id.len) : NULL;
+	struct thing *thing = registry_thing(
+	    registry, bytes_of(client_id.data, slash != NULL ? (size_t)(slash - client_id.data)
+							      : client_id.len));
+
+	if (thing == NULL)
+		return;
+	if (connected)
+		thing->connections++;
+	else if (thing->connections > 0) /* 0: it came before the thing was made */
+		thing->connections--;
+	thing->connectivity_ms = registry_now_ms(registry);
+	thing->disconnect_reason = thing->connections > 0 ? NULL : reason;
+}
+
 /* --- steps --- */
 
 static int

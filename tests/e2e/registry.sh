@@ -57,11 +57,38 @@ same "list" 2 "$(moon thing ls | wc -l)"
 moon cert ls >"$work/certs"
 grep -q "things: audi22" "$work/certs" || fail "$(cat "$work/certs")"
 
+# Search, over registry, connections and shadows.
+found() { moon thing search "$1" | awk '{ print $1 }' | tr '\n' ' ' | sed 's/ $//'; }
+same "by attribute" audi22 "$(found 'attributes.model:au*')"
+same "by group" "audi22" "$(found 'thingGroupNames:fleet AND NOT thingName:vw1')"
+same "in any case" "audi22 vw1" "$(found 'thingName:AUDI22 OR VW1')"
+same "by type" audi22 "$(moon thing ls --type car --group fleet | awk '{ print $1 }')"
+same "none" "" "$(found 'attributes.model:bmw')"
+refused thing search 'model:audi'; grep -q "model is no field" "$work/refused" || fail "$(cat "$work/refused")"
+stdbuf -oL mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -i vw1 -t x -d >"$work/vw1" 2>&1 &
+vw1=$!
+remember "$vw1"
+wait_for 10 grep -q '^Subscribed' "$work/vw1"
+same "connected" vw1 "$(found 'connectivity.connected:true')"
+{ kill -9 "$vw1" && wait "$vw1"; } 2>/dev/null || true
+gone() { [ "$(found 'connectivity.disconnectReason:CONNECTION_LOST AND connectivity.timestamp>1700000000000')" = vw1 ]; }
+wait_for 10 gone
+same "not connected" "audi22 vw1" "$(found 'NOT connectivity.connected:true')"
+moon shadow update audi22 '{"state":{"reported":{"battery":70,"doors":["open","shut"]}}}' >/dev/null
+moon shadow update vw1 '{"state":{"reported":{"battery":20}}}' >/dev/null
+moon shadow update vw1 --name cabin '{"state":{"desired":{"warm":true}}}' >/dev/null
+same "by shadow" audi22 "$(found 'shadow.reported.battery>50')"
+same "range" "audi22 vw1" "$(found 'shadow.reported.battery:[20 TO 70]')"
+same "array" audi22 "$(found 'shadow.reported.doors:shut')"
+same "named shadow" vw1 "$(found 'shadow.name.cabin.desired.warm:true')"
+same "all together" audi22 "$(found 'thingTypeName:car shadow.reported.battery>50 -shadow.name.cabin.desired.warm:true')"
+same "lines" 1 "$(moon thing ls -n 1 | wc -l)"
+
 # The same after a restart.
-moon thing show audi22 >"$work/before"
+moon thing show audi22 | sed '/connectivity/,$d' >"$work/before"
 stop_moonlet
 start_moonlet "$work/functions" --mqtts 127.0.0.1:0
-moon thing show audi22 >"$work/after"
+moon thing show audi22 | sed '/connectivity/,$d' >"$work/after"
 cmp "$work/before" "$work/after" || fail "the thing has changed"
 refused cert revoke nobody
 moon cert revoke "$id"
