@@ -34,6 +34,7 @@ struct tls_handshake {
 	struct timer timer;
 	int fd;
 	int code; /* of the last step */
+	uint32_t flags; /* what is wrong with the certificate that was shown */
 	bool is_client;
 	bool stepping;
 	bool begun; /* it has a lane */
@@ -206,6 +207,12 @@ run_step(struct tls_step *step)
 		return;
 	lane->server_name[0] = '\0';
 	handshake->code = mbedtls_ssl_handshake(handshake->ssl);
+	if (handshake->code == 0)
+		handshake->flags =
+		    handshake->is_client
+			? mbedtls_ssl_get_verify_result(handshake->ssl)
+			: tls_verify_peer(lane, handshake->ssl,
+			      loop_sys(handshake->tls->loop)->monotonic_us() / 1000000);
 	if (lane->server_name[0] != '\0')
 		(void)snprintf(handshake->server_name, sizeof(handshake->server_name), "%s",
 		    lane->server_name);
@@ -269,7 +276,7 @@ static void
 succeed(struct tls_handshake *handshake)
 {
 	mbedtls_ssl_context *ssl = handshake->ssl;
-	uint32_t flags = mbedtls_ssl_get_verify_result(ssl);
+	uint32_t flags = handshake->flags;
 	struct tls_outcome outcome = { .verified = flags == 0,
 		.protocol = mbedtls_ssl_get_alpn_protocol(ssl) };
 	struct stream stream = { .fd = handshake->fd, .transport = &transport_tls };

@@ -148,8 +148,10 @@ load(struct tls_lane *lane, const struct tls_material *material, struct err *err
 		    0)
 			return err_prefix(err, "the authorities");
 	}
-	/* Also where there is none: without a chain nothing is asked for. */
-	mbedtls_ssl_conf_ca_chain(&lane->config, &lane->authorities, NULL);
+	/* A server's clients are verified by tls_verify_peer; but without a chain, be it empty, nothing
+	 * would be asked for. */
+	mbedtls_ssl_conf_ca_chain(&lane->config,
+	    material->side == TLS_SERVER ? &lane->nobody : &lane->authorities, NULL);
 	return 0;
 }
 
@@ -216,6 +218,9 @@ tls_context_new(const struct tls_material *material, struct err *err)
 
 		mbedtls_ssl_config_init(&lane->config);
 		mbedtls_x509_crt_init(&lane->authorities);
+		mbedtls_x509_crt_init(&lane->nobody);
+		if (material->side == TLS_SERVER)
+			lane->verified = xcalloc(TLS_VERIFIED, sizeof(*lane->verified));
 		result = fill_lane(context, lane, material, err);
 	}
 	if (result == 0)
@@ -239,6 +244,8 @@ tls_context_unref(struct tls_context *context)
 	for (unsigned i = 0; i < context->lane_count; i++) {
 		mbedtls_ssl_config_free(&context->lanes[i].config);
 		mbedtls_x509_crt_free(&context->lanes[i].authorities);
+		mbedtls_x509_crt_free(&context->lanes[i].nobody);
+		free(context->lanes[i].verified);
 		for (size_t k = 0; k < context->lanes[i].pair_count; k++) {
 			mbedtls_x509_crt_free(&context->lanes[i].pairs[k].certificate);
 			mbedtls_pk_free(&context->lanes[i].pairs[k].key);

@@ -1,4 +1,4 @@
-// MQTT.js over ws:// and wss://, for tests/e2e/websocket.sh: node client_ws.js URL CA_FILE [ORIGIN]
+// MQTT.js over ws:// and wss://, for tests/e2e/websocket.sh: node client_ws.js URL CA_FILE [ORIGIN [CERT KEY THING]]
 // Large and small messages there and back; exits 1 with a line where something is wrong.
 'use strict';
 
@@ -6,7 +6,7 @@ const crypto = require('crypto');
 const fs = require('fs');
 const mqtt = require('mqtt');
 
-const [url, caFile, origin] = process.argv.slice(2);
+const [url, caFile, origin, certFile, keyFile, thing] = process.argv.slice(2);
 
 function fail(what) {
   console.error(what);
@@ -15,13 +15,17 @@ function fail(what) {
 
 const timer = setTimeout(() => fail('took too long'), 20000);
 const ca = caFile && caFile !== '-' ? fs.readFileSync(caFile) : undefined;
-const headers = origin ? { Origin: origin } : {};
-const client = mqtt.connect(url, { ca, protocolVersion: 5, reconnectPeriod: 0, wsOptions: { ca, headers } });
+const headers = origin && origin !== '-' ? { Origin: origin } : {};
+const identity = certFile ? { cert: fs.readFileSync(certFile), key: fs.readFileSync(keyFile), clientId: thing } : {};
+const client = mqtt.connect(url, {
+  ca, protocolVersion: 5, reconnectPeriod: 0, ...identity, wsOptions: { ca, headers, ...identity },
+});
 const payloads = [0, 1, 125, 126, 127, 65535, 65536, 200000].map((size) => crypto.randomBytes(size));
+const topic = 'ws/echo/' + (thing || 'anybody');
 let next = 0;
 
 client.on('error', (error) => fail('error: ' + error.message));
-client.on('message', (topic, payload) => {
+client.on('message', (_, payload) => {
   if (!payload.equals(payloads[next])) fail('message ' + next + ' is wrong: ' + payload.length + ' bytes');
   if (++next < payloads.length) return;
   client.end(false, {}, () => {
@@ -31,8 +35,8 @@ client.on('message', (topic, payload) => {
   });
 });
 client.on('connect', () => {
-  client.subscribe('ws/echo', { qos: 1 }, (error) => {
+  client.subscribe(topic, { qos: 1 }, (error) => {
     if (error) fail('subscribe: ' + error.message);
-    for (const payload of payloads) client.publish('ws/echo', payload, { qos: 1 });
+    for (const payload of payloads) client.publish(topic, payload, { qos: 1 });
   });
 });

@@ -40,13 +40,17 @@ python3 "$tests_dir/e2e/client_ws.py" "$http_port"
 
 modules=${MOONLET_NODE_MODULES:-$build_dir/clients/node_modules}
 if command -v node >/dev/null && [ -d "$modules/mqtt" ]; then
-  for url in "ws://127.0.0.1:$http_port/mqtt" "wss://localhost:$https_port/mqtt"; do
-    echo "MQTT.js, ${url%%:*}"
-    NODE_PATH=$modules node "$tests_dir/e2e/client_ws.js" "$url" "$work/data/tls/ca.pem"
-  done
+  js() { NODE_PATH=$modules node "$tests_dir/e2e/client_ws.js" "$@"; }
+  "$moonlet" thing create panel --cert --data "$work/data" --out "$work" >/dev/null
+  mine=("$work/data/tls/ca.pem" - "$work/panel.pem" "$work/panel.key" panel)
+  echo "MQTT.js, ws"
+  js "ws://127.0.0.1:$http_port/mqtt"
+  echo "MQTT.js, wss"
+  js "wss://localhost:$https_port/mqtt" "${mine[@]}"
+  ! js "wss://localhost:$https_port/mqtt" "$work/data/tls/ca.pem" 2>/dev/null || fail "nobody may connect by wss"
   echo "MQTT.js, mqtts on the port of https, without ALPN"
-  NODE_PATH=$modules node "$tests_dir/e2e/client_ws.js" "mqtts://localhost:$https_port" "$work/data/tls/ca.pem"
-  ! NODE_PATH=$modules node "$tests_dir/e2e/client_ws.js" "ws://127.0.0.1:$http_port/mqtt" - https://evil.example 2>/dev/null ||
+  js "mqtts://localhost:$https_port" "${mine[@]}"
+  ! js "ws://127.0.0.1:$http_port/mqtt" - https://evil.example 2>/dev/null ||
     fail "a page from elsewhere may connect"
 else
   echo "MQTT.js is not installed"
