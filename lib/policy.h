@@ -23,7 +23,8 @@
  *
  * A condition on a key that is not known is false, as AWS has it: such a Deny does not hold either.
  * Negated operators, IfExists and ForAllValues make it true, ForAnyValue false. A missing value
- * among the wanted ones makes the condition of a Deny true, and lets no Allow through.
+ * among the wanted ones makes the condition of a Deny true, and lets no Allow through. Of a key
+ * with several values all must hold with ForAllValues and negated operators, else any.
  */
 #ifndef LIB_POLICY_H
 #define LIB_POLICY_H
@@ -42,7 +43,8 @@ struct policy *policy_ref(struct policy *policy); /* returns its argument */
 void policy_unref(struct policy *policy);	  /* takes NULL */
 
 /* What variables and conditions ask for, by name: "iot:ClientId", "aws:SourceIp". Appends the value
- * and returns true; false: it is not known. */
+ * and returns true; false: it is not known. Several values, with a zero between them, are for
+ * conditions: a variable with such counts as missing. */
 struct policy_facts {
 	bool (*get)(void *arg, struct bytes name, struct buf *value);
 	void *arg;

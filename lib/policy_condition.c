@@ -349,24 +349,57 @@ unknown_holds(const struct policy_condition *condition)
 	       (condition->negated && !condition->for_any);
 }
 
+/* For one value of the key. */
+static bool
+value_holds(const struct policy_condition *condition, const struct policy_facts *facts,
+    struct bytes value, bool denies)
+{
+	struct buf is = { 0 };
+	struct found found;
+
+	buf_append_bytes(&is, value);
+	found = look_for(condition, facts, &is);
+	buf_clear(&is);
+	if (found.unknown && (denies || condition->negated))
+		return denies;
+	return found.one != condition->negated;
+}
+
+/* Of several values all must hold, or any of them. */
+static bool
+values_hold(const struct policy_condition *condition, const struct policy_facts *facts,
+    struct bytes values, bool denies)
+{
+	bool all = condition->for_all || (condition->negated && !condition->for_any);
+	const uint8_t *end;
+
+	do {
+		size_t len;
+
+		end = memchr(values.data, 0, values.len);
+		len = end != NULL ? (size_t)(end - values.data) : values.len;
+		if (value_holds(condition, facts, bytes_of(values.data, len), denies) != all)
+			return !all;
+		if (end != NULL)
+			values = bytes_of(end + 1, values.len - len - 1);
+	} while (end != NULL);
+	return all;
+}
+
 bool
 policy_condition_holds(
     const struct policy_condition *condition, const struct policy_facts *facts, bool denies)
 {
 	struct buf is = { 0 };
 	bool known = facts->get(facts->arg, buf_bytes(&condition->key), &is), holds;
-	struct found found;
 
-	if (condition->operator== POLICY_NULL) {
+	(void)buf_string(&is); /* has memory, were it empty */
+	if (condition->operator== POLICY_NULL)
 		holds = null_holds(condition, known);
-	} else if (!known) {
+	else if (!known)
 		holds = unknown_holds(condition);
-	} else {
-		found = look_for(condition, facts, &is);
-		holds = found.one != condition->negated;
-		if (found.unknown && (denies || condition->negated))
-			holds = denies;
-	}
+	else
+		holds = values_hold(condition, facts, buf_bytes(&is), denies);
 	buf_clear(&is);
 	return holds;
 }

@@ -136,6 +136,8 @@ struct entry {
 	struct broker_login *login;
 	struct peer *peer;
 	struct buf client_id;
+	bool is_persistent;
+	bool has_will;
 };
 
 static void
@@ -172,6 +174,8 @@ name_client(struct entry *entry, struct identity *identity)
 		    identity->thing != NULL ? identity->thing : identity->principal,
 		    (unsigned long long)random);
 	}
+	identity->is_persistent = entry->is_persistent;
+	identity->has_will = entry->has_will;
 	identity_set_client_id(identity, buf_bytes(&entry->client_id));
 }
 
@@ -222,6 +226,8 @@ access_authenticate(void *arg, struct broker_login *login, const struct mqtt_con
 	entry->login = login;
 	entry->peer = peer_ref(shown.peer);
 	buf_append_bytes(&entry->client_id, connect->client_id);
+	entry->is_persistent = !connect->clean_start || connect->props.session_expiry_s > 0;
+	entry->has_will = connect->has_will;
 	login_begin(&shown, on_login, entry);
 }
 

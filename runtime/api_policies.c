@@ -256,7 +256,7 @@ static const struct http_route routes[] = {
 	    "\"thing:NAME\"" },
 	{ HTTP_POST, "/v1/policies/{policy}/detach", detach_policy, "{target}" },
 	{ HTTP_POST, "/v1/policy-test", try_policies,
-	    "{action, resource, thing, target, certificatePem, policies, clientId, address}: what "
+	    "{action, resource, thing, target, certificatePem, policies, clientId, address, persistent, will}: what "
 	    "they say, and which statement decides" },
 };
 

@@ -183,6 +183,8 @@ read_trial(const struct command_call *call, cJSON *body, struct err *err)
 	add(body, "thing", command_value(call, "thing"));
 	add(body, "clientId", command_value(call, "client-id"));
 	add(body, "address", command_value(call, "address"));
+	(void)cJSON_AddBoolToObject(body, "persistent", command_has(call, "persistent"));
+	(void)cJSON_AddBoolToObject(body, "will", command_has(call, "will"));
 	if (user != NULL || token != NULL) {
 		buf_printf(
 		    &target, "%s:%s", user != NULL ? "user" : "token", user != NULL ? user : token);

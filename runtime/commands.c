@@ -153,6 +153,8 @@ static const struct command_switch policy_switches[] = {
 	{ "policy", "NAME...", "test: with this policy besides, or alone", 0 },
 	{ "client-id", "ID", "test: under this client id (default: the thing's name)", 0 },
 	{ "address", "IP", "test: from this address (default 127.0.0.1)", 0 },
+	{ "persistent", NULL, "test: with a session that outlasts the connection", 0 },
+	{ "will", NULL, "test: with a will", 0 },
 	JSON_SWITCH,
 	{ NULL, NULL, NULL, 0 },
 };

@@ -95,6 +95,19 @@ epoch_time(const struct identity *identity, struct buf *value)
 	return true;
 }
 
+/* What a client wants of its connection beside being there. */
+static bool
+connect_attributes(const struct identity *identity, struct buf *value)
+{
+	if (identity->is_persistent)
+		buf_append_string(value, "PersistentConnect");
+	if (identity->is_persistent && identity->has_will)
+		buf_append_u8(value, 0);
+	if (identity->has_will)
+		buf_append_string(value, "LastWill");
+	return value->len > 0;
+}
+
 static bool
 principal(const struct identity *identity, struct buf *value)
 {
@@ -111,6 +124,7 @@ static const struct {
 	{ "iot:Connection.Thing.ThingTypeName", thing_type },
 	{ "iot:CertificateId", certificate_id },
 	{ "iot:Certificate.Id", certificate_id },
+	{ "iot:ConnectAttributes", connect_attributes },
 	{ "iot:DomainName", domain_name },
 	{ "aws:CurrentTime", epoch_time },
 	{ "aws:EpochTime", epoch_time },

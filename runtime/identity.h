@@ -43,6 +43,8 @@ struct identity {
 	char *principal;  /* fingerprint, user's name, token's name, subject */
 	char *thing;	  /* NULL: none */
 	char *client_id;  /* "": not known (HTTP) */
+	bool is_persistent;	/* its session outlasts the connection */
+	bool has_will;
 	int64_t since_ms; /* when what it showed was made: a new one of the same name is another */
 	int64_t ends_ms;  /* since 1970: it is nobody from then on; 0: never */
 	char *policy_names;	/* "a,b": that it has beside what is attached; NULL: none */

@@ -22,6 +22,7 @@ struct trial {
 	const char *client_id;
 	const char *address;
 	const char *thing; /* NULL: whichever the target has */
+	bool is_persistent, has_will;
 	const cJSON *policies;
 	struct certificate *certificate; /* NULL: what the registry knows */
 	int status;
@@ -187,6 +188,8 @@ make_identity(const struct trial *trial, const char *target)
 	    identity_new(trial->host, &trial_kind, peer, target, trial->thing);
 	const cJSON *name;
 
+	identity->is_persistent = trial->is_persistent;
+	identity->has_will = trial->has_will;
 	identity_set_client_id(identity, bytes_of_string(trial->client_id));
 	cJSON_ArrayForEach(name, trial->policies)
 	{
@@ -405,6 +408,8 @@ policy_trial(struct host *host, const cJSON *wish, int *status, struct err *err)
 		.thing = text_of(wish, "thing"),
 		.client_id = text_of(wish, "clientId"),
 		.address = text_of(wish, "address"),
+		.is_persistent = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(wish, "persistent")),
+		.has_will = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(wish, "will")),
 		.status = 400 };
 	char *targets[REGISTRY_TARGETS_MAX] = { NULL };
 	size_t count = 0;

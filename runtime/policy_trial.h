@@ -20,6 +20,7 @@
  * policies       names of policies that it would have besides
  * clientId       "": the thing's name
  * address        from where: "192.0.2.7"; "": 127.0.0.1
+ * persistent, will  true: with a session that lasts, with a will
  *
  * The reply: { allowed, action, resource, results: [ { allowed, effect, policy, statement (from 1),
  * sid, as, thing, clientId, mayConnect, text } ] }; allowed, where all of them are. NULL: `err`

@@ -15,6 +15,11 @@ get_fact(void *arg, struct bytes name, struct buf *value)
 {
 	const char *at = arg;
 
+	if (bytes_equal_string(name, "a:Many")) {
+		buf_append(value, "a\0b", 3);
+		return true;
+	}
+
 	while (at != NULL && *at != '\0') {
 		const char *equals = strchr(at, '='), *end = strchr(at, ';');
 		size_t len = end != NULL ? (size_t)(end - at) : strlen(at);
@@ -179,6 +184,22 @@ static const struct decision {
 	    POLICY_NOTHING_ALLOWS },
 	{ IF("\"Null\":{\"no:Such\":[\"false\",\"true\"]}"), "iot:Publish", "topic/a",
 	    POLICY_ALLOWED },
+	/* A key of several values */
+	{ IF("\"ForAllValues:StringEquals\":{\"a:Many\":[\"a\",\"b\",\"c\"]}"), "iot:Connect",
+	    "client/a", POLICY_ALLOWED },
+	{ IF("\"ForAllValues:StringEquals\":{\"a:Many\":\"a\"}"), "iot:Connect", "client/a",
+	    POLICY_NOTHING_ALLOWS },
+	{ IF("\"ForAllValues:StringNotEquals\":{\"a:Many\":\"b\"}"), "iot:Connect", "client/a",
+	    POLICY_NOTHING_ALLOWS },
+	{ IF("\"ForAllValues:StringNotEquals\":{\"a:Many\":\"c\"}"), "iot:Connect", "client/a",
+	    POLICY_ALLOWED },
+	{ IF("\"ForAnyValue:StringEquals\":{\"a:Many\":\"b\"}"), "iot:Connect", "client/a",
+	    POLICY_ALLOWED },
+	{ IF("\"ForAnyValue:StringEquals\":{\"a:Many\":\"c\"}"), "iot:Connect", "client/a",
+	    POLICY_NOTHING_ALLOWS },
+	{ IF("\"StringNotEquals\":{\"a:Many\":\"b\"}"), "iot:Connect", "client/a",
+	    POLICY_NOTHING_ALLOWS },
+	{ ALLOW(ON("*", "client/${a:Many}")), "iot:Connect", "client/a", POLICY_NOTHING_ALLOWS },
 	/* All conditions must hold. */
 	{ IF("\"StringEquals\":{\"iot:ClientId\":\"audi22\"},"
 	     "\"Bool\":{\"aws:SecureTransport\":\"false\"}"),

@@ -146,6 +146,22 @@ moon pub iot/vw1/in heard
 wait_for 20 grep -qx heard "$work/sub.out"
 ! grep -q unheard "$work/sub.out" || fail "a message came that a policy denied"
 
+echo "persistent sessions and wills by condition"
+cat >"$work/plain.json" <<'END'
+{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "iot:Connect", "Resource": "*",
+  "Condition": {"ForAllValues:StringEquals": {"iot:ConnectAttributes": ["LastWill"]}}}}
+END
+moon policy create plain "$work/plain.json"
+may --policy plain --client-id x connect
+may --policy plain --client-id x --will connect
+may_not --policy plain --client-id x --persistent connect
+may_not --policy plain --client-id x --persistent --will connect
+printf 'password of plain\n' >"$work/password"
+moon user add plain --password-file "$work/password" --policy plain
+connects() { mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -V 311 -u plain -P 'password of plain' -i plain -t x -E "$@" >"$work/sub.out" 2>&1; }
+! connects -c || fail "a persistent session is let in"
+grep -q 'plain.* may not iot:Connect on client/plain: no statement allows it' "$work/moonlet.log" || fail "not said why"
+
 echo "users"
 printf 'secret-of-fritz\n' >"$work/password"
 moon user add fritz --password-file "$work/password" --policy alerts
