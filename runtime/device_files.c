@@ -3,6 +3,7 @@
  */
 #include "runtime/device_files.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -45,16 +46,42 @@ read_wish(struct making *making, struct err *err)
 	return 0;
 }
 
+/* Root works in the data folder as the user whom it belongs to: the host must be able to read what
+ * is made there, and links that the user has put there lead nowhere else. True: it is that user
+ * now, until be_root. */
+static bool
+be_owner(const char *data)
+{
+	struct stat status;
+
+	if (geteuid() != 0 || stat(data, &status) < 0 || status.st_uid == 0)
+		return false;
+	if (setegid(status.st_gid) == 0 && seteuid(status.st_uid) == 0)
+		return true;
+	return false;
+}
+
+static void
+be_root(void)
+{
+	if (seteuid(0) < 0 || setegid(0) < 0)
+		abort();
+}
+
 static struct authority *
 open_authority(const struct making *making, struct err *err)
 {
 	const char *data = options_text(&making->call->options, OPTION_DATA);
 	struct buf folder = { 0 };
 	struct authority *authority;
+	bool changed;
 
 	(void)mkdir(data, 0750);
 	buf_printf(&folder, "%s/tls", data);
+	changed = be_owner(data);
 	authority = authority_open(buf_string(&folder), making->wish.now_s, err);
+	if (changed)
+		be_root();
 	buf_clear(&folder);
 	return authority;
 }

@@ -135,6 +135,12 @@ refused 'symbolic link on the way' "${run[@]}" --data "$work/above/data" --user 
 same "owner of what the link names" root "$(owner "$work/else")"
 same "what is in it" "" "$(ls "$work/else")"
 
+echo "what root makes for a host that is another user, that user can read"
+install -d -o "$user" "$work/data4"
+"$moonlet" cert create car --out "$work" --data "$work/data4" >/dev/null
+same "owner of the authority's key" "$user" "$(owner "$work/data4/tls/ca.key")"
+same "owner of the car's key" root "$(owner "$work/car.key")"
+
 echo "who cannot be become"
 refused 'there is no user "no-such-user"' "${run[@]}" --user no-such-user
 refused 'only root can become "root"' setpriv --reuid "$user" --regid "$gid" --clear-groups "${run[@]}" --user root
