@@ -34,6 +34,8 @@ struct registry_change {
 	struct writes writes;
 	struct writes before; /* what undoes the steps, in their order */
 	enum registry_refusal refusal;
+	bool has_effect;		  /* on the rights of somebody who may be connected */
+	char fresh[CERTIFICATE_ID_BYTES]; /* the last certificate that came with it */
 	void (*done)(void *arg, int status, const struct err *err);
 	void *arg;
 };
@@ -249,6 +251,41 @@ remember(struct registry_change *change, const struct registry_rows *rows, struc
 	buf_clear(&value);
 }
 
+/* Whether the rights of somebody who may be connected hang on this row. Asked before it is put or
+ * dropped: thousands of things may come in a second, and each change of rights makes all who are
+ * connected decide anew. */
+static bool
+matters(const struct registry_change *change, enum space space, struct bytes key)
+{
+	const struct registry *registry = change->registry;
+	const struct registry_policy *policy;
+	const struct thing *thing;
+
+	switch ((int)space) {
+	case SPACE_THING:
+		thing = registry_thing(registry, key);
+		return thing != NULL && thing->target_count > 0;
+	case SPACE_CERTIFICATE:
+		return registry_certificate(registry, key) != NULL &&
+		       !bytes_equal_string(key, change->fresh);
+	case SPACE_POLICY:
+		policy = registry_policy(registry, key);
+		return policy != NULL && policy->target_count > 0;
+	case SPACE_ATTACHMENT:
+		return registry_attachment_matters(registry, key, change->fresh);
+	default:
+		return false;
+	}
+}
+
+static void
+note_fresh(struct registry_change *change, enum space space, struct bytes key)
+{
+	if (space == SPACE_CERTIFICATE && key.len == sizeof(change->fresh) - 1 &&
+	    registry_certificate(change->registry, key) == NULL)
+		memcpy(change->fresh, key.data, key.len);
+}
+
 void
 registry_put_row(
     struct registry_change *change, enum space space, struct bytes key, struct bytes value)
@@ -256,6 +293,8 @@ registry_put_row(
 	const struct registry_rows *rows = rows_of(space);
 	bool taken;
 
+	note_fresh(change, space, key);
+	change->has_effect = change->has_effect || matters(change, space, key);
 	remember(change, rows, key);
 	taken = rows->take(change->registry, key, value);
 	assert(taken);
@@ -277,6 +316,7 @@ registry_delete_row(struct registry_change *change, enum space space, struct byt
 {
 	const struct registry_rows *rows = rows_of(space);
 
+	change->has_effect = change->has_effect || matters(change, space, key);
 	remember(change, rows, key);
 	writes_delete(&change->writes, space, key); /* first: the key may be what is dropped */
 	rows->drop(change->registry, key);
@@ -314,7 +354,7 @@ registry_change_cancel(struct registry_change *change)
 		apply(registry, &steps[--count]);
 	free(steps);
 	registry->open = NULL;
-	if (change->before.count > 0)
+	if (change->has_effect)
 		tell_changed(registry);
 	change_free(change);
 }
@@ -370,7 +410,8 @@ registry_change_commit(struct registry_change *change,
 	registry->under_way++;
 	store_submit(registry->parts.store, &change->job);
 	registry->version = change->job.version;
-	tell_changed(registry);
+	if (change->has_effect)
+		tell_changed(registry);
 }
 
 /* --- after a failure of the store --- */

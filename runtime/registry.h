@@ -145,7 +145,7 @@ struct registry_target {
 struct registry_parts {
 	struct loop *loop;
 	struct store *store;
-	/* After each change: rights may be others now. */
+	/* The rights of somebody who may be connected may be others now. */
 	void (*changed)(void *arg);
 	/* The authorities are others: what they say is in registry_authorities. NULL: nobody asks.
 	 */

@@ -496,3 +496,19 @@ registry_is_attached(
 
 	return is_joined(registry, &ends);
 }
+
+bool
+registry_attachment_matters(const struct registry *registry, struct bytes key, const char *fresh)
+{
+	const struct thing *thing;
+	struct ends ends;
+
+	if (!read_key(key, &ends))
+		return false;
+	if (ends.kind == ATTACHMENT_MEMBER) {
+		thing = registry_thing(registry, ends.to);
+		return thing != NULL && thing->target_count > 0;
+	}
+	return ends.to.len <= 5 || memcmp(ends.to.data, "cert:", 5) != 0 ||
+	       !bytes_equal_string(bytes_of(ends.to.data + 5, ends.to.len - 5), fresh);
+}

@@ -84,6 +84,10 @@ bool registry_is_attached(
     const struct registry *registry, enum attachment kind, const char *from, const char *to);
 /* Whether a certificate or group of the target is there; others need not be. */
 bool registry_target_exists(const struct registry *registry, struct bytes text);
+/* Whether somebody who may be connected has other rights with this row than without. `fresh` is the
+ * id of a certificate that nobody can be connected by yet. */
+bool registry_attachment_matters(
+    const struct registry *registry, struct bytes key, const char *fresh);
 /* Refuses what is too much of a kind. */
 int registry_check_room(
     struct registry_change *change, const struct hash_map *map, struct err *err);

@@ -261,9 +261,59 @@ everything_comes_back_from_the_store(void **state)
 
 	make_fleet(world);
 	check_fleet(world);
-	assert_int_equal(world->changed, 1);
 	world_reopen(world);
 	check_fleet(world);
+}
+
+static int
+rename_type(struct world *world, const char *name)
+{
+	const struct thing_wish wish = { .name = name, .type = "" };
+
+	return registry_put_thing(world->change, &wish, &world->err);
+}
+
+/* Whoever is connected decides anew with each change of rights: what cannot concern anybody must
+ * not be one. */
+static void
+rights_change_only_where_somebody_may_be_connected(void **state)
+{
+	struct world *world = *state;
+	struct err *err = &world->err;
+	int changed;
+
+	make_fleet(world);
+	changed = world->changed;
+	(void)begin(world);
+	EXPECT_OK(put_thing(world, "new", "car", NULL));
+	EXPECT_OK(put_group(world, "south", "fleet"));
+	EXPECT_OK(registry_add_member(world->change, "south", "new", err));
+	EXPECT_OK(put_certificate(world, CERT_B));
+	EXPECT_OK(registry_attach_policy(world->change, "default", "cert:" CERT_B, err));
+	EXPECT_OK(registry_attach_thing(world->change, "new", "cert:" CERT_B, err));
+	EXPECT_OK(put_policy(world, "unused"));
+	commit(world);
+	assert_int_equal(world->changed, changed);
+	(void)begin(world);
+	EXPECT_OK(put_policy(world, "all"));
+	commit(world);
+	assert_int_equal(world->changed, changed + 1);
+	(void)begin(world);
+	EXPECT_OK(rename_type(world, "audi22"));
+	commit(world);
+	assert_int_equal(world->changed, changed + 2);
+	(void)begin(world);
+	EXPECT_OK(registry_add_member(world->change, "south", "vw1", err));
+	commit(world);
+	assert_int_equal(world->changed, changed + 3);
+	(void)begin(world);
+	EXPECT_OK(registry_set_certificate_state(world->change, CERT_B, REGISTRY_INACTIVE, err));
+	commit(world);
+	assert_int_equal(world->changed, changed + 4);
+	(void)begin(world);
+	EXPECT_OK(registry_delete_thing(world->change, "vw1", err));
+	commit(world);
+	assert_int_equal(world->changed, changed + 5);
 }
 
 static void
@@ -546,6 +596,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_WORLD(everything_comes_back_from_the_store),
+		ON_WORLD(rights_change_only_where_somebody_may_be_connected),
 		ON_WORLD(client_id_chooses_among_the_things_of_a_certificate),
 		ON_WORLD(what_goes_is_detached_everywhere),
 		ON_WORLD(cancelled_change_leaves_no_trace),
