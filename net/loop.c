@@ -28,6 +28,9 @@ struct garbage {
 	void *memory;
 };
 
+enum { LEAP_MS = 3600000 };
+#define DOUBT_US ((int64_t)LEAP_MS * 1000)
+
 struct loop {
 	const struct sys *sys;
 	struct event_base *base;
@@ -36,9 +39,27 @@ struct loop {
 	SLIST_HEAD(, garbage) garbage;
 	int64_t now_us;
 	int64_t wall_ms;
+	int64_t believed_ms; /* how far the wall clock is ahead of the other one */
+	int64_t doubt_us;    /* since when it has been more; 0: it is not */
 	bool stop;
 	bool clock_is_fresh; /* read since this turn began to wait */
 };
+
+static void
+judge_wall_clock(struct loop *loop)
+{
+	int64_t ahead_ms = loop->wall_ms - loop->now_us / 1000;
+
+	if (ahead_ms <= loop->believed_ms + LEAP_MS) {
+		loop->believed_ms = ahead_ms;
+		loop->doubt_us = 0;
+	} else if (loop->doubt_us == 0) {
+		loop->doubt_us = loop->now_us;
+	} else if (loop->now_us - loop->doubt_us > DOUBT_US) {
+		loop->believed_ms = ahead_ms;
+		loop->doubt_us = 0;
+	}
+}
 
 static void
 read_clock(struct loop *loop)
@@ -47,6 +68,7 @@ read_clock(struct loop *loop)
 		return;
 	loop->now_us = loop->sys->monotonic_us();
 	loop->wall_ms = loop->sys->wall_ms();
+	judge_wall_clock(loop);
 	loop->clock_is_fresh = true;
 }
 
@@ -66,6 +88,7 @@ loop_new(const struct sys *sys, struct err *err)
 		goto out;
 	loop = xcalloc(1, sizeof(*loop));
 	loop->sys = sys;
+	loop->believed_ms = INT64_MAX - LEAP_MS; /* whatever it shows first */
 	loop->base = base;
 	TAILQ_INIT(&loop->tasks);
 	read_clock(loop);
@@ -180,6 +203,12 @@ int64_t
 loop_wall_ms(const struct loop *loop)
 {
 	return loop->wall_ms;
+}
+
+int64_t
+loop_age_ms(const struct loop *loop)
+{
+	return loop->now_us / 1000 + loop->believed_ms;
 }
 
 static struct event *

@@ -33,6 +33,9 @@ const struct sys *loop_sys(const struct loop *loop);
 int64_t loop_now_us(
     const struct loop *loop); /* monotonic, read when the turn's first callback ran */
 int64_t loop_wall_ms(const struct loop *loop); /* since 1970, of the same moment */
+/* The same for all that deletes by age. A wall clock that is suddenly more than an hour ahead is
+ * not believed for an hour, so that a clock that was wrong for a while has deleted nothing. */
+int64_t loop_age_ms(const struct loop *loop);
 
 /* A descriptor that is watched. Embedded in its owner; all zero is valid for watch_clear. */
 struct watch {

@@ -171,7 +171,7 @@ change_log_trim(struct change_followers *followers)
 	trim->followers = followers;
 	trim->log = followers->log;
 	trim->bytes_max = (uint64_t)options_number(options, OPTION_CHANGES_BYTES_MAX);
-	trim->oldest_ms = loop_wall_ms(followers->host->loop) -
+	trim->oldest_ms = loop_age_ms(followers->host->loop) -
 			  options_number(options, OPTION_CHANGES_AGE_MS_MAX);
 	trim->job.run = trim_run;
 	trim->job.done = trim_done;

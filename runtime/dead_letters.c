@@ -76,7 +76,7 @@ prune(void *arg)
 	pruning->host = host;
 	pruning->bounds.most = (size_t)options_number(host->options, OPTION_FAILED_MAX);
 	pruning->bounds.oldest_ms =
-	    loop_wall_ms(host->loop) - options_number(host->options, OPTION_FAILED_AGE_MS_MAX);
+	    loop_age_ms(host->loop) - options_number(host->options, OPTION_FAILED_AGE_MS_MAX);
 	letters->pruning = true;
 	store_submit(host->store, &pruning->job);
 }

@@ -76,7 +76,7 @@ failure_resume(struct invocation *invocation)
 bool
 failure_is_too_old(const struct invocation *invocation)
 {
-	int64_t now_ms = loop_wall_ms(invocation->dispatch->host->loop);
+	int64_t now_ms = loop_age_ms(invocation->dispatch->host->loop);
 	const struct version *version = invocation->function->current;
 
 	return version != NULL &&

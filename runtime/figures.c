@@ -185,6 +185,9 @@ figures_store(struct buf *out, const struct store_figures *figures, enum store_h
 	    (double)figures->waiting_jobs);
 	figures_gauge(out, "moonlet_store_waiting_bytes", "What waiting transactions hold.",
 	    (double)figures->waiting_bytes);
+	figures_gauge(out, "moonlet_store_commit_age_seconds",
+	    "How long the commit under way has taken so far; 0 where none is.",
+	    (double)figures->age_us / 1e6);
 	figures_family(out, "moonlet_store_loop_blocked_seconds", FIGURE_HISTOGRAM,
 	    "What the loop waited for the store's thread when it handed over or took back work.");
 	figures_histogram(out, "moonlet_store_loop_blocked_seconds", &figures->blocked, &label);

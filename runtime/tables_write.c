@@ -201,7 +201,7 @@ sweep_now(void *arg)
 	tables->sweeping = true;
 	sweep = xcalloc(1, sizeof(*sweep));
 	sweep->tables = tables;
-	sweep->now_ms = loop_wall_ms(tables->host->loop);
+	sweep->now_ms = loop_age_ms(tables->host->loop);
 	sweep->job.run = sweep_run;
 	sweep->job.done = sweep_done;
 	store_submit(tables->host->store, &sweep->job);

@@ -408,7 +408,7 @@ submit(struct tracer *tracer)
 	batch->bounds.count_max = (uint64_t)options_number(options, OPTION_TRACE_COUNT_MAX);
 	batch->bounds.bytes_max = (uint64_t)options_number(options, OPTION_TRACE_BYTES_MAX);
 	batch->bounds.oldest_ms =
-	    loop_wall_ms(tracer->host->loop) - options_number(options, OPTION_TRACE_AGE_MS_MAX);
+	    loop_age_ms(tracer->host->loop) - options_number(options, OPTION_TRACE_AGE_MS_MAX);
 	batch->job.run = run_batch;
 	batch->job.done = batch_done;
 	batch->job.bytes = batch->bytes + sizeof(*batch);

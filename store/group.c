@@ -12,7 +12,7 @@
 #include "lib/log.h"
 #include "store/engine.h"
 
-enum { REOPEN_EVERY_US = 1000000 };
+enum { REOPEN_EVERY_US = 1000000, SLOW_US = 1000000 };
 
 static int
 version_load(struct group *group, struct err *err)
@@ -217,6 +217,18 @@ run_group(struct group *group, const struct store_jobs *jobs)
 		fail_job(job, &err);
 }
 
+static void
+note_time(struct group *group, int64_t now_us, int64_t busy_us)
+{
+	unsigned left_out;
+
+	if (busy_us >= SLOW_US && log_limit_take(&group->slow, now_us, &left_out))
+		log_warn("store",
+		    "the disk is slow: a commit took %.1f s, in which nothing was acknowledged (%u "
+		    "more like it)",
+		    (double)busy_us / 1e6, left_out);
+}
+
 struct group_outcome
 group_run(struct group *group, const struct store_jobs *jobs)
 {
@@ -228,6 +240,7 @@ group_run(struct group *group, const struct store_jobs *jobs)
 	STAILQ_FOREACH (job, jobs, link)
 		outcome.failed += job->status < 0;
 	outcome.busy_us = group->config.sys->monotonic_us() - begun_us;
+	note_time(group, begun_us + outcome.busy_us, outcome.busy_us);
 	outcome.health = group->health;
 	return outcome;
 }

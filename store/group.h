@@ -5,6 +5,7 @@
 #ifndef STORE_GROUP_H
 #define STORE_GROUP_H
 
+#include "lib/log_limit.h"
 #include "store/store.h"
 
 struct engine_db;
@@ -15,6 +16,7 @@ struct group {
 	struct engine_db *db; /* NULL: closed after a failure */
 	uint64_t version;     /* of the last job that was seen; stands in meta as "version" */
 	enum store_health health;
+	struct log_limit slow;
 	bool damaged;	   /* a part of the file could not be read */
 	int64_t reopen_us; /* not before */
 	struct err err;	   /* the failure that made it red */

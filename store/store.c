@@ -55,7 +55,8 @@ struct store {
 	struct counts taken; /* jobs that run or have run; bytes of those that have run */
 	struct store_figures figures;
 	enum store_health health;
-	struct bed bed; /* of the store thread */
+	int64_t begun_us; /* of the group that runs; 0: none does */
+	struct bed bed;	  /* of the store thread */
 };
 
 /* By the one thread that counts. */
@@ -122,6 +123,7 @@ give_back(struct store *store, struct store_jobs *jobs, const struct group_outco
 	count_up(&store->figures.groups, 1);
 	count_up(&store->figures.busy_us, (uint64_t)outcome->busy_us);
 	__atomic_store_n(&store->health, outcome->health, __ATOMIC_RELAXED);
+	__atomic_store_n(&store->begun_us, 0, __ATOMIC_RELAXED);
 	pile_put(&store->finished, jobs);
 	(void)eventfd_write(store->event_fd, 1);
 }
@@ -133,8 +135,11 @@ store_thread(void *arg)
 	struct store_jobs jobs = STAILQ_HEAD_INITIALIZER(jobs);
 
 	while (take_group(store, &jobs)) {
-		struct group_outcome outcome = group_run(&store->group, &jobs);
+		struct group_outcome outcome;
 
+		__atomic_store_n(
+		    &store->begun_us, store->group.config.sys->monotonic_us(), __ATOMIC_RELAXED);
+		outcome = group_run(&store->group, &jobs);
 		give_back(store, &jobs, &outcome);
 	}
 	return NULL;
@@ -380,11 +385,14 @@ store_health_text(enum store_health health)
 struct store_figures
 store_figures(struct store *store)
 {
+	int64_t begun_us = __atomic_load_n(&store->begun_us, __ATOMIC_RELAXED);
+
 	return (struct store_figures){
 		.jobs = count_of(&store->figures.jobs),
 		.jobs_failed = count_of(&store->figures.jobs_failed),
 		.groups = count_of(&store->figures.groups),
 		.busy_us = count_of(&store->figures.busy_us),
+		.age_us = begun_us > 0 ? store->group.config.sys->monotonic_us() - begun_us : 0,
 		.waiting_jobs = difference(&store->given.jobs, &store->taken.jobs),
 		.waiting_bytes = difference(&store->given.bytes, &store->taken.bytes),
 		.blocked = store->blocked,

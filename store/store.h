@@ -102,6 +102,7 @@ struct store_figures {
 	uint64_t jobs_failed;
 	uint64_t groups;
 	uint64_t busy_us; /* in transactions, syncs included */
+	int64_t age_us;	  /* of the group that is being committed; 0: none is */
 	size_t waiting_jobs;
 	size_t waiting_bytes;
 	struct latency blocked; /* what the loop thread waited for the store thread, each time */

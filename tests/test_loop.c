@@ -102,10 +102,65 @@ timer_and_signal_end_the_run(void **state)
 	loop_free(seen.loop);
 }
 
+static int64_t shown_ms, passed_us;
+
+static int64_t
+shown_wall_ms(void)
+{
+	return shown_ms;
+}
+
+static int64_t
+passed_monotonic_us(void)
+{
+	return passed_us;
+}
+
+/* How far the loop's age is behind the wall clock after `minutes` more, with that put by `put_ms`.
+ */
+static int64_t
+doubted_after(struct loop *loop, int64_t minutes, int64_t put_ms)
+{
+	struct err err;
+
+	passed_us += minutes * 60000000;
+	shown_ms += minutes * 60000 + put_ms;
+	assert_int_equal(loop_turn(loop, false, &err), 0);
+	assert_int_equal(loop_wall_ms(loop), shown_ms);
+	return shown_ms - loop_age_ms(loop);
+}
+
+static void
+wall_clock_that_leaps_ahead_makes_nothing_old_for_an_hour(void **state)
+{
+	const int64_t day_ms = 86400000;
+	struct sys sys = sys_posix;
+	struct loop *loop;
+	struct err err;
+
+	(void)state;
+	sys.wall_ms = shown_wall_ms;
+	sys.monotonic_us = passed_monotonic_us;
+	shown_ms = 1800000000000;
+	passed_us = 5000000;
+	loop = loop_new(&sys, &err);
+	assert_int_equal(doubted_after(loop, 1, 0), 0);
+	assert_int_equal(doubted_after(loop, 1, 1800000), 0);
+	assert_int_equal(doubted_after(loop, 1, 400 * day_ms), 400 * day_ms);
+	assert_int_equal(doubted_after(loop, 30, 0), 400 * day_ms);
+	assert_int_equal(doubted_after(loop, 1, -400 * day_ms), 0);
+	assert_int_equal(doubted_after(loop, 1, 400 * day_ms), 400 * day_ms);
+	(void)doubted_after(loop, 61, 0);
+	assert_int_equal(doubted_after(loop, 1, 0), 0);
+	assert_int_equal(doubted_after(loop, 1, -shown_ms), 0);
+	loop_free(loop);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(wall_clock_that_leaps_ahead_makes_nothing_old_for_an_hour),
 		cmocka_unit_test(task_runs_once_after_the_callbacks_of_its_turn),
 		cmocka_unit_test(timer_and_signal_end_the_run),
 	};
