@@ -145,8 +145,11 @@ strip_arn(struct policy_text *text, struct err *err)
 static bool
 is_kind(struct bytes start, bool whole)
 {
+	/* The last rows name nothing here, but stand in policies that devices have at AWS. */
 	static const char *const kinds[] = { "topic", "topicfilter", "client", "thing",
-		"thinggroup", "thingtype", "cert", "policy", "rule", "job" };
+		"thinggroup", "thingtype", "cert", "cacert", "policy", "rule", "job", "jobtemplate",
+		"index", "authorizer", "rolealias", "stream", "tunnel", "billinggroup",
+		"provisioningtemplate", "dimension", "securityprofile" };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if ((!whole || start.len == strlen(kinds[i])) &&

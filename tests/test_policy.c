@@ -292,6 +292,49 @@ refuses_and_says_where(void **state)
 	}
 }
 
+/* As they stand in devices' policies at AWS. */
+static const char *const taken[] = {
+	"{\"Version\":\"2012-10-17\",\"Statement\":" ALLOW(ON("iot:*", "*")) "}",
+	DOC(ALLOW(
+	    ON("iot:Connect", "arn:aws:iot:us-east-1:123456789012:client/"
+			      "${iot:Connection.Thing.ThingName}") ",\"Condition\":{\"Bool\":{"
+								   "\"iot:Connection.Thing."
+								   "IsAttached\":[\"true\"]}}")),
+	DOC(ALLOW(ON("iot:Publish", "arn:aws-cn:iot:cn-north-1:1:topic/$aws/things/*/jobs/*"))),
+	DOC(ALLOW(ON("iot:Publish", "arn:aws:iot:eu-west-1:1:topic/${iot:ClientId}/${*}/a"))),
+	DOC(ALLOW(ON("iot:*", "arn:aws:iot:eu-west-1:123456789012:*"))),
+	DOC(ALLOW(ON("iot:AssumeRoleWithCertificate",
+	    "arn:aws:iot:us-east-1:1:rolealias/GreengrassV2TokenExchangeRoleAlias"))),
+	DOC(ALLOW(ON("greengrass:*", "*"))),
+	DOC(ALLOW("\"Action\":[\"iot:GetThingShadow\",\"iotjobsdata:*\"],\"Resource\":"
+		  "[\"arn:aws:iot:us-east-1:1:thing/${iot:Connection.Thing.ThingName}\"]")),
+	DOC(ALLOW(ON("iot:Connect",
+	    "arn:aws:iot:us-east-1:1:client/client1") ",\"Condition\":{\"ForAllValues:"
+						      "StringEquals\":{\"iot:ConnectAttributes\":"
+						      "[\"PersistentConnect\",\"LastWill\"]}}")),
+	DOC(ALLOW(ON("iot:Connect",
+	    "arn:aws:iot:us-east-1:1:client/${cognito-identity.amazonaws.com:sub}"))),
+	DOC(ALLOW(ON("iot:Publish",
+	    "arn:aws:iot:us-east-1:1:topic/my/${iot:Connection.Thing.Attributes[envType]}"))),
+	DOC(ALLOW(ON("iot:Publish",
+	    "arn:aws:iot:us-east-1:1:topic/${iot:Certificate.Subject.CommonName.1}"))),
+};
+
+static void
+takes_what_devices_have_at_aws(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+		struct err err = { "" };
+		struct policy *policy = policy_parse(bytes_of_string(taken[i]), &err);
+
+		if (policy == NULL)
+			(void)fprintf(stderr, "%s: %s\n", taken[i], err.text);
+		assert_non_null(policy);
+		policy_unref(policy);
+	}
+}
+
 static void
 many_stars_cost_no_more_than_their_number_times_the_text(void **state)
 {
@@ -331,6 +374,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(decides),
 		cmocka_unit_test(refuses_and_says_where),
+		cmocka_unit_test(takes_what_devices_have_at_aws),
 		cmocka_unit_test(many_stars_cost_no_more_than_their_number_times_the_text),
 		cmocka_unit_test(a_verdict_names_its_statement),
 	};
