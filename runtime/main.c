@@ -261,6 +261,7 @@ open_web(struct service *service, struct err *err)
 	const struct web_parts parts = { .loop = host->loop,
 		.group = host->group,
 		.config = web_config(host->options),
+		.options = host->options,
 		.health = fill_health,
 		.metrics = write_metrics,
 		.arg = service };

@@ -126,6 +126,25 @@ health_object(const struct health *health, int64_t uptime_ms)
 	return root;
 }
 
+/* Names of functions and figures tell a stranger much. */
+static bool
+may_read_all(const struct web *web, const struct http_exchange *exchange)
+{
+	const struct peer *peer = http_exchange_peer_of(exchange);
+
+	return web->parts.options == NULL || (peer != NULL && peer->is_loopback) ||
+	       strcmp(options_text(web->parts.options, OPTION_METRICS), "all") == 0;
+}
+
+static cJSON *
+status_object(const struct health *health)
+{
+	cJSON *root = api_object();
+
+	api_add_string(root, "status", health_status(health));
+	return root;
+}
+
 static void
 get_health(void *arg, struct http_exchange *exchange)
 {
@@ -135,7 +154,8 @@ get_health(void *arg, struct http_exchange *exchange)
 
 	web->parts.health(web->parts.arg, &health);
 	api_send(exchange, strcmp(health_status(&health), "failing") == 0 ? 503 : 200,
-	    health_object(&health, uptime_us / 1000));
+	    may_read_all(web, exchange) ? health_object(&health, uptime_us / 1000)
+					: status_object(&health));
 }
 
 static void
@@ -144,6 +164,12 @@ get_metrics(void *arg, struct http_exchange *exchange)
 	struct web *web = arg;
 	struct buf text = { 0 };
 
+	if (!may_read_all(web, exchange)) {
+		http_exchange_error(exchange, 403,
+		    "figures are for clients of this machine; metrics = \"all\" lets others read "
+		    "them");
+		return;
+	}
 	web->parts.metrics(web->parts.arg, &text);
 	http_exchange_respond(
 	    exchange, &(struct http_answer){

@@ -41,6 +41,7 @@ struct web_parts {
 	struct loop *loop;
 	struct conn_group *group;
 	struct http_server_config config;
+	const struct options *options; /* for `metrics`; NULL: everybody may read all */
 	void (*health)(void *arg, struct health *health); /* gets all zeros */
 	/* Appends families in Prometheus' text form 0.0.4. */
 	void (*metrics)(void *arg, struct buf *out);
