@@ -337,7 +337,7 @@ broker_accept_stream(struct broker *broker, struct stream *stream)
 void
 broker_accept(struct broker *broker, int fd, const char *peer)
 {
-	struct stream stream = stream_plain(fd, peer);
+	struct stream stream = stream_plain(fd, peer_new(peer));
 
 	broker_accept_stream(broker, &stream);
 }

@@ -85,6 +85,11 @@ check(struct client *client, const struct mqtt_connect *connect, const char **te
 		return client->version >= MQTT_VERSION_5 ? MQTT_SERVER_SHUTTING_DOWN
 							 : MQTT_SERVER_UNAVAILABLE;
 	}
+	if (client->peer->verdict != GATE_OPEN) {
+		*text = "too many connections from this address";
+		return client->peer->verdict == GATE_TOO_QUICK ? MQTT_CONNECTION_RATE_EXCEEDED
+							       : MQTT_QUOTA_EXCEEDED;
+	}
 	if (connect->client_id.len == 0 && !connect->clean_start &&
 	    client->version < MQTT_VERSION_5) {
 		*text = "a session that is kept needs a client identifier";

@@ -33,6 +33,7 @@ struct http_conn {
 	void *taken_arg;
 	enum http_phase phase;
 	bool begun;	       /* HEAD: its first byte is here */
+	bool served;	       /* it has had an answer */
 	bool in_input;	       /* the server is walking through its input */
 	bool choked;	       /* not read until its output has left */
 	size_t pending_before; /* output, when the timer was set last */
@@ -72,6 +73,7 @@ struct http_server {
 	SLIST_HEAD(, http_listener) listeners;
 	TAILQ_HEAD(, http_conn) conns;
 	unsigned conn_count;
+	struct http_figures figures;
 	struct http_foreign foreign;
 	bool draining;
 	bool closing;

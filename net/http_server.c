@@ -8,7 +8,8 @@
 
 #include "net/http_conn.h"
 
-enum { LEAVING_MS = 2000 };
+/* Beside connections_max there may be so many that are told why they are not let in. */
+enum { LEAVING_MS = 2000, CONNS_BESIDE = 256 };
 
 const struct http_server_config http_server_defaults = {
 	.limits = { .target_bytes_max = 8192, .head_bytes_max = 16384, .body_bytes_max = 262144 },
@@ -56,6 +57,7 @@ http_conn_answered(struct http_conn *conn, bool keep_alive)
 	}
 	conn->phase = HTTP_PHASE_HEAD;
 	conn->begun = false;
+	conn->served = true;
 	conn->pending_before = SIZE_MAX;
 	set_timer(conn, server->config.idle_timeout_ms);
 	/* Many small requests may ask for much at once: they wait until it has left. */
@@ -149,6 +151,9 @@ on_timer(void *arg)
 
 	if (is_draining(conn))
 		return;
+	conn->server->figures.cut_slow +=
+	    (conn->phase == HTTP_PHASE_HEAD && (conn->begun || !conn->served)) ||
+	    conn->phase == HTTP_PHASE_BODY;
 	if (conn->phase == HTTP_PHASE_HEAD && conn->begun)
 		refuse(conn, 408, "the request's head took too long");
 	else if (conn->phase == HTTP_PHASE_HEAD)
@@ -403,14 +408,40 @@ on_ended(void *arg, const char *reason)
 
 static const struct conn_events conn_events = { on_input, on_ended, on_drained };
 
+/* Who has asked for nothing for longest goes where another wants to come in: so neither idle
+ * clients nor those who dribble their requests keep the others out. */
+static bool
+make_room(struct http_server *server)
+{
+	struct http_conn *conn;
+
+	if (server->conn_count < server->config.connections_max)
+		return true;
+	TAILQ_FOREACH (conn, &server->conns, link) {
+		if (conn->phase != HTTP_PHASE_HEAD || conn_is_ending(conn->conn))
+			continue;
+		TAILQ_REMOVE(&server->conns, conn, link);
+		TAILQ_INSERT_TAIL(&server->conns, conn, link);
+		conn_end(conn->conn, false, "idle, and another wants to come");
+		server->figures.cut_idle++;
+		return true;
+	}
+	return false;
+}
+
+static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+			   "Retry-After: 1\r\nConnection: close\r\n\r\n";
+static const char too_many[] = "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n"
+			       "Retry-After: 1\r\nConnection: close\r\n\r\n";
+
 void
 http_server_accept(struct http_server *server, struct stream *stream)
 {
-	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
-				   "Retry-After: 1\r\nConnection: close\r\n\r\n";
+	bool lame = stream->peer->verdict != GATE_OPEN, room = make_room(server);
 	struct http_conn *conn;
 
-	if (server->closing) {
+	if (server->closing ||
+	    server->conn_count >= server->config.connections_max + CONNS_BESIDE) {
 		stream_close(stream, loop_sys(server->loop));
 		return;
 	}
@@ -422,14 +453,16 @@ http_server_accept(struct http_server *server, struct stream *stream)
 	set_timer(conn, server->config.head_timeout_ms);
 	conn->conn = conn_open(server->group, stream, &conn_events, conn);
 	TAILQ_INSERT_TAIL(&server->conns, conn, link);
-	if (server->conn_count++ < server->config.connections_max)
+	server->conn_count++;
+	if (room && !lame)
 		return;
-	conn_write(conn->conn, bytes_of_string(full));
+	server->figures.refused++;
+	conn_write(conn->conn, bytes_of_string(lame ? too_many : full));
 	conn_end(conn->conn, true, "too many connections");
 }
 
 static void
-on_accepted(void *arg, int fd, const char *peer)
+on_accepted(void *arg, int fd, struct peer *peer)
 {
 	struct stream stream = stream_plain(fd, peer);
 
@@ -527,7 +560,11 @@ add_listener(struct http_server *server, struct listener *listener)
 int
 http_server_listen(struct http_server *server, const char *address, struct err *err)
 {
-	return add_listener(server, listener_open(server->loop, address, on_accepted, server, err));
+	struct listener *listener = listener_open(server->loop, address, on_accepted, server, err);
+
+	if (listener != NULL && server->config.gate != NULL)
+		listener_guard(listener, server->config.gate);
+	return add_listener(server, listener);
 }
 
 int
@@ -543,6 +580,12 @@ http_server_address(const struct http_server *server)
 	const struct http_listener *first = SLIST_FIRST(&server->listeners);
 
 	return first != NULL ? listener_address(first->listener) : NULL;
+}
+
+const struct http_figures *
+http_server_figures(const struct http_server *server)
+{
+	return &server->figures;
 }
 
 unsigned

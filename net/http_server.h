@@ -19,12 +19,19 @@ struct http_server;
 struct http_exchange; /* one request and its answer */
 
 struct http_server_config {
+	struct gate *gate; /* for TCP; NULL: none */
 	struct http_limits limits;
-	unsigned connections_max; /* one more gets a 503 */
+	unsigned connections_max; /* for one more an idle one goes; where all work, a 503 */
 	uint32_t head_timeout_ms; /* from a request's first byte to the end of its head */
 	uint32_t body_timeout_ms; /* from there to the end of its body */
 	uint32_t idle_timeout_ms; /* between requests */
 	size_t output_bytes_max;  /* waiting for a client that reads slowly */
+};
+
+struct http_figures {
+	uint64_t refused;  /* for there were too many */
+	uint64_t cut_slow; /* heads and bodies that took too long */
+	uint64_t cut_idle; /* for others that wanted to come */
 };
 
 /* 16 KiB heads, 256 KiB bodies, 4,096 connections, 10 s, 30 s, 60 s, 1 MiB. */
@@ -63,6 +70,7 @@ void http_server_give_foreign(struct http_server *server, const struct http_fore
 /* Where it listens: the address of the last http_server_listen, with its port. NULL: nowhere. */
 const char *http_server_address(const struct http_server *server);
 unsigned http_server_connections(const struct http_server *server);
+const struct http_figures *http_server_figures(const struct http_server *server);
 /* No new connections and no further requests on those that are there. */
 void http_server_drain(struct http_server *server);
 

@@ -16,8 +16,9 @@
 
 #include "lib/bytes.h"
 #include "lib/log.h"
+#include "lib/log_limit.h"
 
-enum { BACKLOG = 1024, ACCEPTS_A_TURN = 64, REST_US = 100000, ADDRESS_BYTES = 128 };
+enum { BACKLOG = 4096, ACCEPTS_A_TURN = 64, REST_US = 100000, ADDRESS_BYTES = 128 };
 
 struct listener {
 	struct loop *loop;
@@ -27,6 +28,8 @@ struct listener {
 	void *arg;
 	bool is_unix;
 	bool paused;
+	struct gate *gate; /* NULL: everybody may come */
+	struct log_limit told;
 	char address[ADDRESS_BYTES];
 };
 
@@ -52,12 +55,56 @@ rested(void *arg)
 }
 
 static void
-rest(struct listener *listener)
+rest(struct listener *listener, int64_t rest_us)
 {
-	log_warn("net", "cannot accept on %s: %s; trying again in %d ms", listener->address,
-	    strerror(errno), REST_US / 1000);
 	watch_want(&listener->watch, false, false);
-	timer_set(&listener->rest, REST_US);
+	timer_set(&listener->rest, rest_us);
+}
+
+static void
+rest_without_descriptors(struct listener *listener)
+{
+	int code = errno;
+	unsigned left_out;
+
+	if (log_limit_take(&listener->told, loop_now_us(listener->loop), &left_out))
+		log_warn("net",
+		    "cannot accept on %s: %s; trying again every %d ms (%u more like "
+		    "it)",
+		    listener->address, strerror(code), REST_US / 1000, left_out);
+	rest(listener, REST_US);
+}
+
+/* False: there is nobody more for now. */
+static bool
+accept_one(struct listener *listener)
+{
+	struct sockaddr_storage from;
+	socklen_t len = sizeof(from);
+	char text[ADDRESS_BYTES] = "local";
+	struct gate_address *place = NULL;
+	enum gate_verdict verdict = GATE_OPEN;
+	struct peer *peer;
+	int fd;
+
+	fd = loop_sys(listener->loop)->accept(listener->watch.fd, (struct sockaddr *)&from, &len);
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			rest_without_descriptors(listener);
+		return errno == ECONNABORTED;
+	}
+	if (listener->gate != NULL &&
+	    !gate_enter(listener->gate, (struct sockaddr *)&from, &place, &verdict)) {
+		(void)loop_sys(listener->loop)->close(fd);
+		return true;
+	}
+	if (!listener->is_unix)
+		format_address((struct sockaddr *)&from, len, text, sizeof(text));
+	peer = peer_new(text);
+	peer->from = place;
+	peer->verdict = verdict;
+	listener->accepted(listener->arg, fd, peer);
+	return true;
 }
 
 static void
@@ -67,25 +114,13 @@ listener_ready(void *arg, bool readable, bool writable)
 
 	(void)readable;
 	(void)writable;
-	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-		struct sockaddr_storage from;
-		socklen_t len = sizeof(from);
-		char peer[ADDRESS_BYTES] = "local";
-		int fd, on = 1;
+	for (int i = 0; i < ACCEPTS_A_TURN && listener->watch.want_read; i++) {
+		int64_t wait_us = listener->gate != NULL ? gate_wait_us(listener->gate) : 0;
 
-		fd = loop_sys(listener->loop)
-			 ->accept(listener->watch.fd, (struct sockaddr *)&from, &len);
-		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-			    errno == ENOMEM)
-				rest(listener);
+		if (wait_us > 0)
+			rest(listener, wait_us);
+		if (wait_us > 0 || !accept_one(listener))
 			return;
-		}
-		if (!listener->is_unix) {
-			format_address((struct sockaddr *)&from, len, peer, sizeof(peer));
-			(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		}
-		listener->accepted(listener->arg, fd, peer);
 	}
 }
 
@@ -191,11 +226,13 @@ listener_open(
 	struct sockaddr_storage bound;
 	socklen_t len = sizeof(bound);
 	struct listener *listener;
-	int fd = listener_bind(address, err);
+	int fd = listener_bind(address, err), on = 1;
 
 	if (fd < 0)
 		return NULL;
 	listener = listener_new(loop, fd, accepted, arg);
+	/* What is accepted has it from here. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (getsockname(fd, (struct sockaddr *)&bound, &len) == 0)
 		format_address(
 		    (struct sockaddr *)&bound, len, listener->address, sizeof(listener->address));
@@ -247,6 +284,13 @@ listener_open_unix(
 	listener->is_unix = true;
 	(void)snprintf(listener->address, sizeof(listener->address), "%s", path);
 	return listener;
+}
+
+void
+listener_guard(struct listener *listener, struct gate *gate)
+{
+	listener->gate = gate;
+	gate_tune(gate, listener->watch.fd);
 }
 
 const char *

@@ -7,11 +7,12 @@
 
 #include "lib/err.h"
 #include "net/loop.h"
+#include "net/peer.h"
 
 struct listener;
 
-/* Takes over `fd` (non-blocking). `peer` is the other side's address as text, borrowed. */
-typedef void (*listener_accepted)(void *arg, int fd, const char *peer);
+/* Takes over `fd` (non-blocking), and `peer`. */
+typedef void (*listener_accepted)(void *arg, int fd, struct peer *peer);
 
 /* NULL with the error where the address cannot be read or bound ("port 1883 is in use"). */
 struct listener *listener_open(struct loop *loop, const char *address, listener_accepted accepted,
@@ -23,6 +24,8 @@ struct listener *listener_open_unix(struct loop *loop, const char *path, listene
 /* Binds and listens alone: the descriptor, for "fd:N". -1 with the error. */
 int listener_bind(const char *address, struct err *err) __attribute__((warn_unused_result));
 
+/* What it accepts goes by this gate, which must outlive it. TCP only. */
+void listener_guard(struct listener *listener, struct gate *gate);
 const char *listener_address(const struct listener *listener); /* with the port that it has */
 void listener_pause(struct listener *listener, bool pause);
 void listener_close(struct listener *listener); /* takes NULL */

@@ -45,6 +45,7 @@ peer_unref(struct peer *peer)
 {
 	if (peer == NULL || --peer->refs > 0)
 		return;
+	gate_leave(peer->from, peer->verdict);
 	certificate_free(peer->certificate);
 	free(peer->server_name);
 	free(peer);

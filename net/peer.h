@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "net/gate.h"
+
 struct certificate;
 
 enum { PEER_ADDRESS_BYTES = 64 };
@@ -20,7 +22,10 @@ struct peer {
 	bool is_loopback; /* 127.0.0.0/8, ::1, a Unix socket */
 	/* That it showed and proved to own; who let it in has checked it. NULL: none. */
 	struct certificate *certificate;
-	char *server_name; /* by which it called us (SNI); NULL: it did not */
+	/* Where it was accepted by a gate; NULL: none. It has left when the peer is freed. */
+	struct gate_address *from;
+	enum gate_verdict verdict; /* else than GATE_OPEN: it is told so, and nothing else */
+	char *server_name;	   /* by which it called us (SNI); NULL: it did not */
 };
 
 struct peer *peer_new(const char *address); /* with one reference */

@@ -34,10 +34,10 @@ const struct transport transport_plain = { "plain", plain_recv, plain_writev, pl
 	plain_finish };
 
 struct stream
-stream_plain(int fd, const char *address)
+stream_plain(int fd, struct peer *peer)
 {
 	return (
-	    struct stream){ .fd = fd, .transport = &transport_plain, .peer = peer_new(address) };
+	    struct stream){ .fd = fd, .transport = &transport_plain, .peer = peer };
 }
 
 void

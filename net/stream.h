@@ -35,8 +35,8 @@ struct stream {
 	struct buf ahead;  /* has been read already */
 };
 
-/* Takes over `fd`. */
-struct stream stream_plain(int fd, const char *address);
+/* Takes over both. */
+struct stream stream_plain(int fd, struct peer *peer);
 /* Ends what nobody serves. */
 void stream_close(struct stream *stream, const struct sys *sys);
 

@@ -20,6 +20,8 @@
 #include "net/tls_pool.h"
 #include "net/tls_private.h"
 
+enum { LOOK_US = 250000, SILENT_US = 1000000 };
+
 struct tls_handshake {
 	TAILQ_ENTRY(tls_handshake) link;
 	struct tls_step step;
@@ -38,9 +40,32 @@ struct tls_handshake {
 	bool is_client;
 	bool stepping;
 	bool begun; /* it has a lane */
-	bool dead;  /* when the step is back, it is freed; read by the thread */
+	int64_t since_us;
+	bool dead; /* when the step is back, it is freed; read by the thread */
 	char server_name[256];
 };
+
+static void cut_silent(struct tls *tls);
+
+/* Doors rest, for there are as many handshakes as there may be: those whose peers have said nothing
+ * at all do not keep the others out. */
+static void
+look(void *arg)
+{
+	struct tls *tls = arg;
+
+	if (tls->figures.under_way < tls->limits.handshakes_max)
+		return;
+	cut_silent(tls);
+	timer_set(&tls->look, LOOK_US);
+}
+
+void
+tls_is_full(struct tls *tls)
+{
+	if (!timer_is_set(&tls->look))
+		timer_set(&tls->look, LOOK_US);
+}
 
 struct tls *
 tls_new(struct loop *loop, const struct tls_limits *limits, struct err *err)
@@ -52,6 +77,7 @@ tls_new(struct loop *loop, const struct tls_limits *limits, struct err *err)
 	tls->limits = *limits;
 	TAILQ_INIT(&tls->doors);
 	TAILQ_INIT(&tls->handshakes);
+	timer_init(&tls->look, loop, look, tls);
 	tls->pool = tls_pool_new(loop, limits->threads, err);
 	if (tls->pool != NULL)
 		return tls;
@@ -117,6 +143,7 @@ tls_free(struct tls *tls)
 			free_handshake(handshake);
 		}
 	}
+	timer_clear(&tls->look);
 	tls_pool_free(tls->pool);
 	buf_clear(&tls->scratch[0]);
 	buf_clear(&tls->scratch[1]);
@@ -335,6 +362,22 @@ socket_ready(void *arg, bool readable, bool writable)
 	tls_pool_submit(handshake->tls->pool, &handshake->step, goes_on);
 }
 
+static void
+cut_silent(struct tls *tls)
+{
+	int64_t now_us = loop_now_us(tls->loop);
+	struct tls_handshake *handshake, *next;
+
+	TAILQ_FOREACH_SAFE (handshake, &tls->handshakes, link, next) {
+		if (handshake->begun || handshake->is_client || handshake->dead)
+			continue;
+		if (now_us - handshake->since_us < SILENT_US)
+			break;
+		tls->figures.cut_silent++;
+		fail(handshake, "it says nothing, and others wait");
+	}
+}
+
 void
 tls_cancel_all(struct tls *tls, const void *arg)
 {
@@ -360,12 +403,13 @@ tls_shake(struct tls *tls, const struct tls_request *request)
 
 	handshake->tls = tls;
 	handshake->context = tls_context_ref(request->context);
-	handshake->peer = peer_new(request->address);
+	handshake->peer = request->peer != NULL ? request->peer : peer_new(request->address);
 	handshake->is_client = request->host != NULL;
 	handshake->host = request->host != NULL ? xstrdup(request->host) : NULL;
 	handshake->fd = request->fd;
 	handshake->done = request->done;
 	handshake->arg = request->arg;
+	handshake->since_us = loop_now_us(tls->loop);
 	handshake->step = (struct tls_step){ .run = run_step, .done = step_done };
 	TAILQ_INSERT_TAIL(&tls->handshakes, handshake, link);
 	if (!handshake->is_client) {

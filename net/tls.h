@@ -25,6 +25,7 @@ struct tls_limits {
 struct tls_figures {
 	uint64_t handshakes; /* that were begun as a server */
 	uint64_t failed;     /* in TLS itself, or by time */
+	uint64_t cut_silent; /* for others, where there were too many */
 	uint64_t refused;    /* by the certificate that was shown, or not */
 	unsigned under_way;
 };
@@ -52,6 +53,7 @@ struct tls_request {
 	struct tls_context *context; /* a reference is taken */
 	int fd;			     /* non-blocking, taken over */
 	const char *address;	     /* the peer's, for its name in logs */
+	struct peer *peer;	     /* instead, of a server; taken over */
 	const char *host;	     /* a client: whose certificate must be shown; else NULL */
 	void (*done)(void *arg, struct tls_outcome *outcome); /* once, never from tls_shake */
 	void *arg;
@@ -80,6 +82,7 @@ struct tls_door;
 struct tls_door_config {
 	const char *address;	     /* "0.0.0.0:8883" */
 	struct tls_context *context; /* a reference is taken */
+	struct gate *gate;	     /* that it accepts by; NULL: none */
 	enum tls_protocol protocol;  /* where the client agrees on none */
 	bool needs_certificate;
 	void *arg;

@@ -30,6 +30,8 @@ update(struct tls_door *door)
 	if (rests == door->rests)
 		return;
 	door->rests = rests;
+	if (rests)
+		tls_is_full(door->tls);
 	listener_pause(door->listener, door->paused || rests);
 }
 
@@ -102,15 +104,21 @@ handshake_done(void *arg, struct tls_outcome *outcome)
 }
 
 static void
-accepted(void *arg, int fd, const char *peer)
+accepted(void *arg, int fd, struct peer *peer)
 {
 	struct tls_door *door = arg;
 	const struct tls_request request = { .context = door->config.context,
 		.fd = fd,
-		.address = peer,
+		.peer = peer,
 		.done = handshake_done,
 		.arg = door };
 
+	/* To say why by TLS would cost a handshake. */
+	if (peer->verdict != GATE_OPEN) {
+		(void)loop_sys(door->tls->loop)->close(fd);
+		peer_unref(peer);
+		return;
+	}
 	(void)tls_shake(door->tls, &request);
 	tls_doors_update(door->tls);
 }
@@ -127,6 +135,8 @@ tls_door_open(struct tls *tls, const struct tls_door_config *config, struct err 
 		free(door);
 		return NULL;
 	}
+	if (config->gate != NULL)
+		listener_guard(door->listener, config->gate);
 	door->config.address = listener_address(door->listener);
 	(void)tls_context_ref(config->context);
 	TAILQ_INSERT_TAIL(&tls->doors, door, link);

@@ -17,11 +17,13 @@ struct tls {
 	struct buf scratch[2]; /* of transports, see net/tls_link.c */
 	TAILQ_HEAD(, tls_door) doors;
 	TAILQ_HEAD(, tls_handshake) handshakes;
-	int64_t told_us; /* when a refusal was logged last */
-	uint64_t untold; /* refusals since */
+	struct timer look; /* while doors rest: at handshakes that have not begun */
+	int64_t told_us;   /* when a refusal was logged last */
+	uint64_t untold;   /* refusals since */
 };
 
 /* Lets the listeners rest, or go on, by how many handshakes there are. */
+void tls_is_full(struct tls *tls); /* doors rest */
 void tls_doors_update(struct tls *tls);
 /* Those with this arg. */
 void tls_cancel_all(struct tls *tls, const void *arg);

@@ -407,6 +407,7 @@ open_door(struct doors *doors, enum option_id id, enum tls_protocol protocol,
 	const struct tls_door_config config = {
 		.address = options_text(doors->host->options, id),
 		.context = doors->context,
+		.gate = doors->host->gate,
 		.protocol = protocol,
 		.needs_certificate = client_mode_is(doors, "required"),
 		.arg = doors->host,

@@ -201,6 +201,14 @@ figures_http(struct buf *out, const struct http_server *server, const struct htt
 {
 	figures_gauge(out, "moonlet_http_connections", "HTTP connections that are open.",
 	    http_server_connections(server));
+	figures_counter(out, "moonlet_http_refused_total",
+	    "HTTP connections refused, for there were too many.",
+	    http_server_figures(server)->refused);
+	figures_counter(out, "moonlet_http_cut_slow_total",
+	    "HTTP connections whose request took too long.", http_server_figures(server)->cut_slow);
+	figures_counter(out, "moonlet_http_cut_idle_total",
+	    "HTTP connections without a request that made room for others.",
+	    http_server_figures(server)->cut_idle);
 	figures_gauge(out, "moonlet_http_requests_active",
 	    "HTTP requests of handlers that are under way or wait.", http_client_active(client));
 }

@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "lib/log.h"
 #include "runtime/access.h"
@@ -14,8 +13,6 @@
 #include "runtime/presence_text.h"
 #include "runtime/registry.h"
 #include "runtime/shadow_service.h"
-
-enum { DESCRIPTORS_BESIDE = 512 }; /* workers, HTTP, the store */
 
 /* Events that were received exactly once are stored before they run. */
 struct storing {
@@ -176,26 +173,6 @@ config_of(const struct options *options)
 	return config;
 }
 
-/* Many systems give 1,024 descriptors to begin with and more to who asks. */
-static void
-allow_descriptors(uint32_t clients_max)
-{
-	struct rlimit limit;
-	rlim_t wanted = (rlim_t)clients_max + DESCRIPTORS_BESIDE;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
-		return;
-	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < wanted)
-		log_info("gateway",
-		    "the system allows %llu open files: enough for about %llu clients of %u",
-		    (unsigned long long)limit.rlim_cur,
-		    (unsigned long long)(limit.rlim_cur > DESCRIPTORS_BESIDE
-					     ? limit.rlim_cur - DESCRIPTORS_BESIDE
-					     : 0),
-		    clients_max);
-}
-
 void
 gateway_configure(struct host *host)
 {
@@ -217,6 +194,5 @@ gateway_open(struct host *host)
 		.identity_unref = access_identity_unref };
 	struct broker_config config = config_of(host->options);
 
-	allow_descriptors(config.clients_max);
 	host->broker = broker_new(host->loop, &config, &hooks);
 }

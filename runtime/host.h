@@ -56,6 +56,7 @@ struct host {
 	struct loop *loop;
 	struct conn_group *group;
 	struct store *store;
+	struct gate *gate;	   /* by which everybody comes in */
 	struct broker *broker;
 	struct listener *mqtt;
 	struct external *external; /* brokers elsewhere; NULL: none yet */

@@ -17,6 +17,7 @@
 #include "runtime/data_plane.h"
 #include "runtime/deploy.h"
 #include "runtime/doors.h"
+#include "runtime/entrance.h"
 #include "runtime/figures.h"
 #include "runtime/files.h"
 #include "runtime/function.h"
@@ -244,6 +245,7 @@ write_metrics(void *arg, struct buf *out)
 
 	figures_store(out, &store, store_health(host->store));
 	tables_write_metrics(host->tables, out);
+	entrance_figures(host, out);
 	figures_http(out, host->http_server, host->http_client);
 	external_figures(host->external, out);
 	timers_write_figures(host->timers, out);
@@ -260,8 +262,12 @@ open_web(struct service *service, struct err *err)
 	struct host *host = &service->host;
 	const struct web_parts parts = { .loop = host->loop,
 		.group = host->group,
+<<<<<<< HEAD
 		.config = web_config(host->options),
 		.options = host->options,
+=======
+		.config = web_config(host->options, host->gate),
+>>>>>>> 1faa322 (Guard every TCP listener by one gate)
 		.health = fill_health,
 		.metrics = write_metrics,
 		.arg = service };
@@ -308,11 +314,13 @@ open_api(struct service *service, struct err *err)
 }
 
 static void
-accepted(void *arg, int fd, const char *peer)
+accepted(void *arg, int fd, struct peer *peer)
 {
 	struct host *host = arg;
 
-	broker_accept(host->broker, fd, peer);
+	struct stream stream = stream_plain(fd, peer);
+
+	broker_accept_stream(host->broker, &stream);
 }
 
 /* Functions are loaded: what was left in the queue goes on, and the doors open. */
@@ -374,14 +382,15 @@ open_all(struct service *service, struct err *err)
 	const struct deploy_hooks hooks = { host, source_changed, source_broken, source_removed };
 	const char *mqtt = options_text(host->options, OPTION_MQTT);
 
-	if (open_log_ring(service, err) < 0 || open_store(service, err) < 0 ||
-	    load_secret(host, err) < 0 || open_gateway(service, err) < 0 ||
-	    open_web(service, err) < 0)
+	if (entrance_open(host, err) < 0 || open_log_ring(service, err) < 0 ||
+	    open_store(service, err) < 0 || load_secret(host, err) < 0 ||
+	    open_gateway(service, err) < 0 || open_web(service, err) < 0)
 		return -1;
 	if (strcmp(mqtt, "off") != 0) {
 		host->mqtt = listener_open(host->loop, mqtt, accepted, host, err);
 		if (host->mqtt == NULL)
 			return -1;
+		listener_guard(host->mqtt, host->gate);
 		listener_pause(host->mqtt, true);
 	}
 	host->doors = doors_open(host, err);
@@ -524,6 +533,7 @@ close_all(struct service *service)
 	log_ring_free(service->log_ring);
 	conn_group_free(host->group);
 	doors_close(host->doors);
+	gate_free(host->gate);
 	early_clear(&host->early);
 }
 

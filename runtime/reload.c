@@ -13,6 +13,7 @@
 
 #include "lib/log.h"
 #include "runtime/doors.h"
+#include "runtime/entrance.h"
 #include "runtime/gateway.h"
 #include "runtime/loader.h"
 #include "runtime/manager.h"
@@ -104,6 +105,7 @@ apply(struct reload *reload)
 	options_take(reload->options, &reload->fresh);
 	if (log_level_parse(options_text(reload->options, OPTION_LOG_LEVEL), &level) == 0)
 		log_set_level(level);
+	entrance_configure(reload->host);
 	gateway_configure(reload->host);
 	tables_redeclare(reload->host->tables, reload->options);
 	doors_reload(reload->host->doors);

@@ -186,10 +186,11 @@ static const struct http_route routes[] = {
 };
 
 struct http_server_config
-web_config(const struct options *options)
+web_config(const struct options *options, struct gate *gate)
 {
 	struct http_server_config config = http_server_defaults;
 
+	config.gate = gate;
 	config.limits.body_bytes_max =
 	    (uint64_t)options_number(options, OPTION_HTTP_BODY_BYTES_MAX);
 	config.connections_max = (unsigned)options_number(options, OPTION_HTTP_CLIENTS_MAX);

@@ -33,7 +33,7 @@ struct health {
 struct options;
 
 /* The limits that the operator has set. */
-struct http_server_config web_config(const struct options *options);
+struct http_server_config web_config(const struct options *options, struct gate *gate);
 
 struct web;
 

@@ -178,11 +178,11 @@ peer_ended(void *arg, const char *reason)
 static const struct conn_events peer_events = { .input = peer_input, .ended = peer_ended };
 
 static void
-accepted(void *arg, int fd, const char *address)
+accepted(void *arg, int fd, struct peer *peer)
 {
 	struct world *world = arg;
 
-	(void)address;
+	peer_unref(peer);
 	assert_null(world->peer);
 	world->peer = conn_new(world->group, fd, &peer_events, world);
 }

@@ -108,7 +108,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		open_world(&world);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) < 0)
 		abort();
-	stream = stream_plain(fds[0], "fuzz");
+	stream = stream_plain(fds[0], peer_new("fuzz"));
 	websocket_wrap(world.websockets, &stream);
 	world.conn = conn_open(world.group, &stream, &events, &world);
 	peer_unref(stream.peer);

@@ -22,9 +22,11 @@ struct gateway {
 };
 
 static void
-accepted(void *arg, int fd, const char *peer)
+accepted(void *arg, int fd, struct peer *peer)
 {
-	broker_accept(((struct gateway *)arg)->broker, fd, peer);
+	struct stream stream = stream_plain(fd, peer);
+
+	broker_accept_stream(((struct gateway *)arg)->broker, &stream);
 }
 
 static void
