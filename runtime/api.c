@@ -15,6 +15,7 @@ static const struct api_table *const tables[] = {
 	&api_failed_table,
 	&api_functions_table,
 	&api_host_table,
+	&api_leftovers_table,
 	&api_logs_table,
 	&api_messages_table,
 	&api_shadow_table,

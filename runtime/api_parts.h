@@ -24,6 +24,7 @@ extern const struct api_table api_credentials_table;
 extern const struct api_table api_failed_table;
 extern const struct api_table api_functions_table;
 extern const struct api_table api_host_table;
+extern const struct api_table api_leftovers_table;
 extern const struct api_table api_logs_table;
 extern const struct api_table api_messages_table;
 extern const struct api_table api_shadow_table;

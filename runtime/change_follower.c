@@ -298,6 +298,37 @@ follower_free(struct change_follower *follower)
 	free(follower);
 }
 
+static bool
+is_at_rest(const struct change_follower *follower)
+{
+	struct hash_node *node = NULL;
+
+	while ((node = hash_next(&follower->chains, node)) != NULL) {
+		const struct chain *chain = HASH_OWNER(node, struct chain, link);
+
+		if (chain->in_flight > 0 || chain->reading || chain->state == CHAIN_FALLING)
+			return false;
+	}
+	return !follower->attached && follower->in_flight == 0 && !follower->reading &&
+	       !follower->counting && follower->state != FOLLOWER_LOADING;
+}
+
+bool
+change_followers_forget(struct change_followers *followers, const char *function_name)
+{
+	struct change_follower *follower = TAILQ_FIRST(&followers->list), *next;
+
+	for (; follower != NULL; follower = next) {
+		next = TAILQ_NEXT(follower, link);
+		if (strcmp(follower->function->name, function_name) != 0)
+			continue;
+		if (!is_at_rest(follower))
+			return false;
+		follower_free(follower);
+	}
+	return true;
+}
+
 void
 change_followers_free(struct change_followers *followers)
 {

@@ -79,6 +79,8 @@ struct change_lag {
 /* Of all tables that it follows. False: it follows none. */
 bool change_followers_lag(const struct change_followers *followers, const struct function *function,
     struct change_lag *lag);
+/* A function that is no more: what is known of it goes. False: something of it is under way. */
+bool change_followers_forget(struct change_followers *followers, const char *function_name);
 void change_followers_figures(const struct change_followers *followers, struct buf *out);
 
 void change_followers_start(struct change_followers *followers); /* the host is ready */

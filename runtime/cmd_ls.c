@@ -107,6 +107,27 @@ ask_json(const struct command_call *call, const char *target, struct err *err)
 	return json;
 }
 
+/* With what functions that are no more have left. */
+static void
+add_gone(cJSON *functions, cJSON *leftovers)
+{
+	cJSON *leftover;
+
+	while ((leftover = cJSON_DetachItemFromArray(leftovers, 0)) != NULL) {
+		(void)cJSON_AddBoolToObject(leftover, "gone", true);
+		(void)cJSON_AddItemToArray(functions, leftover);
+	}
+}
+
+static void
+print_one(const cJSON *function)
+{
+	if (item_of(function, "gone") != NULL)
+		leftover_print(function);
+	else
+		print_function(function);
+}
+
 static void
 print_all(const struct command_call *call, const cJSON *functions, const cJSON *status)
 {
@@ -121,7 +142,7 @@ print_all(const struct command_call *call, const cJSON *functions, const cJSON *
 	}
 	cJSON_ArrayForEach(function, functions)
 	{
-		print_function(function);
+		print_one(function);
 	}
 	if (cJSON_GetArraySize(functions) == 0)
 		printf("no functions: put Lua files into the host's functions folder\n");
@@ -132,12 +153,19 @@ int
 cmd_ls(struct command_call *call)
 {
 	struct err err, ignored;
-	cJSON *functions = NULL, *status = NULL;
+	cJSON *functions = NULL, *status = NULL, *leftovers = NULL;
 
 	if (command_settle(call, &err) == 0)
 		functions = ask_json(call, "/v1/functions", &err);
+	if (functions != NULL && command_value(call, "all") != NULL &&
+	    (leftovers = ask_json(call, "/v1/leftovers", &err)) == NULL) {
+		cJSON_Delete(functions);
+		functions = NULL;
+	}
 	if (functions == NULL)
 		return command_fail(call, &err);
+	add_gone(functions, leftovers);
+	cJSON_Delete(leftovers);
 	status = ask_json(call, "/v1/status", &ignored);
 	print_all(call, functions, status);
 	cJSON_Delete(functions);

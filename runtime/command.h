@@ -23,6 +23,7 @@ struct command_switch {
 	char letter; /* -f; 0: none */
 };
 
+struct cJSON;
 struct command_call;
 struct trigger;
 
@@ -121,6 +122,9 @@ int cmd_verify(struct command_call *call);
 int cmd_group(struct command_call *call);
 int cmd_policy(struct command_call *call);
 int cmd_init(struct command_call *call);
+int cmd_forget(struct command_call *call);
+/* A line on what a function that is no more has left. */
+void leftover_print(const struct cJSON *leftover);
 int cmd_ls(struct command_call *call);
 int cmd_logs(struct command_call *call);
 int cmd_invoke(struct command_call *call);

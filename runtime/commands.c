@@ -60,6 +60,17 @@ static const struct command_switch failed_switches[] = {
 	{ NULL, NULL, NULL, 0 },
 };
 
+static const struct command_switch ls_switches[] = {
+	{ "all", NULL, "also functions that are no more, and what they left", 0 },
+	JSON_SWITCH,
+	{ NULL, NULL, NULL, 0 },
+};
+
+static const struct command_switch forget_switches[] = {
+	{ "yes", NULL, "delete it; without, what there is is shown", 0 },
+	{ NULL, NULL, NULL, 0 },
+};
+
 static const struct command_switch top_switches[] = {
 	{ "once", NULL, "one look, over a second", 0 },
 	JSON_SWITCH,
@@ -215,7 +226,7 @@ const struct command command_table[] = {
 	{ .name = "check", .arguments = "[DIR]", .run = cmd_check, .arguments_max = 1, .switches = json_switches,
 	  .help = "find what is wrong with functions and configuration",
 	  .more = "Needs no running host. Exits 1 where it found something.\n" },
-	{ .name = "ls", .arguments = "", .run = cmd_ls, .switches = json_switches,
+	{ .name = "ls", .arguments = "", .run = cmd_ls, .switches = ls_switches,
 	  .help = "list the functions: triggers, state, figures" },
 	{ .name = "logs", .arguments = "[NAME]", .run = cmd_logs, .arguments_max = 1, .switches = logs_switches,
 	  .help = "show what the host, or one function, has said" },
@@ -268,6 +279,9 @@ const struct command command_table[] = {
 		  "its own, with the recorded answers. Exits 1 where it does otherwise than then.\n" },
 	{ .name = "discard", .arguments = "[ID]", .run = cmd_discard, .arguments_max = 1, .switches = discard_switches,
 	  .help = "forget a failed event" },
+	{ .name = "forget", .arguments = "NAME", .run = cmd_forget, .arguments_min = 1, .arguments_max = 1,
+	  .switches = forget_switches, .help = "delete what a removed function left",
+	  .more = "Events, timers and changes that wait for it go too. moonlet ls --all shows such functions.\n" },
 	{ .name = "thing", .arguments = "WORD [NAME] [TARGET]", .run = cmd_thing, .arguments_min = 1,
 	  .arguments_max = 3, .switches = thing_switches, .help = "keep the devices in a registry, with their certificates",
 	  .more = "moonlet thing create audi22 --cert [--type car] [--attribute model=audi] [--group fleet]\n"

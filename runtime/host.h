@@ -29,6 +29,7 @@ struct external;
 struct shadow_service;
 struct change_followers;
 struct files;
+struct leftovers;
 struct tickers;
 struct records;
 struct tables;
@@ -81,6 +82,7 @@ struct host {
 	struct change_followers *change_followers; /* NULL: not yet */
 	struct tickers *tickers;
 	struct files *files;
+	struct leftovers *leftovers; /* of functions that are no more */
 	struct shadow_watches *shadow_watches; /* NULL: not yet */
 	struct presences *presences;	       /* NULL: nobody follows clients */
 	struct functions *functions;

@@ -23,6 +23,7 @@
 #include "runtime/function.h"
 #include "runtime/gateway.h"
 #include "runtime/http_call.h"
+#include "runtime/leftovers.h"
 #include "runtime/log_ring.h"
 #include "runtime/manager.h"
 #include "runtime/pool.h"
@@ -166,6 +167,7 @@ open_gateway(struct service *service, struct err *err)
 	host->presences = presences_new(host);
 	host->change_followers = change_followers_new(host);
 	host->tickers = tickers_new(host);
+	host->leftovers = leftovers_new(host);
 	host->files = files_new(host, options_text(host->options, OPTION_FILES), err);
 	if (host->files == NULL)
 		return -1;
@@ -347,6 +349,7 @@ go(void *arg)
 		log_info("http", "HTTP on %s", http_server_address(host->http_server));
 	change_followers_start(host->change_followers);
 	tickers_start(host->tickers);
+	leftovers_start(host->leftovers);
 	files_start(host->files);
 	doors_pause(host->doors, false);
 	external_start(host->external);
@@ -473,6 +476,7 @@ stop_sources(struct host *host)
 		tickers_stop(host->tickers);
 	if (host->files != NULL)
 		files_stop(host->files);
+	leftovers_stop(host->leftovers);
 	tables_stop(host->tables);
 }
 
@@ -511,6 +515,7 @@ close_all(struct service *service)
 	tracer_stop(host->tracer);
 	registration_stop(host);
 	store_close(host->store);
+	leftovers_free(host->leftovers);
 	manager_free(host->manager);
 	tracer_free(host->tracer);
 	host->tracer = NULL;

@@ -15,6 +15,7 @@
 #include "runtime/function.h"
 #include "runtime/pool.h"
 #include "runtime/tracer.h"
+#include "runtime/leftovers.h"
 #include "runtime/webhooks.h"
 
 enum { NAMES_MAX = 100 };
@@ -186,6 +187,19 @@ write_webhooks(const struct host *host, struct buf *out)
 	    "Commits that were refused because too many webhooks wait.", figures.refused);
 }
 
+static void
+write_leftovers(const struct host *host, struct buf *out)
+{
+	const struct leftovers_figures figures = leftovers_figures(host->leftovers);
+
+	figures_gauge(out, "moonlet_gone_functions",
+	    "Functions that are no more and of which something is stored.",
+	    (double)figures.functions);
+	figures_gauge(out, "moonlet_gone_functions_waiting",
+	    "Events, timers and parked changes that wait for such a function.",
+	    (double)figures.waiting);
+}
+
 void
 metrics_write(struct host *host, struct buf *out)
 {
@@ -213,6 +227,7 @@ metrics_write(struct host *host, struct buf *out)
 	    "Failed events that left because there were too many or they were too old.",
 	    dead_letters_dropped(host->dead_letters));
 	write_webhooks(host, out);
+	write_leftovers(host, out);
 	if (host->tracer != NULL) {
 		const struct tracer_figures traces = tracer_figures(host->tracer);
 

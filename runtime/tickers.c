@@ -390,6 +390,22 @@ ticker_free(struct ticker *ticker)
 	free(ticker);
 }
 
+bool
+tickers_forget(struct tickers *tickers, const char *function_name)
+{
+	struct ticker *ticker = TAILQ_FIRST(&tickers->list), *next;
+
+	for (; ticker != NULL; ticker = next) {
+		next = TAILQ_NEXT(ticker, link);
+		if (strcmp(ticker->function->name, function_name) != 0)
+			continue;
+		if (ticker->attached || ticker->in_flight || ticker->state == TICKER_LOADING)
+			return false;
+		ticker_free(ticker);
+	}
+	return true;
+}
+
 void
 tickers_free(struct tickers *tickers)
 {

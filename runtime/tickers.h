@@ -21,6 +21,8 @@ struct tickers *tickers_new(struct host *host);
 void tickers_stop(struct tickers *tickers);
 /* After dispatch_free, and when the store has nothing of theirs any more. Takes NULL. */
 void tickers_free(struct tickers *tickers);
+/* A function that is no more: what is known of it goes. False: a tick of it is under way. */
+bool tickers_forget(struct tickers *tickers, const char *function_name);
 void tickers_start(struct tickers *tickers); /* the host is ready */
 
 /* The time zone of this name. NULL with the error: the system has none. Shared; freed with what has
