@@ -264,12 +264,8 @@ open_web(struct service *service, struct err *err)
 	struct host *host = &service->host;
 	const struct web_parts parts = { .loop = host->loop,
 		.group = host->group,
-<<<<<<< HEAD
-		.config = web_config(host->options),
-		.options = host->options,
-=======
 		.config = web_config(host->options, host->gate),
->>>>>>> 1faa322 (Guard every TCP listener by one gate)
+		.options = host->options,
 		.health = fill_health,
 		.metrics = write_metrics,
 		.arg = service };
