@@ -11,7 +11,7 @@
 #include "net/broker_private.h"
 
 /* Beside clients_max there may be so many of whom nothing is known yet: they are told why. */
-enum { SWEEP_US = 250000, US = 1000000, CLIENTS_BESIDE = 256 };
+enum { SWEEP_US = 250000, US = 1000000, CLIENTS_BESIDE = 256, SWEEP_CLIENTS_MIN = 256 };
 
 const struct broker_config broker_defaults = {
 	.packet_bytes_max = 262144 + 65535 + 8192,
@@ -378,9 +378,11 @@ static void
 sweep(void *arg)
 {
 	struct broker *broker = arg;
-	uint32_t slice = broker->metrics.clients / 4 + 1;
+	uint32_t slice = broker->metrics.clients / 4 + SWEEP_CLIENTS_MIN;
 	int64_t now_us = loop_now_us(broker->loop);
 
+	if (slice > broker->metrics.clients)
+		slice = broker->metrics.clients;
 	while (slice-- > 0 && !TAILQ_EMPTY(&broker->clients)) {
 		struct client *client = TAILQ_FIRST(&broker->clients);
 

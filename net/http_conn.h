@@ -81,6 +81,14 @@ struct http_server {
 	char date[HTTP_DATE_BYTES];
 };
 
+/* Beside connections_max there may be so many that are told why they are not let in. */
+enum { HTTP_CONNS_BESIDE = 256 };
+
+/* net/http_listen.c. False: all connections have something to do. */
+bool http_make_room(struct http_server *server);
+void http_conn_turn_away(struct http_conn *conn); /* says why, and ends it */
+void http_close_listeners(struct http_server *server);
+
 struct http_exchange *exchange_new(struct http_conn *conn);
 void exchange_free(struct http_exchange *exchange);
 /* The client has left. */

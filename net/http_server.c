@@ -8,8 +8,7 @@
 
 #include "net/http_conn.h"
 
-/* Beside connections_max there may be so many that are told why they are not let in. */
-enum { LEAVING_MS = 2000, CONNS_BESIDE = 256 };
+enum { LEAVING_MS = 2000 };
 
 const struct http_server_config http_server_defaults = {
 	.limits = { .target_bytes_max = 8192, .head_bytes_max = 16384, .body_bytes_max = 262144 },
@@ -408,40 +407,14 @@ on_ended(void *arg, const char *reason)
 
 static const struct conn_events conn_events = { on_input, on_ended, on_drained };
 
-/* Who has asked for nothing for longest goes where another wants to come in: so neither idle
- * clients nor those who dribble their requests keep the others out. */
-static bool
-make_room(struct http_server *server)
-{
-	struct http_conn *conn;
-
-	if (server->conn_count < server->config.connections_max)
-		return true;
-	TAILQ_FOREACH (conn, &server->conns, link) {
-		if (conn->phase != HTTP_PHASE_HEAD || conn_is_ending(conn->conn))
-			continue;
-		TAILQ_REMOVE(&server->conns, conn, link);
-		TAILQ_INSERT_TAIL(&server->conns, conn, link);
-		conn_end(conn->conn, false, "idle, and another wants to come");
-		server->figures.cut_idle++;
-		return true;
-	}
-	return false;
-}
-
-static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
-			   "Retry-After: 1\r\nConnection: close\r\n\r\n";
-static const char too_many[] = "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n"
-			       "Retry-After: 1\r\nConnection: close\r\n\r\n";
-
 void
 http_server_accept(struct http_server *server, struct stream *stream)
 {
-	bool lame = stream->peer->verdict != GATE_OPEN, room = make_room(server);
+	bool lame = stream->peer->verdict != GATE_OPEN, room = http_make_room(server);
 	struct http_conn *conn;
 
 	if (server->closing ||
-	    server->conn_count >= server->config.connections_max + CONNS_BESIDE) {
+	    server->conn_count >= server->config.connections_max + HTTP_CONNS_BESIDE) {
 		stream_close(stream, loop_sys(server->loop));
 		return;
 	}
@@ -456,17 +429,7 @@ http_server_accept(struct http_server *server, struct stream *stream)
 	server->conn_count++;
 	if (room && !lame)
 		return;
-	server->figures.refused++;
-	conn_write(conn->conn, bytes_of_string(lame ? too_many : full));
-	conn_end(conn->conn, true, "too many connections");
-}
-
-static void
-on_accepted(void *arg, int fd, struct peer *peer)
-{
-	struct stream stream = stream_plain(fd, peer);
-
-	http_server_accept(arg, &stream);
+	http_conn_turn_away(conn);
 }
 
 struct http_server *
@@ -491,25 +454,13 @@ http_server_give_foreign(struct http_server *server, const struct http_foreign *
 	server->foreign = *foreign;
 }
 
-static void
-close_listeners(struct http_server *server)
-{
-	struct http_listener *listener;
-
-	while ((listener = SLIST_FIRST(&server->listeners)) != NULL) {
-		SLIST_REMOVE_HEAD(&server->listeners, link);
-		listener_close(listener->listener);
-		free(listener);
-	}
-}
-
 void
 http_server_drain(struct http_server *server)
 {
 	struct http_conn *conn;
 
 	server->draining = true;
-	close_listeners(server);
+	http_close_listeners(server);
 	TAILQ_FOREACH (conn, &server->conns, link) {
 		if (conn->phase == HTTP_PHASE_HEAD && !conn->begun)
 			conn_end(conn->conn, true, "the server stops");
@@ -536,50 +487,12 @@ http_server_free(struct http_server *server)
 
 	if (server == NULL)
 		return;
-	close_listeners(server);
+	http_close_listeners(server);
 	server->closing = true;
 	TAILQ_FOREACH (conn, &server->conns, link)
 		stop_conn(conn);
 	if (server->conn_count == 0)
 		server_gone(server);
-}
-
-static int
-add_listener(struct http_server *server, struct listener *listener)
-{
-	struct http_listener *entry;
-
-	if (listener == NULL)
-		return -1;
-	entry = xcalloc(1, sizeof(*entry));
-	entry->listener = listener;
-	SLIST_INSERT_HEAD(&server->listeners, entry, link);
-	return 0;
-}
-
-int
-http_server_listen(struct http_server *server, const char *address, struct err *err)
-{
-	struct listener *listener = listener_open(server->loop, address, on_accepted, server, err);
-
-	if (listener != NULL && server->config.gate != NULL)
-		listener_guard(listener, server->config.gate);
-	return add_listener(server, listener);
-}
-
-int
-http_server_listen_unix(struct http_server *server, const char *path, struct err *err)
-{
-	return add_listener(
-	    server, listener_open_unix(server->loop, path, on_accepted, server, err));
-}
-
-const char *
-http_server_address(const struct http_server *server)
-{
-	const struct http_listener *first = SLIST_FIRST(&server->listeners);
-
-	return first != NULL ? listener_address(first->listener) : NULL;
 }
 
 const struct http_figures *

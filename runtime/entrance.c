@@ -6,10 +6,12 @@
  */
 #include "runtime/entrance.h"
 
+#include <string.h>
 #include <sys/resource.h>
 
 #include "lib/log.h"
 #include "net/gate.h"
+#include "net/listener.h"
 #include "runtime/figures.h"
 
 enum { BESIDE = 512, RESERVE_MIN = 64, RESERVE_SHARE = 200, RESERVE_MAX = 512 };
@@ -87,6 +89,37 @@ entrance_configure(struct host *host)
 		log_error("gateway", "limits of connections stay as they were: %s", err.text);
 }
 
+static void
+accepted(void *arg, int fd, struct peer *peer)
+{
+	struct stream stream = stream_plain(fd, peer);
+	struct host *host = arg;
+
+	broker_accept_stream(host->broker, &stream);
+}
+
+int
+entrance_listen(struct host *host, struct err *err)
+{
+	const char *address = options_text(host->options, OPTION_MQTT);
+
+	if (strcmp(address, "off") == 0)
+		return 0;
+	host->mqtt = listener_open(host->loop, address, accepted, host, err);
+	if (host->mqtt == NULL)
+		return -1;
+	listener_guard(host->mqtt, host->gate);
+	listener_pause(host->mqtt, true);
+	return 0;
+}
+
+void
+entrance_close(struct host *host)
+{
+	listener_close(host->mqtt);
+	gate_free(host->gate);
+}
+
 void
 entrance_figures(const struct host *host, struct buf *out)
 {
@@ -97,9 +130,9 @@ entrance_figures(const struct host *host, struct buf *out)
 	    "Addresses that have a connection, or had one a moment ago.", figures->addresses);
 	figures_family(out, "moonlet_connections_refused_total", FIGURE_COUNTER,
 	    "Connections of addresses that have, or make, too many.");
-	figures_sample(out, "moonlet_connections_refused_total", "reason=\"too many\"",
+	figures_sample(out, "moonlet_connections_refused_total", "{reason=\"too many\"}",
 	    (double)figures->too_many);
-	figures_sample(out, "moonlet_connections_refused_total", "reason=\"too quick\"",
+	figures_sample(out, "moonlet_connections_refused_total", "{reason=\"too quick\"}",
 	    (double)figures->too_quick);
 	figures_counter(out, "moonlet_connections_waits_total",
 	    "How often nobody was accepted for a moment: too many, or too quick, altogether.",

@@ -10,6 +10,10 @@
 int entrance_open(struct host *host, struct err *err) __attribute__((warn_unused_result));
 /* The options have changed. What cannot be read leaves the gate as it is, and is logged. */
 void entrance_configure(struct host *host);
+/* Opens host->mqtt, paused, unless it is off. */
+int entrance_listen(struct host *host, struct err *err) __attribute__((warn_unused_result));
+/* After all that came in by it. */
+void entrance_close(struct host *host);
 void entrance_figures(const struct host *host, struct buf *out);
 
 #endif

@@ -311,16 +311,6 @@ open_api(struct service *service, struct err *err)
 	return service->api != NULL ? 0 : -1;
 }
 
-static void
-accepted(void *arg, int fd, struct peer *peer)
-{
-	struct host *host = arg;
-
-	struct stream stream = stream_plain(fd, peer);
-
-	broker_accept_stream(host->broker, &stream);
-}
-
 /* Functions are loaded: what was left in the queue goes on, and the doors open. */
 static void
 go(void *arg)
@@ -379,19 +369,12 @@ open_all(struct service *service, struct err *err)
 {
 	struct host *host = &service->host;
 	const struct deploy_hooks hooks = { host, source_changed, source_broken, source_removed };
-	const char *mqtt = options_text(host->options, OPTION_MQTT);
 
 	if (entrance_open(host, err) < 0 || open_log_ring(service, err) < 0 ||
 	    open_store(service, err) < 0 || load_secret(host, err) < 0 ||
-	    open_gateway(service, err) < 0 || open_web(service, err) < 0)
+	    open_gateway(service, err) < 0 || open_web(service, err) < 0 ||
+	    entrance_listen(host, err) < 0)
 		return -1;
-	if (strcmp(mqtt, "off") != 0) {
-		host->mqtt = listener_open(host->loop, mqtt, accepted, host, err);
-		if (host->mqtt == NULL)
-			return -1;
-		listener_guard(host->mqtt, host->gate);
-		listener_pause(host->mqtt, true);
-	}
 	host->doors = doors_open(host, err);
 	if (host->doors == NULL)
 		return -1;
@@ -515,7 +498,6 @@ close_all(struct service *service)
 	manager_free(host->manager);
 	tracer_free(host->tracer);
 	host->tracer = NULL;
-	listener_close(host->mqtt);
 	broker_free(host->broker);
 	access_close(host);
 	registration_close(host);
@@ -534,7 +516,7 @@ close_all(struct service *service)
 	log_ring_free(service->log_ring);
 	conn_group_free(host->group);
 	doors_close(host->doors);
-	gate_free(host->gate);
+	entrance_close(host);
 	early_clear(&host->early);
 }
 

@@ -479,19 +479,52 @@ slow_clients_are_ended(void **state)
 	world_close(&world);
 }
 
+/* Two are allowed. */
 static void
 one_connection_too_many_is_told_so(void **state)
 {
 	struct buf out = { 0 };
 	struct world world;
+	struct err err;
 	int fds[3];
 
 	(void)state;
 	world_open(&world);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		fds[i] = call(&world);
+		say(fds[i], "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nha");
+		for (int k = 0; k < 50; k++)
+			assert_int_equal(loop_turn(world.loop, false, &err), 0);
+	}
 	assert_true(hear(&world, fds[2], NULL, &out));
 	assert_non_null(strstr(buf_string(&out), "503 Service Unavailable"));
+	assert_int_equal(http_server_figures(world.server)->refused, 1);
+	buf_clear(&out);
+	for (int i = 0; i < 3; i++)
+		(void)close(fds[i]);
+	world_close(&world);
+}
+
+static void
+who_asks_for_nothing_makes_room_for_others(void **state)
+{
+	struct buf out = { 0 };
+	struct world world;
+	struct err err;
+	int fds[3];
+
+	(void)state;
+	world_open(&world);
+	fds[0] = call(&world);
+	fds[1] = call(&world);
+	say(fds[1], "GET / HTTP/1.1\r\nX-Slow: ");
+	for (int k = 0; k < 50; k++)
+		assert_int_equal(loop_turn(world.loop, false, &err), 0);
+	fds[2] = call(&world);
+	say(fds[2], "GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+	assert_true(hear(&world, fds[2], NULL, &out));
+	assert_non_null(strstr(buf_string(&out), "404"));
+	assert_int_equal(http_server_figures(world.server)->cut_idle, 1);
 	buf_clear(&out);
 	for (int i = 0; i < 3; i++)
 		(void)close(fds[i]);
@@ -603,6 +636,7 @@ main(void)
 		cmocka_unit_test(pipelined_answers_wait_until_they_are_read),
 		cmocka_unit_test(slow_clients_are_ended),
 		cmocka_unit_test(one_connection_too_many_is_told_so),
+		cmocka_unit_test(who_asks_for_nothing_makes_room_for_others),
 		cmocka_unit_test(route_can_be_removed_and_is_free_again),
 		cmocka_unit_test(command_line_talks_over_a_unix_socket),
 	};

@@ -1,0 +1,134 @@
+#!/bin/bash
+# Crowds: all clients come back at once, thousands fall silent in the middle of something, and the
+# descriptors run out. Ordinary clients go on meanwhile, and the control API answers. TEST_LONG makes
+# the crowds large.
+. "$(dirname "$0")/lib.sh"
+need python3 curl
+
+count=1000 rounds=2 silent=200
+[ -z "${TEST_LONG:-}" ] || { count=10000 rounds=50 silent=5000; }
+crowd=$build_dir/tests/reliability/crowd
+
+# figure NAME LINE: of one of crowd's lines
+figure() { sed -n "s/.*$1=\([0-9]*\).*/\1/p" <<<"$2"; }
+metric() { curl -sf --max-time 20 "http://127.0.0.1:$http_port/metrics" | sed -n "s/^$1 //p"; }
+mkdir -p "$work/functions"
+
+start_moonlet "$work/functions" --mqtts 127.0.0.1:0 --connect-timeout 2s --packet-timeout 2s --http-head-timeout 2s \
+  --http-body-timeout 2s --http-clients-max 6000
+tls_port=$(sed -n 's/.*MQTT over TLS on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/moonlet.log")
+
+line=$("$crowd" storm "$mqtt_port" "$count" "$rounds" "$mqtt_port")
+echo "storm: $line"
+[ "$(figure took_ms "$line")" -lt 30000 ] || fail "the storm took too long: $line"
+
+# Each is cut in time, and nobody else with it.
+for kind in "tcp $mqtt_port" "connect $mqtt_port" "packet $mqtt_port" "keep-alive $mqtt_port" "tls-hello $tls_port" \
+  "tcp $tls_port" "http-head $http_port" "http-body $http_port" "upgrade $http_port" "websocket $http_port"; do
+  {
+    line=$("$crowd" silent "${kind#* }" "$silent" "${kind% *}" "$mqtt_port")
+    echo "silent $kind: $line"
+  } >"$work/silent-${kind% *}-${kind#* }.out" 2>&1 &
+  remember $!
+  jobs_of_kinds="${jobs_of_kinds:-} $!"
+  [ -z "${TEST_LONG:-}" ] || wait "$!" || true
+done
+for job in $jobs_of_kinds; do wait "$job" || { cat "$work"/silent-*.out; fail "some were not cut"; }; done
+cat "$work"/silent-*.out
+wait_for 30 eval '[ "$(metric moonlet_mqtt_clients)" = 0 ]'
+[ "$(metric moonlet_mqtt_cut_silent_total)" -ge $((3 * silent)) ] || fail "they are not counted"
+[ "$(metric moonlet_http_cut_slow_total)" -ge $((2 * silent)) ] || fail "they are not counted"
+stop_moonlet
+same "status" 0 "$moonlet_status"
+[ "$(lines "$work/moonlet.log")" -lt 200 ] || fail "the log is flooded"
+
+# 256 descriptors, 300 connections: some wait; whoever is in goes on, and so does the control API.
+mqtt_port='' http_port=''
+program=$moonlet
+moonlet=$work/small
+printf '#!/bin/bash\nulimit -n 256\nexec %q "$@"\n' "$program" >"$moonlet"
+chmod +x "$moonlet"
+start_moonlet "$work/functions" --connect-timeout 60s
+moonlet=$program
+python3 - "$mqtt_port" "$moonlet_pid" "$work/data" "$moonlet" "$http_port" <<'PY'
+import resource, socket, subprocess, sys, time, urllib.request
+
+port, pid, data, moonlet, http = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5]
+CONNECT = b"\x10\x0e\0\4MQTT\4\2\0\0\0\2"
+
+def client(name, wait=60):
+    s = socket.create_connection(("127.0.0.1", port))
+    s.settimeout(wait)
+    s.sendall(CONNECT[:1] + bytes([12 + len(name)]) + CONNECT[2:12] + b"\0" + bytes([len(name)]) + name)
+    return s
+
+def answers(s):
+    try:
+        return s.recv(4) == b"\x20\2\0\0"
+    except (TimeoutError, socket.timeout):
+        return False
+
+def cpu():
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+first = client(b"first")
+assert answers(first)
+crowd = [client(b"c%d" % i, 0.5) for i in range(300)]
+inside = 0
+for s in crowd:
+    if not answers(s):
+        break
+    inside += 1
+assert 100 < inside < 256, inside
+before, began = cpu(), time.monotonic()
+while time.monotonic() - began < 2:
+    first.sendall(b"\xc0\0")
+    assert first.recv(2) == b"\xd0\0"
+    time.sleep(0.01)
+assert cpu() - before < 0.6, f"it spins: {cpu() - before} s of 2"
+out = subprocess.run([moonlet, "ls", "--data", data], capture_output=True, timeout=30)
+assert out.returncode == 0, out
+late = crowd[inside:]
+for s in crowd[:inside]:
+    s.close()
+for s in late:
+    s.settimeout(60)
+    assert answers(s), "who waited is not let in"
+for s in late:
+    s.close()
+body = urllib.request.urlopen(f"http://127.0.0.1:{http}/metrics", timeout=30).read().decode()
+waits = [l for l in body.splitlines() if l.startswith("moonlet_connections_waits_total ")]
+assert int(float(waits[0].split()[1])) > 0
+print(f"descriptors: {inside + 1} in, the others waited")
+PY
+[ "$(lines "$work/moonlet.log")" -lt 60 ] || fail "the log is flooded"
+stop_moonlet
+same "status" 0 "$moonlet_status"
+
+# One address has, and makes, too many connections: told so by its protocol.
+mqtt_port='' http_port=''
+start_moonlet "$work/functions" --address-exempt none --address-connections-max 3 --address-connects-per-second-max 1000
+python3 - "$mqtt_port" "$http_port" <<'PY'
+import socket, sys
+
+mqtt, http = int(sys.argv[1]), int(sys.argv[2])
+
+def connect(version, name):
+    s = socket.create_connection(("127.0.0.1", mqtt))
+    s.settimeout(60)
+    props = b"\0" if version == 5 else b""
+    body = b"\0\4MQTT" + bytes([version]) + b"\2\0\0" + props + b"\0" + bytes([len(name)]) + name
+    s.sendall(b"\x10" + bytes([len(body)]) + body)
+    return s, s.recv(100)
+
+kept = [connect(5, b"k%d" % i) for i in range(3)]
+assert all(answer[3] == 0 for _, answer in kept), kept
+assert connect(5, b"x")[1][3] == 0x97
+assert connect(4, b"x")[1] == b"\x20\2\0\3"
+s = socket.create_connection(("127.0.0.1", http))
+s.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+assert b" 429 " in s.recv(1000)
+PY
+grep -q 'address_connections_max' "$work/moonlet.log" || fail "the log does not name the limit"
+stop_moonlet
