@@ -116,19 +116,23 @@ is_attached(const struct registry *registry, const struct registry_policy *polic
 static int
 detach_all(const struct api_change *made, const struct registry_policy *policy, struct err *err)
 {
-	const char *text;
+	size_t count = policy->target_count;
+	const char **texts;
 	char *copy;
 	int status = 0;
 
-	if (policy->target_count > TARGETS_FORCED)
+	if (count > TARGETS_FORCED)
 		return err_set(err,
 		    "policy %s is attached to %zu: more than %d are not detached at once",
-		    policy->name, policy->target_count, TARGETS_FORCED);
-	while (status == 0 && policy_targets(made->registry, policy, &text, 1) == 1) {
-		copy = xstrdup(text); /* goes with the last that is detached from it */
+		    policy->name, count, TARGETS_FORCED);
+	texts = xcalloc(count + 1, sizeof(*texts));
+	count = policy_targets(made->registry, policy, texts, count);
+	for (size_t i = 0; status == 0 && i < count; i++) {
+		copy = xstrdup(texts[i]); /* it goes with the last that is detached from it */
 		status = registry_detach_policy(made->change, policy->name, copy, err);
 		free(copy);
 	}
+	free(texts);
 	return status;
 }
 
@@ -256,7 +260,8 @@ static const struct http_route routes[] = {
 	    "\"thing:NAME\"" },
 	{ HTTP_POST, "/v1/policies/{policy}/detach", detach_policy, "{target}" },
 	{ HTTP_POST, "/v1/policy-test", try_policies,
-	    "{action, resource, thing, target, certificatePem, policies, clientId, address, persistent, will}: what "
+	    "{action, resource, thing, target, certificatePem, policies, clientId, address, "
+	    "persistent, will}: what "
 	    "they say, and which statement decides" },
 };
 
