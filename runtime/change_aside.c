@@ -67,7 +67,8 @@ aside_leave(struct change_follower *follower, struct bytes key)
 }
 
 bool
-aside_begins(struct change_follower *follower, struct pending *pending, struct bytes message)
+aside_begins(struct change_follower *follower, struct pending *pending,
+    const struct occurrence *event, struct bytes message)
 {
 	const struct function *function = follower->function;
 
@@ -75,6 +76,8 @@ aside_begins(struct change_follower *follower, struct pending *pending, struct b
 	    function->current->manifest->retries == 0)
 		return false;
 	pending->tried = 1;
+	memcpy(pending->event_id, event->id, sizeof(pending->event_id));
+	pending->event_ms = event->time_ms;
 	log_warn("tables",
 	    "function %s: a change of %.*s in table %s failed alone, it is tried again aside of "
 	    "the "

@@ -42,10 +42,9 @@ take_failure(void *arg, const struct occurrence *event, const struct outcome *ou
 {
 	struct bunch *bunch = arg;
 
-	(void)event;
 	if (bunch->count < 2) {
-		bunch->taken_back = !bunch->aside &&
-				    aside_begins(bunch->follower, bunch->list[0], outcome->message);
+		bunch->taken_back = !bunch->aside && aside_begins(bunch->follower, bunch->list[0],
+							 event, outcome->message);
 		return bunch->taken_back;
 	}
 	bunch->list[(bunch->count - 1) / 2]->cut = true;
@@ -120,9 +119,9 @@ bunch_new(struct change_follower *follower, size_t most)
 	return bunch;
 }
 
-/* `key` empty: in the order of its table. */
+/* `key` empty: in the order of its table. `again`: what has been tried before, or NULL. */
 static void
-submit(struct bunch *bunch, struct bytes payload, struct bytes key, unsigned tried)
+submit(struct bunch *bunch, struct bytes payload, struct bytes key, const struct pending *again)
 {
 	struct change_follower *follower = bunch->follower;
 	struct happening happening = { .trigger = "table",
@@ -131,11 +130,16 @@ submit(struct bunch *bunch, struct bytes payload, struct bytes key, unsigned tri
 		.payload = payload,
 		.qos = 1,
 		.hops = (uint8_t)bunch->hops,
-		.tried = tried,
 		.source = &bunch_source,
 		.source_arg = bunch };
-	struct occurrence *event = occurrence_new(follower->all->host, &happening);
+	struct occurrence *event;
 
+	if (again != NULL && again->tried > 0) {
+		happening.tried = again->tried;
+		happening.event_id = again->event_id;
+		happening.time_ms = again->event_ms;
+	}
+	event = occurrence_new(follower->all->host, &happening);
 	follower->bunches += !bunch->aside;
 	(void)dispatch_submit(bunch->function, event);
 	occurrence_drop(event);
@@ -162,7 +166,7 @@ bunch_close(struct change_follower *follower)
 	follower->text = (struct buf){ 0 };
 	timer_cancel(&follower->window);
 	buf_append_u8(&text, ']');
-	submit(bunch, buf_bytes(&text), bytes_of(NULL, 0), 0);
+	submit(bunch, buf_bytes(&text), bytes_of(NULL, 0), NULL);
 	buf_clear(&text);
 }
 
@@ -193,16 +197,15 @@ submit_aside(struct change_follower *follower, struct pending *pending, const st
 {
 	struct bunch *bunch = bunch_new(follower, 1);
 	struct buf text = { 0 };
-	unsigned tried = pending->tried;
 
 	bunch->aside = true;
-	pending->tried = 0;
 	aside_enter(follower, pending->key);
 	take_in(bunch, pending, change);
 	buf_append_u8(&text, '[');
 	buf_append_bytes(&text, change->text);
 	buf_append_u8(&text, ']');
-	submit(bunch, buf_bytes(&text), pending->key, tried);
+	submit(bunch, buf_bytes(&text), pending->key, pending);
+	pending->tried = 0;
 	buf_clear(&text);
 }
 
@@ -214,7 +217,7 @@ bunch_add(struct change_follower *follower, struct pending *pending, const struc
 	if (follower->wish.batch == 0) {
 		bunch = bunch_new(follower, 1);
 		take_in(bunch, pending, change);
-		submit(bunch, change->text, pending->key, 0);
+		submit(bunch, change->text, pending->key, NULL);
 		return;
 	}
 	if (aside_takes(follower, pending)) {

@@ -38,9 +38,11 @@ struct pending {
 	int64_t time_ms;
 	bool in_flight;
 	bool handled;
-	bool marked;   /* a mark of it stands in the store */
-	bool cut;      /* a batch ends with it */
-	uint8_t tried; /* attempts that failed before it stood aside */
+	bool marked;			  /* a mark of it stands in the store */
+	bool cut;			  /* a batch ends with it */
+	uint8_t tried;			  /* attempts that failed before it stood aside */
+	uint8_t event_id[EVENT_ID_BYTES]; /* of those, and ... */
+	int64_t event_ms;		  /* ... their time */
 	struct bytes key;
 	uint8_t data[];
 };
@@ -185,7 +187,8 @@ bool aside_takes(const struct change_follower *follower, const struct pending *p
 void aside_enter(struct change_follower *follower, struct bytes key);
 void aside_leave(struct change_follower *follower, struct bytes key);
 /* A change failed alone, in the lane of the batches. False: it is not tried again. */
-bool aside_begins(struct change_follower *follower, struct pending *pending, struct bytes message);
+bool aside_begins(struct change_follower *follower, struct pending *pending,
+    const struct occurrence *event, struct bytes message);
 
 /* change_park.c */
 struct chain *chain_find(const struct change_follower *follower, struct bytes key); /* or NULL */
