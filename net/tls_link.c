@@ -19,10 +19,12 @@
 #include "net/tls_private.h"
 
 enum {
-	RECORD_BYTES = 16384,	 /* RFC 8446 §5.1 */
-	RECEIVE_BYTES = 131072,	 /* at most at a time */
-	SEND_BYTES = 131072,	 /* plain text that is encrypted at a time */
-	KEPT_BYTES = 16384 + 512 /* a record that mbedtls has begun to take */
+	RECORD_BYTES = 16384,	  /* RFC 8446 §5.1 */
+	RECEIVE_BYTES = 131072,	  /* at most at a time */
+	SEND_BYTES = 131072,	  /* plain text that is encrypted at a time */
+	KEPT_BYTES = 16384 + 512, /* a record that mbedtls has begun to take */
+	SMALL_BYTES = 2048,	  /* what fits into the first page of a buffer */
+	REST_US = 1000000
 };
 
 struct tls_link {
@@ -32,6 +34,8 @@ struct tls_link {
 	struct bytes in;     /* of scratch[0], what mbedtls has not taken yet */
 	struct buf unsent;   /* records that the socket did not take */
 	size_t owed;	     /* plain text in them that was not reported yet */
+	int64_t rested_us;   /* when buffers were given back */
+	bool stirred;	     /* they are used since */
 	bool ended;	     /* the peer said so */
 	bool shut;	     /* we did */
 };
@@ -67,7 +71,21 @@ tls_link_new(mbedtls_ssl_context *ssl, struct tls_context *context, struct buf *
 	link->context = context;
 	link->scratch = scratch;
 	mbedtls_ssl_set_bio(ssl, link, gather, give, NULL);
+	mbed_rest(ssl); /* the handshake has used them */
 	return link;
+}
+
+/* Behind each use. Small messages need no more than the first page; who sends large ones all the
+ * time pays for new pages once a second. */
+static void
+rest(struct tls_link *link, const struct sys *sys, size_t used)
+{
+	link->stirred |= used > SMALL_BYTES;
+	if (!link->stirred || sys->monotonic_us() - link->rested_us < REST_US)
+		return;
+	mbed_rest(link->ssl);
+	link->rested_us = sys->monotonic_us();
+	link->stirred = false;
 }
 
 /* -1 with EAGAIN where some of it stays. */
@@ -150,6 +168,7 @@ link_recv(void *state, const struct sys *sys, int fd, void *out, size_t len)
 	buf_reset(&link->scratch[1]);
 	got = decrypt(link, out, len);
 	link->in = bytes_of(NULL, 0);
+	rest(link, sys, got > 0 ? (size_t)got : 0);
 	if (link->scratch[1].len > 0) /* an alert */
 		(void)send_records(link, sys, fd);
 	if (got > 0 || link->ended)
@@ -220,6 +239,7 @@ link_writev(void *state, const struct sys *sys, int fd, const struct iovec *part
 		errno = EPROTO;
 		return -1;
 	}
+	rest(link, sys, total);
 	if (send_records(link, sys, fd) == 0)
 		return (ssize_t)total;
 	if (errno == EAGAIN)
