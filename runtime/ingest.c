@@ -10,8 +10,6 @@
 #include "runtime/function.h"
 #include "runtime/function_folder.h"
 
-enum { TELL_US = 10000000 };
-
 bool
 ingest_takes(struct bytes topic)
 {
@@ -40,22 +38,18 @@ static void
 tell_unknown(struct host *host, struct bytes name, struct bytes publisher)
 {
 	struct ingest *ingest = &host->ingest;
-	int64_t now_us = loop_now_us(host->loop);
+	unsigned left_out;
 
 	ingest->unknown++;
-	ingest->untold++;
-	if (ingest->told_us != 0 && now_us - ingest->told_us < TELL_US)
+	if (!log_limit_take(&ingest->told, loop_now_us(host->loop), &left_out))
 		return;
 	log_warn("gateway",
 	    "a message from %.*s on " INGEST_TOPICS
-	    "%.*s/... goes nowhere: no function of that name "
-	    "runs (%llu such since the last time)",
+	    "%.*s/... goes nowhere: no function of that name runs (%u more like it)",
 	    publisher.len > 0 ? (int)publisher.len : 7,
 	    publisher.len > 0 ? (const char *)publisher.data : "nobody",
 	    name.len < FUNCTION_NAME_BYTES_MAX ? (int)name.len : FUNCTION_NAME_BYTES_MAX,
-	    (const char *)name.data, (unsigned long long)ingest->untold);
-	ingest->told_us = now_us;
-	ingest->untold = 0;
+	    (const char *)name.data, left_out);
 }
 
 struct function *

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "lib/bytes.h"
+#include "lib/log_limit.h"
 
 struct host;
 struct function;
@@ -19,8 +20,7 @@ struct message;
 struct ingest {
 	uint64_t messages; /* that a function got */
 	uint64_t unknown;  /* that name no function which runs */
-	uint64_t untold;   /* of those, since the last line of the log */
-	int64_t told_us;   /* when that was; 0: never */
+	struct log_limit told;
 };
 
 /* Whether the topic is one of Basic Ingest. */
@@ -28,7 +28,7 @@ bool ingest_takes(struct bytes topic);
 
 /* The function that the message names, and the topic that it sees (a part of the message's; empty
  * where nothing stands behind the name). NULL: no function of that name runs; it is counted, and
- * told in the log at most once in ten seconds. */
+ * told in the log at a bounded rate. */
 struct function *ingest_find(struct host *host, const struct message *message, struct bytes *topic);
 
 void ingest_figures(const struct host *host, struct buf *out);
