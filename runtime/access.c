@@ -31,7 +31,7 @@ access_open(struct host *host, struct err *err)
 	host->credentials = credentials_new(host);
 	host->passwords = passwords_new(host->loop, err);
 	host->jwt_keys = jwt_keys_new(host);
-	host->authorizer = authorizer_new(host);
+	host->authorizers = authorizers_new(host);
 	if (access->threads == NULL || host->passwords == NULL)
 		return -1;
 	return credentials_restore(host->credentials, err);
@@ -54,7 +54,7 @@ void
 access_close(struct host *host)
 {
 	credentials_free(host->credentials);
-	authorizer_free(host->authorizer);
+	authorizers_free(host->authorizers);
 	free(host->access);
 	host->access = NULL;
 }
@@ -314,7 +314,8 @@ access_request(struct access_request *request)
 	struct login shown = { .host = request->host,
 		.door = LOGIN_HTTP,
 		.peer = (struct peer *)(uintptr_t)peer,
-		.query = head->query };
+		.query = head->query,
+		.head = head };
 	struct buf basic = { 0 };
 
 	if (peer == NULL)

@@ -1,49 +1,70 @@
 /* SPDX-License-Identifier: MIT
- * The custom authorizer: a function that is asked who a client is (AWS IoT Core Developer Guide,
- * "Custom authentication"). The option `authorizer` names it; it declares `on = { authorizer = true
- * }`.
+ * Custom authorizers: functions that are asked who a client is and what it may do (the authorizer
+ * trigger, the option `authorizer`). Their answers are remembered for as long as they say.
  *
- * It gets
- *   { protocols = { "mqtt" },                        or "http"
- *     protocolData = {
- *       mqtt = { username, password, clientId },     password in base64
- *       http = { authorization, queryString },       for HTTP
- *       tls = { serverName } },
- *     connectionMetadata = { address } }
- * and answers
- *   { isAuthenticated = true, principalId = "fritz",  1 to 128 characters
- *     policyDocuments = { {...}, "..." },             at most 10, tables or JSON
- *     policies = { "fleet" },                         names of policies, at most 10
- *     disconnectAfterInSeconds = 86400,               300 to 86400; the connection's end
- *     refreshAfterInSeconds = 300 }                   0 to 86400: as long it is not asked again
- * Everything but isAuthenticated = true refuses. Nothing of it is traced.
+ * How many may be asked at a time is bounded, and so is how long one may take: from the question to
+ * its answer, whatever it waits for.
  */
 #ifndef RUNTIME_AUTHORIZER_H
 #define RUNTIME_AUTHORIZER_H
 
-#include "lib/bytes.h"
-#include "lib/err.h"
+#include "runtime/authorizer_answer.h"
+#include "runtime/authorizer_event.h"
+
+struct function;
+struct host;
+struct authorizers;
 
 enum {
-	AUTHORIZER_ANSWERS = 1024, /* that are remembered */
-	AUTHORIZER_POLICIES_MAX = 10,
-	AUTHORIZER_PRINCIPAL_BYTES_MAX = 128,
-	AUTHORIZER_LASTS_S = 86400,
-	AUTHORIZER_LASTS_S_MIN = 300,
-	AUTHORIZER_REFRESH_S = 300,
-	AUTHORIZER_REFRESH_S_MAX = 86400,
+	AUTHORIZER_WAITING_MAX = 1024, /* questions without an answer */
+	AUTHORIZER_CACHE_MAX = 1024,   /* answers that are remembered */
+	AUTHORIZER_US_MAX = 5000000,
 };
 
-struct host;
-struct function;
-struct authorizer;
+struct authorizers *authorizers_new(struct host *host);
+/* Who waits is answered: with a problem. While the broker is there. Takes NULL. */
+void authorizers_stop(struct authorizers *authorizers);
+void authorizers_free(struct authorizers *authorizers); /* after dispatch_free; takes NULL */
 
-struct authorizer *authorizer_new(struct host *host);
-void authorizer_free(struct authorizer *authorizer); /* after dispatch; takes NULL */
+/* For the trigger: that a function is one. */
+void authorizers_bind(struct authorizers *authorizers, struct function *function);
+void authorizers_unbind(struct authorizers *authorizers, struct function *function);
 
-/* The function can be asked from now on. -1: too many can. */
-int authorizer_bind(struct authorizer *authorizer, struct function *function, struct err *err)
-    __attribute__((warn_unused_result));
-void authorizer_unbind(struct authorizer *authorizer, struct function *function);
+/* Whether the option names any. */
+bool authorizers_wanted(const struct host *host);
+/* The authorizer of that name; empty: the first that the option names. NULL: the option does not
+ * name it, or no function of the name is one; `err` says which. */
+struct function *authorizers_find(
+    const struct authorizers *authorizers, struct bytes name, struct err *err);
+
+enum authorizer_problem {
+	AUTHORIZER_ANSWERED,
+	AUTHORIZER_BUSY,   /* too many are asked */
+	AUTHORIZER_FAILED, /* an error, nothing that is understood, or too late */
+};
+
+struct authorizer_reply {
+	enum authorizer_problem problem;
+	const struct authorizer_answer *answer; /* NULL where there is a problem */
+	const char *text;			/* of the problem; holds no secret */
+};
+
+struct authorizer_question {
+	struct function *function;
+	struct authorizer_event *event;
+	const char *address; /* of the client */
+	const char *door;    /* "mqtt", "http" */
+	bool anew;	     /* not out of memory */
+	/* Once, in the call or later. All is borrowed. */
+	void (*done)(void *arg, const struct authorizer_reply *reply);
+	void *arg;
+};
+
+struct asking;
+/* NULL: it has been answered in the call. */
+struct asking *authorizer_ask(
+    struct authorizers *authorizers, const struct authorizer_question *question);
+/* `done` will not be called any more. */
+void asking_forget(struct asking *asking);
 
 #endif

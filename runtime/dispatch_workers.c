@@ -115,6 +115,7 @@ dispatch_log(const struct invocation *invocation, enum log_level level, struct b
 {
 	char id[EVENT_ID_BYTES * 2 + 1], *line = bytes_to_string(text);
 
+	occurrence_mask(invocation->event, line);
 	invocation_id(invocation, id);
 	log_emit(&(struct log_line){ .level = level,
 	    .component = "function",

@@ -27,6 +27,8 @@ say(const struct invocation *invocation, const struct outcome *outcome, int64_t 
 					 *traceback = bytes_to_string(outcome->traceback);
 	struct buf text = { 0 };
 
+	occurrence_mask(invocation->event, message);
+	occurrence_mask(invocation->event, traceback);
 	invocation_id(invocation, id);
 	if (pause_us > 0)
 		buf_printf(&text, "attempt %u failed, again in %lld ms: %s", invocation->attempt,

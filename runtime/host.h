@@ -46,7 +46,7 @@ struct thing_searches;
 struct credentials;
 struct passwords;
 struct jwt_keys;
-struct authorizer;
+struct authorizers;
 struct data_plane;
 
 struct host {
@@ -71,7 +71,7 @@ struct host {
 	struct credentials *credentials; /* users and tokens */
 	struct passwords *passwords;
 	struct jwt_keys *jwt_keys;
-	struct authorizer *authorizer;
+	struct authorizers *authorizers; /* functions that decide who is let in */
 	struct data_plane *data_plane;
 	struct http_client *http_client;
 	struct http_server *http_server; /* for the http trigger; NULL: none */

@@ -100,6 +100,13 @@ print_to(cJSON *json, struct buf *out)
 }
 
 void
+http_reply_headers(const struct http_head *head, cJSON *object)
+{
+	for (size_t i = 0; i < head->header_count; i++)
+		add_header(object, &head->headers[i]);
+}
+
+void
 http_reply_context(const struct http_exchange *exchange, struct buf *out)
 {
 	const struct http_head *head = http_exchange_head(exchange);
@@ -113,8 +120,7 @@ http_reply_context(const struct http_exchange *exchange, struct buf *out)
 	part = checked(cJSON_AddObjectToObject(root, "query"));
 	add_query(part, head->query);
 	part = checked(cJSON_AddObjectToObject(root, "headers"));
-	for (size_t i = 0; i < head->header_count; i++)
-		add_header(part, &head->headers[i]);
+	http_reply_headers(head, part);
 	part = checked(cJSON_AddObjectToObject(root, "params"));
 	for (size_t i = 0; i < match->param_count; i++)
 		add_text(

@@ -75,20 +75,27 @@ identity_collect(struct identity *identity, struct bytes target, struct policy_l
 	registry_policies_of(registry, target, thing, policies);
 }
 
-void
-identity_collect_named(const struct identity *identity, struct policy_list *policies)
+bool
+identity_collect_named(struct identity *identity, struct policy_list *policies)
 {
+	const struct registry *registry = identity->host->registry;
+	const struct thing *thing =
+	    identity->thing != NULL ? registry_thing(registry, bytes_of_string(identity->thing))
+				    : NULL;
 	const char *at = identity->policy_names;
 
 	while (at != NULL && *at != '\0') {
 		size_t len = strcspn(at, ",");
-		const struct registry_policy *policy =
-		    registry_policy(identity->host->registry, bytes_of(at, len));
+		const struct registry_policy *policy = registry_policy(registry, bytes_of(at, len));
 
 		if (policy != NULL)
 			policy_list_add(policies, policy->compiled, policy->name);
 		at += len + (at[len] == ',');
 	}
+	if (identity->thing != NULL && thing == NULL)
+		return false;
+	registry_policies_of(registry, bytes_of_string(""), thing, policies);
+	return true;
 }
 
 struct identity *
@@ -103,6 +110,8 @@ identity_unref(struct identity *identity)
 {
 	if (identity == NULL || --identity->refs > 0)
 		return;
+	if (identity->extra != NULL)
+		identity->extra_free(identity->extra);
 	policy_set_free(identity->set);
 	policy_list_clear(&identity->own);
 	peer_unref(identity->peer);

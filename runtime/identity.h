@@ -49,6 +49,8 @@ struct identity {
 	int64_t ends_ms;  /* since 1970: it is nobody from then on; 0: never */
 	char *policy_names;	/* "a,b": that it has beside what is attached; NULL: none */
 	struct policy_list own; /* policies that came with it, from an authorizer for one */
+	void *extra;		/* the kind's own; NULL: nothing */
+	void (*extra_free)(void *extra);
 	/* What follows is identity.c's. */
 	uint64_t generation; /* of the rights it is bound to; 0: not yet */
 	int64_t bound_us;
@@ -66,9 +68,9 @@ void identity_set_client_id(struct identity *identity, struct bytes client_id);
 /* For identity_kind.collect: appends what the registry has for a target ("user:fritz"), and sets
  * the identity's thing to the one that the target speaks for. */
 void identity_collect(struct identity *identity, struct bytes target, struct policy_list *policies);
-/* The same: appends the policies that its policy_names name; those that are not there are passed
- * over. */
-void identity_collect_named(const struct identity *identity, struct policy_list *policies);
+/* The same: appends the policies that `policy_names` names and those of its thing's groups. False:
+ * there is no such thing. */
+bool identity_collect_named(struct identity *identity, struct policy_list *policies);
 struct identity *identity_ref(struct identity *identity); /* returns its argument */
 void identity_unref(struct identity *identity);		  /* takes NULL */
 

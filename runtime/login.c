@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "runtime/access.h"
+#include "runtime/authorizer_event.h"
 #include "runtime/host.h"
 #include "runtime/verifiers.h"
 
@@ -17,6 +18,7 @@ enum { REFUSAL_BYTES = 512 };
 static const struct verifier *const verifiers[] = {
 	/* clang-format off */
 	&verifier_certificate,
+	&verifier_named_authorizer,
 	&verifier_token,
 	&verifier_jwt,
 	&verifier_authorizer,
@@ -88,12 +90,23 @@ login_refuse(struct login *login, uint8_t reason, const char *format, ...)
 	finish(login, &answer);
 }
 
+/* A name with a query may have a token in it, and so may a request that names an authorizer. */
+static bool
+shows_secret(const struct login *login)
+{
+	struct buf name = { 0 };
+	bool named = authorizer_named(login, &name);
+
+	buf_clear(&name);
+	return login->has_password || login->bearer.len > 0 || named ||
+	       (login->user.len > 0 && memchr(login->user.data, '?', login->user.len) != NULL);
+}
+
 /* Whether nobody on the way can have read what it shows. */
 static bool
 is_private(const struct login *login)
 {
-	return (!login->has_password && login->bearer.len == 0) || login->peer->is_tls ||
-	       login->peer->is_loopback ||
+	return login->peer->is_tls || login->peer->is_loopback || !shows_secret(login) ||
 	       strcmp(options_text(login->host->options, OPTION_PLAIN_PASSWORDS), "yes") == 0;
 }
 

@@ -15,6 +15,7 @@
 enum login_door { LOGIN_MQTT, LOGIN_HTTP };
 enum { LOGINS_MAX = 4096 }; /* that wait for their answer */
 
+struct http_head;
 struct login;
 struct verifier;
 
@@ -38,6 +39,7 @@ struct login {
 	struct bytes password; /* the same */
 	struct bytes bearer;   /* by HTTP's Bearer (RFC 6750 §2.1); empty: none */
 	struct bytes query;    /* of the HTTP request, encoded; empty: none */
+	const struct http_head *head; /* of the HTTP request; NULL: none */
 
 	/* What follows is login.c's. */
 	const struct verifier *verifier;
@@ -65,5 +67,9 @@ void login_accept(struct login *login, struct identity *identity);
  * MQTT_SERVER_UNAVAILABLE. The text is for the log and must not hold secrets. */
 void login_refuse(struct login *login, uint8_t reason, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Failed logins count by address: who has failed too often has to wait. */
+bool login_must_wait(const struct login *login);
+void login_note_failure(const struct login *login);
 
 #endif

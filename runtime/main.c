@@ -11,6 +11,7 @@
 #include "lib/log.h"
 #include "runtime/access.h"
 #include "runtime/api.h"
+#include "runtime/authorizer.h"
 #include "runtime/change_follower.h"
 #include "runtime/command.h"
 #include "runtime/commit.h"
@@ -474,6 +475,7 @@ close_all(struct service *service)
 	stop_sources(host);
 	webhooks_free(host->webhooks);
 	host->webhooks = NULL;
+	authorizers_stop(host->authorizers);
 	dispatch_stop(host->dispatch);
 	dispatch_free(host->dispatch);
 	host->dispatch = NULL;

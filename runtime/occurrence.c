@@ -52,6 +52,7 @@ occurrence_new(struct host *host, const struct happening *h)
 	event->payload = place(&at, h->payload);
 	event->ack = ack_hold(h->ack);
 	event->ended = h->ended;
+	event->mask = h->mask;
 	event->arg = h->arg;
 	event->source = h->source;
 	event->source_arg = h->source_arg;

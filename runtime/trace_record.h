@@ -109,7 +109,11 @@ enum { TRACE_FLAGS_AT = 2, TRACE_FLAG_REDACTED = 2 };
  * webhooks and the HTTP request that was the event. Lengths stay. */
 enum { SECRET_BYTES_MIN = 6 };
 void trace_redact(struct buf *record);
-/* The latter alone, in the fields of one entry. True: there was something. Once more changes
+/* For events that are secrets in part: by the names in their payload, and by `mask`, wherever it
+ * stands in the record. */
+void trace_redact_event(
+    struct buf *record, void (*mask)(void *arg, uint8_t *text, size_t len), void *arg);
+/* What its name tells to be one, in the fields of one entry. True: there was something. Once more changes
  * nothing, so what a repeated run does can be compared with what is in a record. */
 bool trace_redact_fields(enum trace_entry_kind kind, uint8_t *fields, size_t len);
 /* The same for what comes behind the head of a TRACE_CALL. */

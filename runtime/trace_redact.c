@@ -140,6 +140,20 @@ redact_reply(struct buf *record, const struct trace_call *call, struct bytes fie
 }
 
 void
+trace_redact_event(
+    struct buf *record, void (*mask)(void *arg, uint8_t *text, size_t len), void *arg)
+{
+	struct trace_record read;
+	struct trace_invoke invoke;
+
+	if (trace_record_read(buf_bytes(record), &read) &&
+	    trace_invoke_read(read.invoke, &invoke))
+		(void)redact_json(own(invoke.payload), invoke.payload.len);
+	mask(arg, record->data, record->len);
+	record->data[TRACE_FLAGS_AT] |= TRACE_FLAG_REDACTED;
+}
+
+void
 trace_redact(struct buf *record)
 {
 	struct trace_call call = { .number = 0 };

@@ -318,6 +318,8 @@ write_record(struct tracer *tracer, struct invocation *invocation, const struct 
 	record.entries = buf_bytes(&entries);
 	trace_record_write(&record, out);
 	trace_redact(out);
+	if (invocation->event->mask != NULL)
+		trace_redact_event(out, invocation->event->mask, invocation->event->arg);
 	buf_clear(&invoke);
 	buf_clear(&entries);
 	buf_clear(&program);

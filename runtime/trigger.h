@@ -9,6 +9,7 @@
 #define RUNTIME_TRIGGER_H
 
 #include <cjson/cJSON.h>
+#include <string.h>
 
 #include "lib/ack.h"
 #include "lib/bytes.h"
@@ -90,6 +91,9 @@ struct happening {
 	/* For somebody who waits for the result (one function only): called once. Such an event is
 	 * not retried. May be NULL. */
 	void (*ended)(void *arg, const struct outcome *outcome);
+	/* Masks what of the event is secret, in texts that will be logged or traced. Until `ended`
+	 * is called. May be NULL: nothing. */
+	void (*mask)(void *arg, uint8_t *text, size_t len);
 	void *arg;
 	const struct event_source *source; /* NULL: it stands nowhere, or in the queue */
 	void *source_arg;
@@ -108,6 +112,7 @@ struct occurrence {
 	struct bytes payload;
 	struct ack *ack;
 	void (*ended)(void *arg, const struct outcome *outcome);
+	void (*mask)(void *arg, uint8_t *text, size_t len);
 	void *arg;
 	const struct event_source *source;
 	void *source_arg;
@@ -140,6 +145,14 @@ static inline bool
 occurrence_is_kept(const struct occurrence *event)
 {
 	return event->ack != NULL || event->qos > 0 || event->source != NULL;
+}
+
+/* The text is the caller's own. */
+static inline void
+occurrence_mask(const struct occurrence *event, char *text)
+{
+	if (event->mask != NULL)
+		event->mask(event->arg, (uint8_t *)text, strlen(text));
 }
 
 /* Asks its source, if it has one. */

@@ -13,7 +13,9 @@ extern const struct verifier verifier_certificate;
 extern const struct verifier verifier_token;
 /* Tokens of an identity provider (jwt_jwks_url): as MQTT's password, or as HTTP's Bearer. */
 extern const struct verifier verifier_jwt;
-/* Whoever the custom authorizer knows (runtime/authorizer.h). */
+/* A function that decides: where it is named (x-amz-customauthorizer-name), and for names, passwords
+ * and tokens that are none of ours. */
+extern const struct verifier verifier_named_authorizer;
 extern const struct verifier verifier_authorizer;
 /* A name and a password. */
 extern const struct verifier verifier_user;

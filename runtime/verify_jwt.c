@@ -17,15 +17,8 @@
 static bool
 collect(struct host *host, struct identity *identity, struct policy_list *policies)
 {
-	const struct thing *thing = identity->thing != NULL ? registry_thing(host->registry,
-								  bytes_of_string(identity->thing))
-							    : NULL;
-
-	identity_collect_named(identity, policies);
-	if (identity->thing != NULL && thing == NULL)
-		return false;
-	registry_policies_of(host->registry, bytes_of_string(""), thing, policies);
-	return true;
+	(void)host;
+	return identity_collect_named(identity, policies);
 }
 
 static const struct identity_kind kind = { "jwt", collect };

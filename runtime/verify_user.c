@@ -29,36 +29,6 @@ collect(struct host *host, struct identity *identity, struct policy_list *polici
 
 static const struct identity_kind kind = { "user", collect };
 
-/* --- failures by address --- */
-
-static struct login_failures *
-failures_of(const struct login *login)
-{
-	const char *address = login->peer->address, *colon = strrchr(address, ':');
-	struct bytes host =
-	    bytes_of(address, colon != NULL ? (size_t)(colon - address) : strlen(address));
-
-	return &login->host->access->failures[hash_bytes(host) % ACCESS_FAILURES];
-}
-
-static bool
-must_wait(const struct login *login)
-{
-	return failures_of(login)->full_us - loop_now_us(login->host->loop) >=
-	       (int64_t)FAILURES_BURST * FAILURE_US;
-}
-
-static void
-note_failure(const struct login *login)
-{
-	struct login_failures *failures = failures_of(login);
-	int64_t now_us = loop_now_us(login->host->loop);
-
-	if (failures->full_us < now_us)
-		failures->full_us = now_us;
-	failures->full_us += FAILURE_US;
-}
-
 /* --- passwords that were right --- */
 
 static void
@@ -115,7 +85,7 @@ checked(void *arg, bool good)
 
 	free(pending);
 	if (!good || !is_same) {
-		note_failure(login);
+		login_note_failure(login);
 		login_refuse(
 		    login, MQTT_BAD_CREDENTIALS, "the user is unknown or the password is wrong");
 		return;
@@ -139,7 +109,7 @@ verify(struct login *login)
 	struct pending *pending;
 	uint8_t digest[32];
 
-	if (must_wait(login)) {
+	if (login_must_wait(login)) {
 		login_refuse(login, MQTT_SERVER_BUSY, "too many wrong passwords from its address");
 		return;
 	}

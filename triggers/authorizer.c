@@ -1,46 +1,45 @@
 /* SPDX-License-Identifier: MIT
- * The authorizer trigger: `on = { authorizer = true }`. The function is asked who clients are that
- * show a name, a password or a token (runtime/authorizer.h).
+ * on = { authorizer = true }: the function may be asked who a client is and what it may do
+ * (runtime/authorizer.h). Whether it is, says the option `authorizer`.
  */
 #include "runtime/authorizer.h"
-
-#include "runtime/function.h"
 #include "runtime/host.h"
+#include "triggers/spec.h"
 #include "triggers/triggers.h"
 
+static const char *const members[] = { "authorizer", NULL };
+
 static int
-authorizer_check(const cJSON *spec, struct err *err)
+check(const cJSON *spec, struct err *err)
 {
-	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(spec, "authorizer")))
-		return 0;
-	return err_set(err, "authorizer = true is all that it can be");
+	if (!cJSON_IsTrue(spec_member(spec, "authorizer")))
+		return err_set(
+		    err, "authorizer is true; the option authorizer says which is asked");
+	return spec_check_members(spec, members, err);
 }
 
 static void *
 bind_authorizer(struct host *host, struct function *function, const cJSON *spec, struct err *err)
 {
 	(void)spec;
-	return authorizer_bind(host->authorizer, function, err) == 0 ? function : NULL;
+	(void)err;
+	authorizers_bind(host->authorizers, function);
+	return function;
 }
 
 static void
-unbind_authorizer(struct host *host, void *binding)
+unbind_authorizer(struct host *host, void *arg)
 {
-	authorizer_unbind(host->authorizer, binding);
+	authorizers_unbind(host->authorizers, arg);
 }
 
 static void
-authorizer_describe(const cJSON *spec, struct buf *out)
+describe(const cJSON *spec, struct buf *out)
 {
 	(void)spec;
-	buf_append_string(out, "logins");
+	buf_append_string(out, "clients that log in");
 }
 
-const struct trigger trigger_authorizer = {
-	.name = "authorizer",
-	.help = "clients' logins: on = { authorizer = true }, and the option authorizer names it",
-	.check = authorizer_check,
-	.bind = bind_authorizer,
-	.unbind = unbind_authorizer,
-	.describe = authorizer_describe,
-};
+const struct trigger trigger_authorizer = { "authorizer",
+	"clients that log in, to be let in or not: on = { authorizer = true }", check,
+	bind_authorizer, unbind_authorizer, describe };
