@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The fleet: cars send readings over a few connections, half of them with QoS 1 and half with QoS
  * 2, to a function that counts them in a table, whose changes announce services through another;
- * the host is killed with SIGKILL at any moment. The checker, at the end:
+ * the host is killed with SIGKILL at any moment, or ends at one of its allocations. The checker, at
+ * the end:
  *
  *   - a car's count is at least its acknowledged readings, and at most what was sent for it (QoS
  * 1);
@@ -53,6 +54,8 @@ struct fleet {
 	const char *data;
 	unsigned seed;
 	int kills;
+	const char *world; /* a library; then allocations end the host, or fail */
+	int survived;	   /* of allocations that failed */
 	bool stop;
 	long announced;
 	int64_t slowest_us;
@@ -214,16 +217,25 @@ run_for(struct fleet *fleet, int64_t duration_us)
 	return true;
 }
 
+/* What came before the end is read first. */
+static void
+close_all(struct fleet *fleet)
+{
+	for (int i = 0; i < PUBLISHERS; i++) {
+		if (fleet->publishers[i].peer.fd >= 0)
+			(void)peer_turn(&fleet->publishers[i].peer);
+		peer_close(&fleet->publishers[i].peer);
+	}
+	if (fleet->subscriber.fd >= 0)
+		(void)peer_turn(&fleet->subscriber);
+	peer_close(&fleet->subscriber);
+}
+
 static void
 kill_it(struct fleet *fleet)
 {
 	(void)victim_end(&fleet->victim, SIGKILL);
-	for (int i = 0; i < PUBLISHERS; i++) {
-		(void)peer_turn(&fleet->publishers[i].peer);
-		peer_close(&fleet->publishers[i].peer);
-	}
-	(void)peer_turn(&fleet->subscriber);
-	peer_close(&fleet->subscriber);
+	close_all(fleet);
 }
 
 /* --- the checker --- */
@@ -399,11 +411,88 @@ run(struct fleet *fleet)
 	return converge(fleet);
 }
 
+/* --- allocations --- */
+
+/* Few at first, then more and more: to start takes some ten thousand. */
+static long
+draw_allocation(struct fleet *fleet)
+{
+	return 1 + (long)draw(fleet, 1u << (4 + draw(fleet, 12)));
+}
+
+static void
+set_allocation(struct fleet *fleet, long number, bool fails)
+{
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "%ld:%s", number, fails ? "null" : "kill");
+	(void)setenv("TEST_ALLOCATION", text, 1);
+	(void)setenv("LD_PRELOAD", fleet->world, 1);
+}
+
+static void
+set_nothing(void)
+{
+	(void)unsetenv("TEST_ALLOCATION");
+	(void)unsetenv("LD_PRELOAD");
+}
+
+/* Whether all can connect; the host may end meanwhile. */
+static bool
+connect_all(struct fleet *fleet)
+{
+	if (!peer_connect(&fleet->subscriber, fleet->victim.port, "workshop", true))
+		return false;
+	for (int i = 0; i < PUBLISHERS; i++) {
+		if (!publisher_connect(&fleet->publishers[i], false))
+			return false;
+	}
+	return true;
+}
+
+/* One life up to its allocation. The host ends itself, by a signal or with an error, or goes on
+ * where a library could do without that memory; it never runs into nothing. */
+static bool
+live(struct fleet *fleet, long number, bool fails)
+{
+	int64_t end_us;
+	int status;
+
+	set_allocation(fleet, number, fails);
+	if (victim_start(&fleet->victim) && connect_all(fleet)) {
+		end_us = now_us() + 400000;
+		while (now_us() < end_us && turn(fleet))
+			;
+		fleet->survived += now_us() >= end_us;
+	}
+	status = victim_end(&fleet->victim, SIGKILL);
+	close_all(fleet);
+	set_nothing();
+	if (status == 128 + SIGKILL || (fails && (status == 1 || status == 128 + SIGABRT)))
+		return true;
+	(void)printf("allocation %ld: the host ended with %d\n", number, status);
+	return false;
+}
+
+static bool
+run_allocations(struct fleet *fleet)
+{
+	bool good = true;
+
+	if (!start(fleet, true) || !run_for(fleet, 100000))
+		return false;
+	kill_it(fleet);
+	for (int i = 0; i < fleet->kills; i++)
+		good &= live(fleet, draw_allocation(fleet), i % 2 == 1);
+	(void)printf("%d allocations, %d lived on\n", fleet->kills, fleet->survived);
+	return start(fleet, false) && converge(fleet) && good;
+}
+
 static int
 usage(void)
 {
 	(void)fprintf(stderr, "usage: fleet [--kills N] [--cars N] [--seed N] [--log FILE] "
-			      "--data FOLDER -- COMMAND...\n");
+			      "[--allocations WORLD.so] --data FOLDER -- COMMAND...\n");
 	return 2;
 }
 
@@ -416,6 +505,7 @@ read_options(struct fleet *fleet, int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },
 		{ "data", required_argument, NULL, 'd' },
 		{ "log", required_argument, NULL, 'l' },
+		{ "allocations", required_argument, NULL, 'a' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option;
@@ -431,6 +521,8 @@ read_options(struct fleet *fleet, int argc, char **argv)
 			fleet->data = optarg;
 		else if (option == 'l')
 			fleet->victim.log = optarg;
+		else if (option == 'a')
+			fleet->world = optarg;
 		else
 			return false;
 	}
@@ -473,7 +565,7 @@ main(int argc, char **argv)
 		return usage();
 	seed = fleet->seed;
 	fleet_init(fleet);
-	converged = run(fleet);
+	converged = fleet->world != NULL ? run_allocations(fleet) : run(fleet);
 	result = verdict(fleet, converged, victim_end(&fleet->victim, SIGTERM), seed);
 	for (int i = 0; i < PUBLISHERS; i++)
 		peer_close(&fleet->publishers[i].peer);

@@ -10,11 +10,13 @@
  *   2  how many syncs were made (written here)
  *
  * TEST_ALLOCATION=N:kill ends the process by SIGKILL at its N-th allocation; N:null lets that one
- * fail. TEST_ALLOCATIONS names a file that gets the number of all allocations when the host ends.
+ * fail (TEST_BACKTRACE: and tells where). TEST_ALLOCATIONS names a file that gets the number of all
+ * allocations when the host ends.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -183,6 +185,11 @@ count(void)
 		return 0;
 	if (kills)
 		(void)raise(SIGKILL);
+	if (getenv("TEST_BACKTRACE") != NULL) {
+		void *frames[32];
+
+		backtrace_symbols_fd(frames, backtrace(frames, 32), STDERR_FILENO);
+	}
 	errno = ENOMEM;
 	return 1;
 }
