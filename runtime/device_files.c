@@ -91,6 +91,8 @@ name_file(const struct making *making, const char *ending, struct buf *path, str
 {
 	const char *out = command_value(making->call, "out");
 
+	if (out != NULL)
+		(void)mkdir(out, 0700);
 	buf_printf(path, "%s/%s.%s", out != NULL ? out : ".", making->name, ending);
 	if (making->replace || access(buf_string(path), F_OK) < 0)
 		return 0;
