@@ -28,7 +28,7 @@ LUA
 cat >"$work/functions/timed.lua" <<'LUA'
 return { on = { topic = "timed" }, handler = function() timer.set("t", "1h") end }
 LUA
-start() { mqtt_port=0; http_port=0; start_moonlet "$work/functions" --config "$work/moonlet.lua" --files "$work/files" "$@"; }
+start() { mqtt_port=0; http_port=0; start_moonlet "$work/functions" --config "$work/moonlet.lua" --files "$work/files" --drain-timeout 300ms "$@"; }
 ask() { sqlite3 "$work/data/moonlet.db" "$1"; }
 of() { ask "SELECT count(*) FROM $1 WHERE instr(CAST(key AS BLOB), CAST('$2' AS BLOB)) > 0"; }
 has() { [ "$(of "$1" "$2")" = "$3" ]; }
