@@ -77,7 +77,9 @@ open_store(struct service *service, struct err *err)
 	struct host *host = &service->host;
 	const struct store_config config = { .folder = options_text(host->options, OPTION_DATA),
 		.sys = &sys_posix,
-		.jobs_max = (size_t)options_number(host->options, OPTION_STORE_JOBS_MAX) };
+		.jobs_max = (size_t)options_number(host->options, OPTION_STORE_JOBS_MAX),
+		.size_max =
+		    (uint64_t)options_number(host->options, OPTION_DATABASE_BYTES_MAX) };
 
 	host->store = store_open(&config, err);
 	if (host->store == NULL)

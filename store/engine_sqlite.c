@@ -84,6 +84,7 @@ struct engine_db {
 	sqlite3_stmt *last_get; /* reset before anything else, its row was borrowed */
 	enum engine_trouble trouble;
 	struct guard guard;
+	uint64_t size_max;
 };
 
 static enum engine_trouble
@@ -103,6 +104,11 @@ note_trouble(struct engine_db *db, int code, const char *doing, struct err *err)
 	const char *what = sqlite3_errmsg(db->sqlite);
 
 	db->trouble = trouble_of(code);
+	if (db->trouble == TROUBLE_FULL && db->size_max > 0)
+		return err_set(err,
+		    "%s: %s: it has reached database_bytes_max, or the disk is full; raise the "
+		    "bound, discard something, or free some space",
+		    db->path, doing);
 	if (db->trouble == TROUBLE_FULL)
 		return err_set(err, "%s: %s: the disk is full; free some space", db->path, doing);
 	if (db->trouble == TROUBLE_DAMAGED)
@@ -439,6 +445,27 @@ migrate(struct engine_db *db, const struct store_config *config, struct err *err
 	return result < 0 ? -1 : 0;
 }
 
+/* One that is larger already stays as large as it is. */
+static int
+limit_size(struct engine_db *db, const struct store_config *config, struct err *err)
+{
+	sqlite3_stmt *statement = NULL;
+	char text[64];
+	sqlite3_int64 page_bytes = 0;
+
+	db->size_max = config->size_max;
+	if (db->size_max == 0)
+		return 0;
+	if (prepare(db, "PRAGMA page_size", &statement, err) < 0)
+		return -1;
+	if (sqlite3_step(statement) == SQLITE_ROW)
+		page_bytes = sqlite3_column_int64(statement, 0);
+	(void)sqlite3_finalize(statement);
+	(void)sqlite3_snprintf(sizeof(text), text, "PRAGMA max_page_count = %lld",
+	    (sqlite3_int64)db->size_max / (page_bytes > 0 ? page_bytes : 4096));
+	return run_text(db, text, "limit its size", err);
+}
+
 static int
 set_up(struct engine_db *db, const struct store_config *config, struct err *err)
 {
@@ -456,7 +483,9 @@ set_up(struct engine_db *db, const struct store_config *config, struct err *err)
 		sqlite_rollback(db);
 		return -1;
 	}
-	return guard_release(&db->guard, err);
+	if (guard_release(&db->guard, err) < 0)
+		return -1;
+	return limit_size(db, config, err);
 }
 
 static struct engine_db *

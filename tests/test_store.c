@@ -539,6 +539,52 @@ newer_schema_is_refused(void **state)
 	assert_non_null(strstr(err.text, "newer"));
 }
 
+static int
+put_much(struct txn *txn, void *arg, struct err *err)
+{
+	static char value[100000];
+	char key[16];
+	int from = *(int *)arg;
+
+	memset(value, 'x', sizeof(value));
+	for (int i = from; i < from + 10; i++) {
+		(void)snprintf(key, sizeof(key), "much%d", i);
+		if (txn_put(txn, SPACE_THING, text(key), bytes_of(value, sizeof(value)), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+delete_much(struct txn *txn, void *arg, struct err *err)
+{
+	char key[16];
+
+	(void)arg;
+	for (int i = 0; i < 10; i++) {
+		(void)snprintf(key, sizeof(key), "much%d", i);
+		if (txn_delete(txn, SPACE_THING, text(key), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+database_grows_to_its_bound_and_goes_on_when_there_is_room(void **state)
+{
+	struct place *place = *state;
+	int first = 0, second = 10;
+
+	place->config.size_max = 2 * 1024 * 1024;
+	place_reopen(place);
+	assert_int_equal(place_call(place, put_much, &first), 0);
+	assert_int_equal(place_call(place, put_much, &second), -1);
+	assert_int_equal(store_health(place->store), STORE_DISK_FULL);
+	assert_int_equal(place_call(place, delete_much, NULL), 0);
+	assert_int_equal(place_call(place, put_much, &second), 0);
+	assert_int_equal(store_health(place->store), STORE_GREEN);
+}
+
 static void
 folder_that_is_a_file_is_refused(void **state)
 {
@@ -572,6 +618,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    damaged_file_is_refused_with_its_name_and_a_remedy, on_sqlite, place_end),
 		cmocka_unit_test_setup_teardown(newer_schema_is_refused, on_sqlite, place_end),
+		cmocka_unit_test_setup_teardown(
+		    database_grows_to_its_bound_and_goes_on_when_there_is_room, on_sqlite,
+		    place_end),
 		cmocka_unit_test(folder_that_is_a_file_is_refused),
 	};
 
