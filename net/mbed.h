@@ -34,10 +34,6 @@ void mbed_choices(mbedtls_ssl_config *config);
 /* What a read or a handshake returns where nothing is wrong and it wants to be called again. */
 bool mbed_is_notice(int code);
 
-/* The library keeps 33 KiB of buffers for each connection. Gives the system back what of them holds
- * nothing now; the memory comes again by itself. Between two calls for the connection only. */
-void mbed_rest(mbedtls_ssl_context *ssl);
-
 /* err_set(err, ...) with mbedtls' words for `code`; -1. */
 int mbed_err(struct err *err, int code);
 

@@ -35,7 +35,7 @@ struct tls_handshake {
 	struct watch watch;
 	struct timer timer;
 	int fd;
-	int code; /* of the last step */
+	int code;	/* of the last step */
 	uint32_t flags; /* what is wrong with the certificate that was shown */
 	bool is_client;
 	bool stepping;
@@ -145,8 +145,9 @@ tls_free(struct tls *tls)
 	}
 	timer_clear(&tls->look);
 	tls_pool_free(tls->pool);
-	buf_clear(&tls->scratch[0]);
-	buf_clear(&tls->scratch[1]);
+	buf_clear(&tls->shared.in);
+	buf_clear(&tls->shared.out);
+	tls_spare_clear(&tls->shared.spare);
 	free(tls);
 }
 
@@ -315,7 +316,7 @@ succeed(struct tls_handshake *handshake)
 	fill_peer(handshake);
 	stream.peer = handshake->peer;
 	stream.state =
-	    tls_link_new(ssl, tls_context_ref(handshake->context), handshake->tls->scratch);
+	    tls_link_new(ssl, tls_context_ref(handshake->context), &handshake->tls->shared);
 	outcome.stream = &stream;
 	handshake->ssl = NULL;
 	handshake->peer = NULL;

@@ -3,7 +3,8 @@
  *
  * One system call reads what the socket has, up to a scratch buffer that all connections share, and
  * mbedtls decrypts all of it: plain text is shorter than its records, so it fits, and nothing stays
- * in between that no readiness of the socket would tell of. Likewise many records leave by one
+ * in between that no readiness of the socket would tell of. The buffers of records are borrowed for
+ * that (net/tls_records.h). Likewise many records leave by one
  * call. Only where the socket takes less than was encrypted does a connection keep the rest of its
  * own: the caller is then told EAGAIN, comes with the same bytes again, and hears how many of them
  * have left when all have.
@@ -19,25 +20,22 @@
 #include "net/tls_private.h"
 
 enum {
-	RECORD_BYTES = 16384,	  /* RFC 8446 §5.1 */
-	RECEIVE_BYTES = 131072,	  /* at most at a time */
-	SEND_BYTES = 131072,	  /* plain text that is encrypted at a time */
-	KEPT_BYTES = 16384 + 512, /* a record that mbedtls has begun to take */
-	SMALL_BYTES = 2048,	  /* what fits into the first page of a buffer */
-	REST_US = 1000000
+	RECORD_BYTES = 16384,	 /* RFC 8446 §5.1 */
+	RECEIVE_BYTES = 131072,	 /* at most at a time */
+	SEND_BYTES = 131072,	 /* plain text that is encrypted at a time */
+	KEPT_BYTES = 16384 + 512 /* a record that mbedtls has begun to take */
 };
 
 struct tls_link {
 	mbedtls_ssl_context *ssl;
 	struct tls_context *context;
-	struct buf *scratch; /* two for all connections: [0] what comes, [1] what leaves */
-	struct bytes in;     /* of scratch[0], what mbedtls has not taken yet */
-	struct buf unsent;   /* records that the socket did not take */
-	size_t owed;	     /* plain text in them that was not reported yet */
-	int64_t rested_us;   /* when buffers were given back */
-	bool stirred;	     /* they are used since */
-	bool ended;	     /* the peer said so */
-	bool shut;	     /* we did */
+	struct tls_shared *shared;
+	struct tls_record_numbers numbers;
+	struct bytes in;   /* of shared->in, what mbedtls has not taken yet */
+	struct buf unsent; /* records that the socket did not take */
+	size_t owed;	   /* plain text in them that was not reported yet */
+	bool ended;	   /* the peer said so */
+	bool shut;	   /* we did */
 };
 
 static int
@@ -58,34 +56,34 @@ gather(void *arg, const unsigned char *data, size_t len)
 {
 	struct tls_link *link = arg;
 
-	buf_append(&link->scratch[1], data, len);
+	buf_append(&link->shared->out, data, len);
 	return (int)len;
 }
 
+static void
+borrow(struct tls_link *link)
+{
+	tls_records_lend(&link->shared->spare, link->ssl, &link->numbers);
+}
+
+static void
+give_back(struct tls_link *link, size_t used)
+{
+	tls_records_return(&link->shared->spare, link->ssl, &link->numbers, used);
+}
+
 struct tls_link *
-tls_link_new(mbedtls_ssl_context *ssl, struct tls_context *context, struct buf *scratch)
+tls_link_new(mbedtls_ssl_context *ssl, struct tls_context *context, struct tls_shared *shared)
 {
 	struct tls_link *link = xcalloc(1, sizeof(*link));
 
 	link->ssl = ssl;
 	link->context = context;
-	link->scratch = scratch;
+	link->shared = shared;
 	mbedtls_ssl_set_bio(ssl, link, gather, give, NULL);
-	mbed_rest(ssl); /* the handshake has used them */
+	tls_records_forget_peer(ssl);
+	give_back(link, SIZE_MAX);
 	return link;
-}
-
-/* Behind each use. Small messages need no more than the first page; who sends large ones all the
- * time pays for new pages once a second. */
-static void
-rest(struct tls_link *link, const struct sys *sys, size_t used)
-{
-	link->stirred |= used > SMALL_BYTES;
-	if (!link->stirred || sys->monotonic_us() - link->rested_us < REST_US)
-		return;
-	mbed_rest(link->ssl);
-	link->rested_us = sys->monotonic_us();
-	link->stirred = false;
 }
 
 /* -1 with EAGAIN where some of it stays. */
@@ -108,7 +106,7 @@ send_unsent(struct tls_link *link, const struct sys *sys, int fd)
 static int
 send_records(struct tls_link *link, const struct sys *sys, int fd)
 {
-	struct buf *out = &link->scratch[1];
+	struct buf *out = &link->shared->out;
 	const struct iovec part = { out->data, out->len };
 	ssize_t sent;
 
@@ -153,8 +151,9 @@ static ssize_t
 link_recv(void *state, const struct sys *sys, int fd, void *out, size_t len)
 {
 	struct tls_link *link = state;
-	struct buf *in = &link->scratch[0];
+	struct buf *in = &link->shared->in;
 	size_t most = len - KEPT_BYTES < RECEIVE_BYTES ? len - KEPT_BYTES : RECEIVE_BYTES;
+	size_t used;
 	ssize_t got;
 
 	assert(len > 2 * (size_t)KEPT_BYTES);
@@ -165,11 +164,13 @@ link_recv(void *state, const struct sys *sys, int fd, void *out, size_t len)
 	if (got <= 0)
 		return got;
 	link->in = bytes_of(in->data, (size_t)got);
-	buf_reset(&link->scratch[1]);
+	buf_reset(&link->shared->out);
+	used = (size_t)got;
+	borrow(link);
 	got = decrypt(link, out, len);
+	give_back(link, used + link->shared->out.len);
 	link->in = bytes_of(NULL, 0);
-	rest(link, sys, got > 0 ? (size_t)got : 0);
-	if (link->scratch[1].len > 0) /* an alert */
+	if (link->shared->out.len > 0) /* an alert */
 		(void)send_records(link, sys, fd);
 	if (got > 0 || link->ended)
 		return got;
@@ -226,6 +227,7 @@ link_writev(void *state, const struct sys *sys, int fd, const struct iovec *part
 {
 	struct tls_link *link = state;
 	size_t total;
+	int code;
 
 	if (link->unsent.len > 0 && send_unsent(link, sys, fd) < 0)
 		return -1;
@@ -234,12 +236,14 @@ link_writev(void *state, const struct sys *sys, int fd, const struct iovec *part
 		link->owed = 0;
 		return (ssize_t)total;
 	}
-	buf_reset(&link->scratch[1]);
-	if (encrypt(link, parts, count, &total) < 0) {
+	buf_reset(&link->shared->out);
+	borrow(link);
+	code = encrypt(link, parts, count, &total);
+	give_back(link, link->shared->out.len);
+	if (code < 0) {
 		errno = EPROTO;
 		return -1;
 	}
-	rest(link, sys, total);
 	if (send_records(link, sys, fd) == 0)
 		return (ssize_t)total;
 	if (errno == EAGAIN)
@@ -251,11 +255,15 @@ static int
 link_shut(void *state, const struct sys *sys, int fd)
 {
 	struct tls_link *link = state;
+	int code;
 
 	if (!link->shut) {
 		link->shut = true;
-		buf_reset(&link->scratch[1]);
-		if (mbedtls_ssl_close_notify(link->ssl) == 0)
+		buf_reset(&link->shared->out);
+		borrow(link);
+		code = mbedtls_ssl_close_notify(link->ssl);
+		give_back(link, link->shared->out.len);
+		if (code == 0)
 			(void)send_records(link, sys, fd);
 	}
 	return sys->shutdown(fd, SHUT_WR);
@@ -277,10 +285,14 @@ void
 tls_refuse(struct stream *stream, const struct sys *sys)
 {
 	struct tls_link *link = stream->state;
+	int code;
 
-	buf_reset(&link->scratch[1]);
-	if (mbedtls_ssl_send_alert_message(
-		link->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL, MBEDTLS_SSL_ALERT_MSG_BAD_CERT) == 0)
+	buf_reset(&link->shared->out);
+	borrow(link);
+	code = mbedtls_ssl_send_alert_message(
+	    link->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL, MBEDTLS_SSL_ALERT_MSG_BAD_CERT);
+	give_back(link, link->shared->out.len);
+	if (code == 0)
 		(void)send_records(link, sys, stream->fd);
 	(void)sys->shutdown(stream->fd, SHUT_WR);
 	stream_close(stream, sys);

@@ -6,6 +6,7 @@
 
 #include "lib/queue.h"
 #include "net/tls.h"
+#include "net/tls_private.h"
 
 struct tls_pool;
 
@@ -14,7 +15,7 @@ struct tls {
 	struct tls_pool *pool;
 	struct tls_limits limits;
 	struct tls_figures figures;
-	struct buf scratch[2]; /* of transports, see net/tls_link.c */
+	struct tls_shared shared;
 	TAILQ_HEAD(, tls_door) doors;
 	TAILQ_HEAD(, tls_handshake) handshakes;
 	struct timer look; /* while doors rest: at handshakes that have not begun */

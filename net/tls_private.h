@@ -7,6 +7,7 @@
 #include <mbedtls/ssl.h>
 
 #include "net/tls_context.h"
+#include "net/tls_records.h"
 
 struct tls_link;
 
@@ -40,10 +41,17 @@ struct tls_lane *tls_context_lane(struct tls_context *context, unsigned lane);
  * MBEDTLS_X509_BADCERT_...; 0: it is. */
 uint32_t tls_verify_peer(struct tls_lane *lane, const mbedtls_ssl_context *ssl, int64_t now_s);
 
+/* What connections use in turn; all zero at first. */
+struct tls_shared {
+	struct buf in;	/* what comes */
+	struct buf out; /* what leaves */
+	struct tls_spare spare;
+};
+
 /* The transport of a connection whose handshake is over. Takes over `ssl` (on the heap) and one
  * reference of the context. */
 struct tls_link *tls_link_new(
-    mbedtls_ssl_context *ssl, struct tls_context *context, struct buf *scratch);
+    mbedtls_ssl_context *ssl, struct tls_context *context, struct tls_shared *shared);
 extern const struct transport transport_tls;
 
 #endif

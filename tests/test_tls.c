@@ -196,6 +196,7 @@ struct middle {
 	size_t passed[TLS_ENDS]; /* bytes that came from an end */
 	size_t cut_at;		 /* of the client's: nothing follows; SIZE_MAX: never */
 	size_t change_at;	 /* of the client's: this byte is another */
+	size_t piece;		 /* at most that many bytes at a time; 0: as they come */
 };
 
 static void
@@ -205,6 +206,8 @@ pass(struct middle *middle, enum tls_end from)
 	size_t most = sizeof(data), before = middle->passed[from];
 	ssize_t got;
 
+	if (middle->piece > 0)
+		most = middle->piece;
 	if (from == END_CLIENT && middle->cut_at - before < most)
 		most = middle->cut_at - before;
 	if (most == 0) {
@@ -303,6 +306,45 @@ a_changed_record_ends_the_connection(void **state)
 	tls_world_close(&world);
 }
 
+/* The two ends share the buffers of records, as all connections of a host do. */
+static void
+records_that_come_in_pieces_do_not_meet_those_of_others(void **state)
+{
+	struct middle middle = { .cut_at = SIZE_MAX, .change_at = SIZE_MAX };
+	struct tls_world world;
+	char text[40];
+
+	(void)state;
+	tls_world_open(&world, &(struct tls_world_config){ .client = "x" });
+	shake_by(&world, &middle);
+	middle.piece = 7;
+	for (int i = 0; i < 200; i++) {
+		(void)snprintf(text, sizeof(text), "message %03d of both, and more of it", i);
+		conn_write(world.ends[i % 2].conn, bytes_of_string(text));
+		conn_write(world.ends[i % 2].conn, bytes_of_string(text));
+		for (int turns = 0; turns < 9; turns++) {
+			tls_world_turn(&world);
+			pass(&middle, END_CLIENT);
+			pass(&middle, END_SERVER);
+		}
+	}
+	while (world.ends[0].in.len + world.ends[1].in.len < 200 * 2 * strlen(text)) {
+		tls_world_turn(&world);
+		pass(&middle, END_CLIENT);
+		pass(&middle, END_SERVER);
+	}
+	for (int i = 0; i < 200; i++) {
+		const struct buf *in = &world.ends[1 - i % 2].in;
+
+		(void)snprintf(text, sizeof(text), "message %03d of both, and more of it", i);
+		for (int k = 0; k < 2; k++)
+			assert_memory_equal(
+			    in->data + (size_t)(i / 2 * 2 + k) * strlen(text), text, strlen(text));
+	}
+	leave(&world, &middle);
+	tls_world_close(&world);
+}
+
 static void
 a_key_that_is_not_the_certificates_is_told(void **state)
 {
@@ -344,6 +386,7 @@ main(void)
 		cmocka_unit_test(a_handshake_can_be_cancelled_at_any_step),
 		cmocka_unit_test(a_handshake_that_is_cut_or_changed_fails),
 		cmocka_unit_test(a_changed_record_ends_the_connection),
+		cmocka_unit_test(records_that_come_in_pieces_do_not_meet_those_of_others),
 		cmocka_unit_test(a_key_that_is_not_the_certificates_is_told),
 	};
 
