@@ -124,7 +124,7 @@ struct arrival {
 	struct buf topic;
 	struct buf payload;
 	struct buf outbox_key;
-	void (*done)(void *arg, const struct err *err);
+	registration_done *done;
 	void *arg;
 };
 
@@ -183,7 +183,7 @@ on_registered(void *arg, int status, const struct err *err)
 	if (status == 0)
 		shadow_service_publish(
 		    arrival->host->shadow_service, &message, buf_bytes(&arrival->outbox_key), NULL);
-	arrival->done(arrival->arg, status == 0 ? NULL : err);
+	arrival->done(arrival->arg, status == 0 ? MQTT_SUCCESS : MQTT_SERVER_UNAVAILABLE, err);
 	arrival_free(arrival);
 }
 
@@ -242,9 +242,10 @@ take_steps(struct arrival *arrival, const struct certificate *certificate,
 }
 
 void
-registration_begin(struct host *host, const struct certificate *certificate,
-    void (*done)(void *arg, const struct err *err), void *arg)
+registration_begin(
+    struct host *host, const struct certificate *certificate, registration_done *done, void *arg)
 {
+	enum mqtt_reason reason = MQTT_NOT_AUTHORIZED;
 	struct arrival *arrival = xcalloc(1, sizeof(*arrival));
 	struct registry_change *change = registry_change_new(host->registry);
 	struct err err;
@@ -256,7 +257,9 @@ registration_begin(struct host *host, const struct certificate *certificate,
 		registry_change_commit(change, on_registered, arrival);
 		return;
 	}
+	if (registry_change_refusal(change) == REGISTRY_BUSY)
+		reason = MQTT_SERVER_UNAVAILABLE;
 	registry_change_cancel(change);
-	done(arg, &err);
+	done(arg, reason, &err);
 	arrival_free(arrival);
 }

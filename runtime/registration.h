@@ -6,6 +6,7 @@
 #ifndef RUNTIME_REGISTRATION_H
 #define RUNTIME_REGISTRATION_H
 
+#include "lib/mqtt_packet.h"
 #include "net/tls.h"
 #include "runtime/host.h"
 
@@ -26,9 +27,11 @@ void registration_authorities(struct host *host, struct bytes owners, struct buf
 int registration_identify(void *arg, const struct tls_claim *claim, struct err *err);
 
 /* Treats a certificate that the registry does not know, and that its owner has proved to own, as
- * the authority that signed it says. `done` is called once, in the call or later: with NULL where
- * it is registered now (its state says whether it is let in), else with why it is not. */
-void registration_begin(struct host *host, const struct certificate *certificate,
-    void (*done)(void *arg, const struct err *err), void *arg);
+ * the authority that signed it says. `done` is called once, in the call or later: with MQTT_SUCCESS
+ * where it is registered now (its state says whether it is let in), else with why it is not:
+ * MQTT_NOT_AUTHORIZED, or MQTT_SERVER_UNAVAILABLE where that may be otherwise soon. */
+typedef void registration_done(void *arg, enum mqtt_reason reason, const struct err *err);
+void registration_begin(
+    struct host *host, const struct certificate *certificate, registration_done *done, void *arg);
 
 #endif

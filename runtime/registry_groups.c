@@ -60,8 +60,9 @@ take(struct registry *registry, struct bytes key, struct bytes value)
 	struct thing_group *group;
 	struct err err;
 
-	if (row == NULL || attributes_read(&attributes,
-			       cJSON_GetObjectItemCaseSensitive(row, "attributes"), &err) < 0) {
+	if (row == NULL || !registry_name_is_valid(key) ||
+	    attributes_read(
+		&attributes, cJSON_GetObjectItemCaseSensitive(row, "attributes"), &err) < 0) {
 		cJSON_Delete(row);
 		return false;
 	}

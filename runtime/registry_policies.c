@@ -92,8 +92,12 @@ take(struct registry *registry, struct bytes key, struct bytes value)
 {
 	struct registry_policy *policy = registry_policy(registry, key);
 	struct err err;
-	struct policy *compiled = policy_parse(value, &err);
+	struct policy *compiled;
 
+	if (!registry_policy_name_is_valid(key) || value.len == 0 ||
+	    memchr(value.data, 0, value.len) != NULL)
+		return false;
+	compiled = policy_parse(value, &err);
 	if (compiled == NULL) {
 		log_error("registry", "policy %.*s denies everything, for it does not compile: %s",
 		    (int)key.len, (const char *)key.data, err.text);
@@ -150,6 +154,9 @@ registry_put_policy(
 		return registry_refuse(change, REGISTRY_INVALID, err,
 		    "policy \"%.140s\": a name is 1 to %d letters, digits or any of _+=,.@-", name,
 		    REGISTRY_NAME_BYTES_MAX);
+	if (document.len == 0 || memchr(document.data, 0, document.len) != NULL)
+		return registry_refuse(change, REGISTRY_INVALID, err,
+		    "policy %s: the document is empty, or holds a zero", name);
 	compiled = policy_parse(document, err);
 	if (compiled == NULL)
 		return registry_refuse(

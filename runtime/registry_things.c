@@ -118,8 +118,9 @@ take(struct registry *registry, struct bytes key, struct bytes value)
 	struct thing *thing;
 	struct err err;
 
-	if (row == NULL || attributes_read(&attributes,
-			       cJSON_GetObjectItemCaseSensitive(row, "attributes"), &err) < 0) {
+	if (row == NULL || !registry_name_is_valid(key) ||
+	    attributes_read(
+		&attributes, cJSON_GetObjectItemCaseSensitive(row, "attributes"), &err) < 0) {
 		cJSON_Delete(row);
 		return false;
 	}
@@ -173,8 +174,8 @@ registry_note_presence(
 	const uint8_t *slash =
 	    client_id.len > 0 ? memchr(client_id.data, '/', client_id.len) : NULL;
 	struct thing *thing = registry_thing(
-	    registry, bytes_of(client_id.data, slash != NULL ? (size_t)(slash - client_id.data)
-							      : client_id.len));
+	    registry, bytes_of(client_id.data,
+			  slash != NULL ? (size_t)(slash - client_id.data) : client_id.len));
 
 	if (thing == NULL)
 		return;

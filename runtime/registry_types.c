@@ -59,8 +59,10 @@ take(struct registry *registry, struct bytes key, struct bytes value)
 	const cJSON *item;
 	struct thing_type *type;
 
-	if (row == NULL)
+	if (row == NULL || !registry_name_is_valid(key)) {
+		cJSON_Delete(row);
 		return false;
+	}
 	type = find_or_add(registry, key);
 	clear(type);
 	type->description = xstrdup(row_text(row, "description"));

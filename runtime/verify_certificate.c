@@ -47,8 +47,8 @@ decide(struct login *login, const struct registry_certificate *known)
 	buf_printf(&target, "cert:%s", shown->id);
 	thing = registry_thing_of(login->host->registry, buf_bytes(&target), login->client_id);
 	buf_clear(&target);
-	identity = identity_new(login->host, &kind, login->peer, shown->id,
-	    thing != NULL ? thing->name : NULL);
+	identity = identity_new(
+	    login->host, &kind, login->peer, shown->id, thing != NULL ? thing->name : NULL);
 	identity->ends_ms = shown->not_after_s * 1000;
 	login_accept(login, identity);
 }
@@ -61,14 +61,15 @@ find(const struct login *login)
 }
 
 static void
-on_registered(void *arg, const struct err *err)
+on_registered(void *arg, enum mqtt_reason reason, const struct err *err)
 {
 	struct login *login = arg;
 	const struct registry_certificate *known = find(login);
 
-	if (err != NULL || known == NULL)
-		login_refuse(login, MQTT_NOT_AUTHORIZED, "%s",
-		    err != NULL ? err->text : "its certificate has been deleted meanwhile");
+	if (reason != MQTT_SUCCESS)
+		login_refuse(login, reason, "%s", err->text);
+	else if (known == NULL)
+		login_refuse(login, MQTT_NOT_AUTHORIZED, "its certificate was deleted meanwhile");
 	else
 		decide(login, known);
 }
