@@ -11,7 +11,7 @@
 #include "lib/json_text.h"
 #include "lib/utf8.h"
 
-enum { SUBJECT_BYTES_MAX = 256, DEPTH_MAX = 16 };
+enum { SUBJECT_BYTES_MAX = 256, DEPTH_MAX = 16, MEMBERS_MAX = 64 };
 
 int
 base64url_decode(struct bytes text, struct buf *out)
@@ -74,7 +74,8 @@ no_name_twice(const cJSON *object)
 	return true;
 }
 
-/* A part that is a JSON object; each name in it once (RFC 7515 §4, RFC 7519 §4). */
+/* A part that is a JSON object; each name in it once (RFC 7515 §4, RFC 7519 §4). Names are compared
+ * each with each before a signature is checked, so there is a bound to them. */
 static cJSON *
 parse_part(struct bytes part, const char *name, struct err *err)
 {
@@ -87,10 +88,13 @@ parse_part(struct bytes part, const char *name, struct err *err)
 	    memmem(text.data, text.len, "\\u0000", 6) == NULL)
 		json = cJSON_ParseWithLength((const char *)text.data, text.len);
 	buf_clear(&text);
-	if (cJSON_IsObject(json) && no_name_twice(json))
+	if (cJSON_IsObject(json) && cJSON_GetArraySize(json) <= MEMBERS_MAX &&
+	    no_name_twice(json))
 		return json;
 	cJSON_Delete(json);
-	(void)err_set(err, "the token's %s is no JSON object in base64url", name);
+	(void)err_set(err,
+	    "the token's %s is no JSON object in base64url, or has a name twice, or more than %d",
+	    name, MEMBERS_MAX);
 	return NULL;
 }
 

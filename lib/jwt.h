@@ -2,6 +2,8 @@
  * JSON Web Tokens (RFC 7519) in compact form (RFC 7515 §3.1): taken apart and their claims checked.
  * Signatures are somebody else's. Pure.
  *
+ * A header and a payload have at most 64 members, each name once.
+ *
  * Only RS256 and ES256 (RFC 7518 §3.1) are known: "none" and keyed hashes are refused, and so is a
  * header with "crit", "b64" or keys of its own ("jwk", "jku", "x5u", "x5c").
  */

@@ -113,6 +113,24 @@ crooked_tokens_are_refused(void **state)
 		assert_int_equal(jwt_parse(bytes_of_string(texts[i]), &jwt, &err), -1);
 }
 
+static void
+a_header_of_too_many_members_is_refused_before_they_are_compared(void **state)
+{
+	struct buf header = { 0 }, token = { 0 };
+	struct jwt jwt;
+	struct err err;
+
+	(void)state;
+	buf_append_string(&header, "{\"alg\":\"RS256\"");
+	for (int i = 0; i < 64; i++)
+		buf_printf(&header, ",\"%d\":0", i);
+	buf_append_string(&header, "}");
+	write_token(buf_string(&header), "e30", "eA", &token);
+	assert_int_equal(jwt_parse(buf_bytes(&token), &jwt, &err), -1);
+	buf_clear(&header);
+	buf_clear(&token);
+}
+
 enum { NOW = 1700000000 };
 
 static const struct {
@@ -183,6 +201,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_examples_of_the_rfc_verify),
 		cmocka_unit_test(crooked_tokens_are_refused),
+		cmocka_unit_test(a_header_of_too_many_members_is_refused_before_they_are_compared),
 		cmocka_unit_test(claims_are_checked),
 		cmocka_unit_test(sets_without_a_key_of_use_are_refused),
 	};
