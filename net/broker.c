@@ -235,6 +235,7 @@ client_input(void *arg, struct bytes in)
 		if (!handle(client, &header,
 			bytes_of(rest.data + header.head_bytes, header.rest_bytes)))
 			break;
+		client_wait_if_full(client);
 		if (!is_ack(&header))
 			client_spend(client, header.head_bytes + header.rest_bytes);
 	}

@@ -98,6 +98,9 @@ struct broker_hooks {
 	 * order counts. `status` 0, or -1 where it failed. */
 	void (*persist)(void *arg, const struct writes *writes,
 	    void (*done)(void *done_arg, int status), void *done_arg);
+	/* Whether what clients have asked for piles up. Asked behind each of their packets: who sent
+	 * it is not read until broker_resume. */
+	bool (*full)(void *arg);
 	/* A session got or lost its connection. Must not call the broker, but in a task. */
 	void (*presence)(void *arg, const struct presence *presence);
 	/* A connected client has subscribed or unsubscribed: `filters` are frames (lib/frame.h) of

@@ -348,6 +348,7 @@ broker_admit(struct client *client, const struct mqtt_connect *connect,
 		return;
 	}
 	if (!broker_has_client_room(client, client_id) ||
+	    (connect->has_will && !broker_has_memory(broker)) ||
 	    (session_find(broker, client_id) == NULL && !broker_has_session_room(broker))) {
 		broker_refuse(
 		    client, MQTT_QUOTA_EXCEEDED, "there are as many clients as there may be");

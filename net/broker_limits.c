@@ -136,6 +136,19 @@ client_spend(struct client *client, size_t bytes)
 		hold_back(client, meter, now_us);
 }
 
+void
+client_wait_if_full(struct client *client)
+{
+	struct broker *broker = client->broker;
+
+	if (client->paused || broker->hooks.full == NULL || conn_is_ending(client->conn) ||
+	    !broker->hooks.full(broker->hooks.arg))
+		return;
+	client->paused = true;
+	TAILQ_INSERT_TAIL(&broker->paused, client, pause_link);
+	client_update_reading(client);
+}
+
 bool
 client_is_held_back(const struct client *client)
 {
@@ -291,6 +304,13 @@ client_uncount(struct client *client)
 	client->counted = false;
 }
 
+/* What is kept for long: retained messages and wills. */
+bool
+broker_has_memory(const struct broker *broker)
+{
+	return broker->metrics.kept_bytes <= broker->config.kept_bytes_max;
+}
+
 bool
 broker_has_session_room(struct broker *broker)
 {
@@ -312,7 +332,7 @@ session_has_queue_room(struct session *session, size_t content_bytes)
 {
 	struct broker *broker = session->broker;
 	const struct broker_config *config = &broker->config;
-	bool whole = broker->metrics.kept_bytes <= config->kept_bytes_max;
+	bool whole = broker_has_memory(broker);
 	unsigned left_out;
 
 	if (session->queued < config->queued_messages_max &&

@@ -217,7 +217,8 @@ struct route {
 	struct tap **taps;
 	size_t tap_count;
 	size_t tap_cap;
-	bool retained; /* the retained message changes with the delivery */
+	bool retained;	     /* the retained message changes with the delivery */
+	size_t coming_bytes; /* in the broker's */
 };
 
 struct retained {
@@ -242,6 +243,8 @@ struct broker {
 	struct trie retained;	   /* values: struct retained */
 	TAILQ_HEAD(, retained) all_retained;
 	uint64_t retained_bytes;
+	uint64_t coming_bytes;	 /* of those that wait for the store */
+	uint32_t coming;	 /* how many */
 	uint64_t routes_waiting; /* for the store */
 	struct timer sweep;
 	uint64_t match_serial;
@@ -310,6 +313,8 @@ void limits_init(struct broker *broker);
 bool broker_may_tell(struct broker *broker, enum broker_limit limit, unsigned *left_out);
 /* A packet came that is no acknowledgement: the client may have to wait, or be ended. */
 void client_spend(struct client *client, size_t bytes);
+/* Does not read it while the host has too much to do. */
+void client_wait_if_full(struct client *client);
 bool client_is_held_back(const struct client *client);
 void client_forget_meter(struct client *client);
 /* Ends the connection where nothing that waits has left for too long. */
@@ -324,7 +329,8 @@ const char *broker_topic_excess(const struct broker *broker, struct bytes topic)
 bool broker_has_client_room(struct client *client, struct bytes client_id);
 bool broker_has_subscription_room(struct session *session);
 bool broker_has_session_room(struct broker *broker);
-void client_count(struct client *client); /* it is let in; once */
+bool broker_has_memory(const struct broker *broker); /* for one more message that is kept */
+void client_count(struct client *client);	     /* it is let in; once */
 void client_uncount(struct client *client);
 
 /* broker_login.c */

@@ -50,10 +50,11 @@ retained_has_room(
 
 	if (payload_bytes == 0)
 		return true;
-	if (broker->retained_bytes + topic.len + payload_bytes + properties_bytes >
-	    config->retained_bytes_max)
+	if (!broker_has_memory(broker) || broker->retained_bytes + broker->coming_bytes +
+						  topic.len + payload_bytes + properties_bytes >
+					      config->retained_bytes_max)
 		return false;
-	return broker->metrics.retained < config->retained_max ||
+	return broker->metrics.retained + broker->coming < config->retained_max ||
 	       trie_get(&broker->retained, topic) != NULL;
 }
 

@@ -26,6 +26,7 @@ route_get(struct broker *broker, const struct message *message)
 	}
 	route->message = *message;
 	route->kept = NULL;
+	route->coming_bytes = 0;
 	route->target_count = route->id_count = route->tap_count = 0;
 	route->retained = message->retain;
 	return route;
@@ -39,6 +40,8 @@ route_put(struct route *route)
 		delivery_free(route->targets[i].delivery);
 	}
 	kept_unref(route->kept);
+	route->broker->coming_bytes -= route->coming_bytes;
+	route->broker->coming -= route->coming_bytes > 0;
 	TAILQ_INSERT_HEAD(&route->broker->spare_routes, route, link);
 }
 
@@ -234,6 +237,12 @@ broker_route(struct broker *broker, const struct message *message, struct writes
 	for (size_t i = 0; message->qos > 0 && i < route->target_count; i++) {
 		if (route->targets[i].qos > 0)
 			prepare(route, &route->targets[i], durable);
+	}
+	if (message->retain && message->payload.len > 0) {
+		route->coming_bytes =
+		    message->topic.len + message->payload.len + message->properties.len;
+		broker->coming_bytes += route->coming_bytes;
+		broker->coming++;
 	}
 	if (message->retain)
 		persist_retained(

@@ -130,9 +130,9 @@ entrance_figures(const struct host *host, struct buf *out)
 	    "Addresses that have a connection, or had one a moment ago.", figures->addresses);
 	figures_family(out, "moonlet_connections_refused_total", FIGURE_COUNTER,
 	    "Connections of addresses that have, or make, too many.");
-	figures_sample(out, "moonlet_connections_refused_total", "{reason=\"too many\"}",
+	figures_sample(out, "moonlet_connections_refused_total", "reason=\"too many\"",
 	    (double)figures->too_many);
-	figures_sample(out, "moonlet_connections_refused_total", "{reason=\"too quick\"}",
+	figures_sample(out, "moonlet_connections_refused_total", "reason=\"too quick\"",
 	    (double)figures->too_quick);
 	figures_counter(out, "moonlet_connections_waits_total",
 	    "How often nobody was accepted for a moment: too many, or too quick, altogether.",

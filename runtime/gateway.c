@@ -53,6 +53,28 @@ store_first(struct host *host, const struct message *message, struct ack *ack)
 	store_write(host->store, &writes, stored, storing);
 }
 
+static bool
+is_full(void *arg)
+{
+	struct host *host = arg;
+
+	if (!store_is_full(host->store))
+		return false;
+	host->store_was_full = true;
+	return true;
+}
+
+void
+gateway_store_polled(struct host *host)
+{
+	if (!host->store_was_full || store_is_full(host->store))
+		return;
+	host->store_was_full = false;
+	broker_resume(host->broker);
+	if (host->resume != NULL)
+		host->resume(host);
+}
+
 static enum broker_flow
 published(void *arg, const struct message *message, struct ack *ack)
 {
@@ -61,10 +83,10 @@ published(void *arg, const struct message *message, struct ack *ack)
 	bool full;
 
 	if (host->shadow_service != NULL && shadow_service_take(host->shadow_service, message, ack))
-		return store_is_full(host->store) ? BROKER_PAUSE : BROKER_GO_ON;
+		return is_full(host) ? BROKER_PAUSE : BROKER_GO_ON;
 	if (message->marker != NULL) {
 		store_first(host, message, ack);
-		return store_is_full(host->store) ? BROKER_PAUSE : BROKER_GO_ON;
+		return is_full(host) ? BROKER_PAUSE : BROKER_GO_ON;
 	}
 	followers_of_message(followers, host, message, ack);
 	if (followers->count == 0)
@@ -187,6 +209,7 @@ gateway_open(struct host *host)
 	const struct broker_hooks hooks = { .arg = host,
 		.published = published,
 		.persist = persist,
+		.full = is_full,
 		.presence = presence_changed,
 		.subscribed = subscribed,
 		.authenticate = access_authenticate,

@@ -11,5 +11,7 @@
 void gateway_open(struct host *host);
 /* The options have changed. */
 void gateway_configure(struct host *host);
+/* The store has done something: who waited because it was full goes on. */
+void gateway_store_polled(struct host *host);
 
 #endif

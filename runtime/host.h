@@ -57,6 +57,7 @@ struct host {
 	struct loop *loop;
 	struct conn_group *group;
 	struct store *store;
+	bool store_was_full;	   /* and somebody was held back for it */
 	struct gate *gate;	   /* by which everybody comes in */
 	struct broker *broker;
 	struct listener *mqtt;

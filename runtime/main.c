@@ -69,6 +69,7 @@ store_ready(void *arg, bool readable, bool writable)
 	(void)readable;
 	(void)writable;
 	store_poll(host->store);
+	gateway_store_polled(host);
 }
 
 static int

@@ -101,6 +101,12 @@ published(void *arg, const struct message *message, struct ack *ack)
 	return world->pauses_clients ? BROKER_PAUSE : BROKER_GO_ON;
 }
 
+static bool
+is_full(void *arg)
+{
+	return ((struct world *)arg)->is_full;
+}
+
 void
 world_release_acks(struct world *world, uint8_t code)
 {
@@ -194,6 +200,7 @@ start_broker(struct world *world)
 	const struct broker_hooks hooks = { .arg = world,
 		.published = published,
 		.persist = persist,
+		.full = is_full,
 		.authenticate = authenticate,
 		.authorize = authorize,
 		.identity_unref = identity_unref };

@@ -48,6 +48,7 @@ struct world {
 	bool ends;
 	bool acks_are_held;  /* messages with an ack are not done */
 	bool pauses_clients; /* each message pauses its client */
+	bool is_full;	     /* each packet does */
 	uint64_t published;
 	bool logins_are_held; /* nobody is let in for now */
 	struct broker_login *logins[WORLD_LOGINS_MAX];

@@ -350,6 +350,24 @@ what_is_kept_is_counted_and_given_back(void **state)
 	(void)close(publisher);
 }
 
+static void
+while_the_host_is_full_clients_wait(void **state)
+{
+	struct world *world = *state;
+	int fd = join(world, 'a');
+
+	world->is_full = true;
+	publish(world, fd, 10, 1);
+	AWAIT(world, world->published > 0);
+	for (int i = 0; i < 50; i++)
+		turn(world);
+	assert_int_equal(world->published, 1);
+	world->is_full = false;
+	broker_resume(world->broker);
+	AWAIT(world, world->published == 10);
+	(void)close(fd);
+}
+
 int
 main(void)
 {
@@ -367,6 +385,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(who_reads_slowly_is_not_cut, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    unfinished_packets_of_all_clients_have_a_bound, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    while_the_host_is_full_clients_wait, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_connect_may_not_be_large, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    what_is_kept_is_counted_and_given_back, set_up, tear_down),

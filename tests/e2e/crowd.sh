@@ -132,3 +132,35 @@ assert b" 429 " in s.recv(1000)
 PY
 grep -q 'address_connections_max' "$work/moonlet.log" || fail "the log does not name the limit"
 stop_moonlet
+
+# Where the store cannot keep up, whoever gives it work waits and goes on: nothing is lost, nothing stands still.
+mqtt_port='' http_port=''
+start_moonlet "$work/functions" --store-jobs-max 3
+python3 - "$mqtt_port" <<'PY'
+import socket, struct, sys
+
+def length(n):
+    return bytes([n]) if n < 128 else bytes([n % 128 | 128, n // 128])
+
+def packet(kind, body):
+    return bytes([kind]) + length(len(body)) + body
+
+def text(value):
+    return struct.pack(">H", len(value)) + value
+
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+s.settimeout(60)
+s.sendall(packet(0x10, text(b"MQTT") + b"\4\2\0\0" + text(b"flood")))
+assert s.recv(4) == b"\x20\2\0\0"
+s.sendall(b"".join(packet(0x31, text(b"kept/%d" % i) + b"x") for i in range(500)))
+s.sendall(b"".join(packet(0x30, text(b"$aws/things/t%d/shadow/update" % i) + b'{"state":{"reported":{"a":1}}}')
+                   for i in range(500)))
+s.sendall(b"\xc0\0")
+assert s.recv(2) == b"\xd0\0", "it stands still"
+s.sendall(packet(0x82, b"\0\1" + text(b"kept/#") + b"\0"))
+got = b""
+while got.count(b"kept/") < 500:
+    got += s.recv(65536)
+PY
+stop_moonlet
+same "status" 0 "$moonlet_status"
