@@ -75,10 +75,12 @@ read_clock(struct loop *loop)
 struct loop *
 loop_new(const struct sys *sys, struct err *err)
 {
-	struct event_config *config = event_config_new();
+	struct event_config *config;
 	struct loop *loop = NULL;
 	struct event_base *base = NULL;
 
+	event_set_mem_functions(xmalloc, xrealloc, free);
+	config = event_config_new();
 	if (config == NULL)
 		goto out;
 	(void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);

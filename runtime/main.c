@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The host's entry: joins all the parts, runs them, and takes them apart again in order.
  */
+#include <cjson/cJSON.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -579,6 +580,10 @@ int
 main(int argc, char **argv)
 {
 	const struct program program = { serve, trigger_table, trigger_table_count };
+	cJSON_Hooks memory = { xmalloc, free };
 
+	/* Where there is no memory the host ends and starts again, with all that it acknowledged: a
+	 * parser that only says "no" would make a function broken, and its events lost. */
+	cJSON_InitHooks(&memory);
 	return command_main(argc, argv, &program);
 }

@@ -98,14 +98,33 @@ ask(const struct guard *guard, const char *sql, struct buf *out, struct err *err
 	return code == SQLITE_ROW ? 1 : code == SQLITE_DONE ? 0 : -1;
 }
 
+/* What SQLite's check says where a page could not be had at all: for want of memory, or because
+ * the disk fails. A page that has changed is damage. */
+#define CANNOT_READ "unable to get the page. error code="
+#define HAS_CHANGED CANNOT_READ "8202" /* SQLITE_IOERR_DATA */
+
+/* SQLite's verdict has a heading. */
+static const char *
+last_line(const char *text)
+{
+	const char *end = strrchr(text, '\n');
+
+	return end != NULL && end[1] != '\0' ? end + 1 : text;
+}
+
 static int
 check_structure(const struct guard *guard, struct err *err)
 {
 	struct buf verdict = { 0 };
 	int found = ask(guard, "PRAGMA quick_check(1)", &verdict, err);
 
-	if (found >= 0 && !bytes_equal_string(buf_bytes(&verdict), "ok"))
-		found = guard_damaged(guard->path, "open", buf_string(&verdict), err);
+	if (found >= 0 && strstr(buf_string(&verdict), HAS_CHANGED) != NULL)
+		found = guard_damaged(guard->path, "open", "a page has changed", err);
+	else if (found >= 0 && strstr(buf_string(&verdict), CANNOT_READ) != NULL)
+		found = err_set(err, "%s: open: it cannot be read (%s)", guard->path,
+		    strstr(buf_string(&verdict), CANNOT_READ));
+	else if (found >= 0 && !bytes_equal_string(buf_bytes(&verdict), "ok"))
+		found = guard_damaged(guard->path, "open", last_line(buf_string(&verdict)), err);
 	buf_clear(&verdict);
 	return found < 0 ? -1 : 0;
 }

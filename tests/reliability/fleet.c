@@ -450,16 +450,18 @@ connect_all(struct fleet *fleet)
 	return true;
 }
 
-/* One life up to its allocation. The host ends itself, by a signal or with an error, or goes on
- * where a library could do without that memory; it never runs into nothing. */
+/* One life up to its allocation. The host ends itself, by SIGABRT or with an error, or goes on
+ * where a library could do without that memory. */
 static bool
 live(struct fleet *fleet, long number, bool fails)
 {
 	int64_t end_us;
+	bool ready;
 	int status;
 
 	set_allocation(fleet, number, fails);
-	if (victim_start(&fleet->victim) && connect_all(fleet)) {
+	ready = victim_start(&fleet->victim);
+	if (ready && connect_all(fleet)) {
 		end_us = now_us() + 400000;
 		while (now_us() < end_us && turn(fleet))
 			;
@@ -468,7 +470,9 @@ live(struct fleet *fleet, long number, bool fails)
 	status = victim_end(&fleet->victim, SIGKILL);
 	close_all(fleet);
 	set_nothing();
-	if (status == 128 + SIGKILL || (fails && (status == 1 || status == 128 + SIGABRT)))
+	/* Before it is ready the C library may fall over it: its loader and its name service do. */
+	if (status == 128 + SIGKILL ||
+	    (fails && (status == 1 || status == 128 + SIGABRT || !ready)))
 		return true;
 	(void)printf("allocation %ld: the host ended with %d\n", number, status);
 	return false;
