@@ -37,6 +37,7 @@ return {
     local url = event.url .. "?token=planted-in-parameter&n=1"
     local answer = http.post(url, { headers = { Authorization = "Bearer planted-by-header", ["X-Key"] = key },
       json = { key = key } })
+    webhook.send("$peer/hook?secret=planted-in-hook", { a = 1 }, { headers = { Authorization = "planted-by-hook" } })
     pcall(http.get, "http://127.0.0.1:1/?api_key=planted-in-refused")
     pcall(http.get, "http://user:planted-in-userinfo@127.0.0.1/")
     if context.method then log.info("asked with", context.headers.authorization ~= nil) end
