@@ -420,7 +420,6 @@ broker_on_disconnect(struct client *client, const struct mqtt_header *header, st
 	client->keep_will = disconnect.reason == MQTT_DISCONNECT_WITH_WILL;
 	client->left = true;
 	client->state = CLIENT_ENDING;
-	/* The client closes first: what it still sends (an alert of TLS) is no reason to reset. */
-	conn_end(client->conn, true, "disconnected");
+	conn_leave(client->conn, "disconnected");
 	return false;
 }

@@ -284,6 +284,18 @@ conn_end(struct conn *conn, bool flush, const char *reason)
 	update_watch(conn, conn->watch.want_write);
 }
 
+void
+conn_leave(struct conn *conn, const char *reason)
+{
+	if (conn->state != CONN_OPEN || conn_pending(conn) > 0) {
+		conn_end(conn, true, reason);
+		return;
+	}
+	set_reason(conn, reason);
+	conn->state = CONN_FLUSHING;
+	end_by(conn, start_linger);
+}
+
 bool
 conn_is_ending(const struct conn *conn)
 {

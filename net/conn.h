@@ -64,6 +64,9 @@ bool conn_is_reading(const struct conn *conn);
 
 /* `reason` is copied. With `flush`, what is queued leaves first, for at most five seconds. */
 void conn_end(struct conn *conn, bool flush, const char *reason);
+/* The same where the peer has said goodbye: it closes first, so that what it still sends (an alert of
+ * TLS) is not answered with a reset. */
+void conn_leave(struct conn *conn, const char *reason);
 bool conn_is_ending(const struct conn *conn);
 /* Tells the peer that nothing more comes; it is still read. Only while nothing is pending. */
 void conn_shut(struct conn *conn);
