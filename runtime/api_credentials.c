@@ -46,15 +46,21 @@ stored(void *arg, int status)
 	answer(arg, status, "it could not be stored");
 }
 
-static void
-put_credential(void *arg, int status, const struct err *problem)
+static struct credential_wish
+wish_of(const struct making *making)
 {
-	struct making *making = arg;
-	const struct credential_wish wish = { .kind = making->kind,
+	return (struct credential_wish){ .kind = making->kind,
 		.name = bytes_of_string(making->name),
 		.secret = making->secret,
 		.expires_ms = making->expires_ms,
 		.is_new = making->is_new };
+}
+
+static void
+put_credential(void *arg, int status, const struct err *problem)
+{
+	struct making *making = arg;
+	const struct credential_wish wish = wish_of(making);
 	struct err err;
 
 	if (status < 0) {
@@ -86,12 +92,20 @@ attach_all(struct registry_change *change, const struct making *making, const cJ
 	return status;
 }
 
+/* Who is refused changes nothing: so it is asked before policies are attached. */
 static void
 begin(struct making *making, const cJSON *policies)
 {
-	struct registry_change *change = registry_change_new(making->host->registry);
+	const struct credential_wish wish = wish_of(making);
+	struct registry_change *change;
 	struct err err;
 
+	if (credentials_check(making->host->credentials, &wish, &err) < 0) {
+		http_exchange_error(making->exchange, wish.is_new ? 409 : 404, "%s", err.text);
+		making_free(making);
+		return;
+	}
+	change = registry_change_new(making->host->registry);
 	if (attach_all(change, making, policies, &err) == 0) {
 		registry_change_commit(change, put_credential, making);
 		return;
@@ -107,6 +121,13 @@ secret_is_valid(enum credential_kind kind, const char *secret)
 	if (kind == CREDENTIAL_USER)
 		return password_hash_is_valid(secret);
 	return strlen(secret) == 64 && strspn(secret, "0123456789abcdef") == 64;
+}
+
+/* 0: never. */
+static bool
+time_is_valid(const cJSON *ms)
+{
+	return ms == NULL || (cJSON_IsNumber(ms) && ms->valuedouble >= 0 && ms->valuedouble < 1e15);
 }
 
 static void
@@ -127,6 +148,11 @@ put_one(struct api *api, struct http_exchange *exchange, enum credential_kind ki
 		    !credential_name_is_valid(name)
 			? "a name has 1 to 128 letters, digits, \"_\", \"-\", \".\", \"@\" or \"+\""
 			: "secret: of a user a yescrypt hash, of a token the SHA-256 in hex");
+		cJSON_Delete(body);
+		return;
+	}
+	if (!time_is_valid(expires)) {
+		http_exchange_error(exchange, 400, "expires: milliseconds since 1970 are wanted");
 		cJSON_Delete(body);
 		return;
 	}

@@ -3,6 +3,7 @@
  * tokens made here; the host gets the hash.
  */
 #include <cjson/cJSON.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,13 +141,19 @@ list(const struct command_call *call, struct err *err)
 static int
 read_line(FILE *file, char *out, struct err *err)
 {
-	size_t len;
+	size_t len = 0;
+	int byte;
 
-	if (fgets(out, PASSWORD_BYTES_MAX + 2, file) == NULL)
+	while ((byte = getc(file)) != EOF && byte != '\n' && len <= PASSWORD_BYTES_MAX)
+		out[len++] = (char)byte;
+	if (byte == EOF && len == 0)
 		return err_set(err, "no password came");
-	len = strcspn(out, "\r\n");
-	if (out[len] == '\0' && len > PASSWORD_BYTES_MAX)
+	if (len > PASSWORD_BYTES_MAX)
 		return err_set(err, "a password has at most %d bytes", PASSWORD_BYTES_MAX);
+	if (len > 0 && out[len - 1] == '\r')
+		len--;
+	if (memchr(out, 0, len) != NULL)
+		return err_set(err, "a password has no zero in it");
 	out[len] = '\0';
 	return len > 0 ? 0 : err_set(err, "the password is empty");
 }
@@ -155,17 +162,25 @@ static int
 ask_person(const char *question, char *out, struct err *err)
 {
 	struct termios shown, hidden;
+	sigset_t ends, before;
 	int status;
 
 	if (tcgetattr(STDIN_FILENO, &shown) < 0)
 		return err_errno(err, "hide what is typed");
 	hidden = shown;
+	/* A signal that ends the command does so when the terminal is as it was. */
+	(void)sigemptyset(&ends);
+	(void)sigaddset(&ends, SIGINT);
+	(void)sigaddset(&ends, SIGTERM);
+	(void)sigaddset(&ends, SIGTSTP);
+	(void)sigprocmask(SIG_BLOCK, &ends, &before);
 	hidden.c_lflag &= (tcflag_t)~ECHO;
 	(void)fputs(question, stderr);
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
 	status = read_line(stdin, out, err);
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
 	(void)fputs("\n", stderr);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	return status;
 }
 
@@ -237,7 +252,7 @@ create(const struct command_call *call, struct err *err)
 	int64_t lasts_ms = 0;
 	int status;
 
-	if (expires != NULL && duration_parse(expires, &lasts_ms) < 0)
+	if (expires != NULL && (duration_parse(expires, &lasts_ms) < 0 || lasts_ms == 0))
 		return err_set(err, "--expires %s: it is a time like 90d or 12h", expires);
 	if (getrandom(secret, sizeof(secret), 0) != (ssize_t)sizeof(secret))
 		return err_errno(err, "draw a token");

@@ -357,18 +357,22 @@ begin(struct credentials *credentials, enum credential_kind kind, struct bytes n
 	return change;
 }
 
-static int
-check_wish(
+int
+credentials_check(
     const struct credentials *credentials, const struct credential_wish *wish, struct err *err)
 {
+	bool is_there = credentials_find(credentials, wish->kind, wish->name) != NULL;
+
 	if (!credential_name_is_valid(wish->name))
 		return err_set(err,
 		    "a name has 1 to %d letters, digits, \"_\", \"-\", \".\", \"@\" or \"+\"",
 		    CREDENTIAL_NAME_BYTES_MAX);
-	if (wish->is_new && credentials_find(credentials, wish->kind, wish->name) != NULL)
-		return err_set(err, "the %s %.*s is there already", credential_kinds[wish->kind],
-		    (int)wish->name.len, (const char *)wish->name.data);
-	if (credentials->map.count >= CREDENTIALS_MAX)
+	if (wish->is_new == is_there)
+		return err_set(err,
+		    is_there ? "the %s %.*s is there already" : "there is no %s %.*s",
+		    credential_kinds[wish->kind], (int)wish->name.len,
+		    (const char *)wish->name.data);
+	if (wish->is_new && credentials->map.count >= CREDENTIALS_MAX)
 		return err_set(err, "there are %d users and tokens: no more", CREDENTIALS_MAX);
 	return 0;
 }
@@ -384,7 +388,7 @@ credentials_put(struct credentials *credentials, const struct credential_wish *w
 	struct buf row = { 0 };
 	struct change *change;
 
-	if (check_wish(credentials, wish, err) < 0)
+	if (credentials_check(credentials, wish, err) < 0)
 		return -1;
 	change = begin(credentials, wish->kind, wish->name);
 	change->done = done;

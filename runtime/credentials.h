@@ -61,8 +61,11 @@ struct credential_wish {
 	struct bytes name;
 	const char *secret;
 	int64_t expires_ms;
-	bool is_new; /* it must not be there */
+	bool is_new; /* it must not be there; else it must */
 };
+/* Whether credentials_put would take it. */
+int credentials_check(const struct credentials *credentials, const struct credential_wish *wish,
+    struct err *err) __attribute__((warn_unused_result));
 int credentials_put(struct credentials *credentials, const struct credential_wish *wish,
     void (*done)(void *arg, int status), void *arg, struct err *err)
     __attribute__((warn_unused_result));

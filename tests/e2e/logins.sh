@@ -108,6 +108,20 @@ pub -i a -u fritz -P 'another one' -t fleet/a -m x
 host user delete fritz
 refused "a user that is gone" 'bad user' pub -i a -u fritz -P 'another one' -t fleet/a -m x
 
+echo "what is refused changes nothing"
+says() { local text=$1; shift; "$@" >"$work/said" 2>&1 && fail "$*: not refused"; grep -q "$text" "$work/said" || fail "$*: $(cat "$work/said")"; }
+echo pw | host user add anna
+echo other | says 'anna is there already' host user add anna --policy fleet
+host user ls | grep -q '^anna .*none: it may do nothing' || fail "a refused command has changed rights: $(host user ls)"
+echo pw | says 'there is no user nobody' host user passwd nobody
+echo pw | says 'there is no policy nosuch' host user add karl --policy nosuch
+printf 'a\0b\n' | says 'no zero' host user add karl
+head -c 300 /dev/zero | tr '\0' x | says 'at most 256' host user add karl
+says 'no password came' host user add karl </dev/null
+says 'a time like' host token create short --expires 0d
+same "users" 1 "$(host user ls | wc -l)"
+host user delete anna
+
 echo "a token"
 token=$(host token create billing --policy fleet --expires 1d)
 pub -i b -u whoever -P "$token" -t fleet/b -m x
