@@ -101,10 +101,15 @@ static int
 ask(const struct command_call *call, const char *method, cJSON *body, cJSON **reply,
     struct err *err)
 {
-	struct buf target = { 0 };
+	struct buf target = { 0 }, id = { 0 };
 	int status;
 
-	command_target(&target, "/v1/certificates", call->arguments[1], NULL);
+	if (command_certificate(call->arguments[1], &id, err) < 0) {
+		cJSON_Delete(body);
+		return -1;
+	}
+	command_target(&target, "/v1/certificates", buf_string(&id), NULL);
+	buf_clear(&id);
 	status = command_ask_json(call,
 	    &(struct command_request){ method, buf_string(&target), { 0 } }, body, reply, err);
 	buf_clear(&target);
@@ -173,6 +178,11 @@ register_file(const struct command_call *call, struct err *err)
 		(void)cJSON_AddItemToObject(body, "policies", command_list(policies));
 	status = command_ask_json(
 	    call, &(struct command_request){ "POST", "/v1/certificates", { 0 } }, body, NULL, err);
+	buf_reset(&pem);
+	if (status == 0)
+		status = command_certificate(call->arguments[1], &pem, err);
+	if (status == 0)
+		(void)puts(buf_string(&pem));
 	buf_clear(&pem);
 	return status;
 }

@@ -122,7 +122,10 @@ attach_or_not(const struct command_call *call, const char *way, struct err *err)
 {
 	cJSON *body = cJSON_CreateObject();
 
-	(void)cJSON_AddStringToObject(body, "target", call->arguments[2]);
+	if (command_add_target(body, call->arguments[2], err) < 0) {
+		cJSON_Delete(body);
+		return -1;
+	}
 	return ask(call, "POST", way, body, NULL, err);
 }
 
@@ -162,7 +165,8 @@ add_certificate(const struct command_call *call, cJSON *body, struct err *err)
 		if (status == 0)
 			add(body, "certificatePem", buf_string(&text));
 	} else {
-		buf_printf(&text, "cert:%s", certificate);
+		buf_append_string(&text, "cert:");
+		status = command_certificate(certificate, &text, err);
 		add(body, "target", buf_string(&text));
 	}
 	buf_clear(&text);

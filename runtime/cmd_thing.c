@@ -172,7 +172,10 @@ join(const struct command_call *call, const char *word, struct err *err)
 	cJSON *body = cJSON_CreateObject();
 	int status;
 
-	(void)cJSON_AddStringToObject(body, "target", call->arguments[2]);
+	if (command_add_target(body, call->arguments[2], err) < 0) {
+		cJSON_Delete(body);
+		return -1;
+	}
 	command_target(&target, "/v1/things", call->arguments[1], word, NULL);
 	status = command_ask_json(
 	    call, &(struct command_request){ "POST", buf_string(&target), { 0 } }, body, NULL, err);

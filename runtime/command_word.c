@@ -3,11 +3,16 @@
  */
 #include "runtime/command_word.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "net/certificate.h"
 #include "net/http_local.h"
+
+enum { PEM_BYTES_MAX = 65536 };
 
 static const struct command_word *
 find(const struct command_word *words, const char *word)
@@ -173,4 +178,50 @@ command_join(const cJSON *list, struct buf *out)
 		command_make_plain(text);
 		buf_printf(out, "%s%s", out->len > 0 ? ", " : "", text != NULL ? text : "");
 	}
+}
+
+static int
+id_of_file(const char *path, struct buf *id, struct err *err)
+{
+	struct buf text = { 0 };
+	struct certificate *certificate;
+
+	if (command_read(path, PEM_BYTES_MAX, &text, err) < 0)
+		return -1;
+	certificate = certificate_parse(buf_bytes(&text), err);
+	buf_clear(&text);
+	if (certificate == NULL)
+		return err_prefix(err, "%s", path);
+	buf_append_string(id, certificate->id);
+	certificate_free(certificate);
+	return 0;
+}
+
+int
+command_certificate(const char *text, struct buf *id, struct err *err)
+{
+	if (access(text, R_OK) == 0)
+		return id_of_file(text, id, err);
+	for (; *text != '\0'; text++) {
+		if (*text != ':')
+			buf_append_u8(id, (uint8_t)tolower((unsigned char)*text));
+	}
+	return 0;
+}
+
+int
+command_add_target(cJSON *body, const char *text, struct err *err)
+{
+	static const char cert[] = "cert:";
+	struct buf target = { 0 };
+	bool is_certificate = strncmp(text, cert, sizeof(cert) - 1) == 0;
+	int status = 0;
+
+	buf_append_string(&target, is_certificate ? cert : text);
+	if (is_certificate)
+		status = command_certificate(text + sizeof(cert) - 1, &target, err);
+	if (status == 0)
+		(void)cJSON_AddStringToObject(body, "target", buf_string(&target));
+	buf_clear(&target);
+	return status;
 }

@@ -43,6 +43,14 @@ const char *command_text(const cJSON *object, const char *name);
 /* A list of strings, joined by ", ". */
 void command_join(const cJSON *list, struct buf *out);
 
+/* Appends the id of the certificate that somebody names: by its file, by its id, as openssl writes
+ * it too (19:8E:...), or by the beginning of that. -1: the file holds no certificate. */
+int command_certificate(const char *text, struct buf *id, struct err *err)
+    __attribute__((warn_unused_result));
+/* The same for a target, as member "target" of `body`: "cert:ID", or anything else as it is. */
+int command_add_target(cJSON *body, const char *text, struct err *err)
+    __attribute__((warn_unused_result));
+
 /* Words that have files of their own. */
 int cmd_thing_export(const struct command_call *call, struct err *err);
 int cmd_thing_import(const struct command_call *call, struct err *err);

@@ -319,7 +319,7 @@ const struct command command_table[] = {
 		  "                                    data folder, and names the files: these two and the\n"
 		  "                                    authority's certificate, which devices must trust\n"
 		  "moonlet cert register audi22.pem --policy default\n"
-		  "moonlet cert ls | show ID           ID: the SHA-256 of the certificate, or its beginning\n"
+		  "moonlet cert ls | show ID           ID: the SHA-256 of the certificate, its beginning, or its file\n"
 		  "moonlet cert activate ID | deactivate ID | revoke ID | delete ID\n"
 		  "moonlet cert attach ID audi22 | detach ID audi22\n" },
 	{ .name = "ca", .arguments = "WORD [FILE|ID]", .run = cmd_ca, .arguments_min = 1, .arguments_max = 2,

@@ -38,6 +38,12 @@ refused thing create y --type lorry --cert --out "$work"
 refused type delete car; grep -q "audi22" "$work/refused" || fail "$(cat "$work/refused")"
 refused group delete fleet; grep -q "north" "$work/refused" || fail "$(cat "$work/refused")"
 refused cert delete "$id"; grep -q "ACTIVE" "$work/refused" || fail "$(cat "$work/refused")"
+fingerprint=$(openssl x509 -in "$work/audi22.pem" -noout -fingerprint -sha256 | cut -d= -f2)
+same "by openssl's fingerprint" "$id" "$(moon cert show "$fingerprint" | json '["certificateId"]')"
+same "by its file" "$id" "$(moon cert show "$work/audi22.pem" | json '["certificateId"]')"
+moon policy attach default "cert:$work/audi22.pem"
+moon thing detach audi22 "cert:$fingerprint"; moon thing attach audi22 "cert:$work/audi22.pem"
+refused cert show "$0"; grep -q "registry.sh: " "$work/refused" || fail "$(cat "$work/refused")"
 refused cert show 12; refused thing nonsense; refused group add north nobody
 
 # It works as printed, and not any more when it is revoked.
@@ -151,7 +157,7 @@ refused cert delete "$(id_of car2)"; grep -q "registered anew" "$work/refused" |
 # One that nobody knows the authority of is let in when it is registered itself.
 sign shop solo
 ! publish_as solo || fail "unknown, and let in"
-moon cert register "$work/solo.pem" --policy default
+same "the id of what was registered" "$(id_of solo)" "$(moon cert register "$work/solo.pem" --policy default)"
 moon thing create solo
 moon cert attach "$(id_of solo)" solo
 publish_as solo || fail "registered, and refused"
