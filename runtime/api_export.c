@@ -107,14 +107,15 @@ write_authorities(struct page *page)
 static void
 write_certificates(struct page *page)
 {
-	struct certificate_page found = { .after = page->after, .limit = PAGE_RECORDS };
+	struct certificate_page found = { .after = strtoull(page->after, NULL, 10),
+		.limit = PAGE_RECORDS };
 
 	certificate_page_fill(&found, page->registry);
-	for (size_t i = 0; i < found.count && i < found.limit; i++)
+	for (size_t i = 0; i < found.count; i++)
 		add(page, record_of_certificate(page->registry, found.list[i]));
-	if (found.count > found.limit)
+	if (found.next != 0)
 		(void)snprintf(
-		    page->next, sizeof(page->next), "%s", found.list[found.limit - 1]->id);
+		    page->next, sizeof(page->next), "%llu", (unsigned long long)found.next);
 	free(found.list);
 }
 

@@ -26,16 +26,18 @@ char *api_param(const struct http_exchange *exchange, const char *name);
 /* The HTTP status for a refusal: 400, 404, 409, 503. */
 int api_refusal_status(enum registry_refusal refusal);
 
-/* A page of certificates in the order of their ids. */
+/* A page of certificates. */
 struct certificate_page {
-	const char *after;
+	uint64_t after;	   /* a serial; moves on */
 	const char *state; /* NULL: any */
 	size_t limit;
 	struct registry_certificate **list;
 	size_t count;
+	uint64_t next; /* where the next page begins; 0: there is none */
 };
 
-/* Fills `list`, to be freed, with those behind `after`; one more than `limit`: there are others. */
+/* Fills `list`, to be freed. A page may have less than `limit`, and others behind it: it looks at
+ * so many certificates as take about a millisecond. */
 void certificate_page_fill(struct certificate_page *page, const struct registry *registry);
 
 #endif

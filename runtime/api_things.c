@@ -11,7 +11,7 @@
 #include "runtime/registry_record.h"
 #include "runtime/thing_search.h"
 
-enum { PAGE_MAX = 1000 };
+enum { PAGE_MAX = 1000, CERTIFICATES_LOOKED_AT = 5000 };
 
 static struct registry *
 registry_of(void *arg)
@@ -96,42 +96,23 @@ delete_thing(void *arg, struct http_exchange *exchange)
 	api_change(arg, exchange, false, delete_steps);
 }
 
-/* --- certificates, page by page in the order of their ids --- */
-
-/* Keeps the smallest, in order. */
-static void
-page_take(struct certificate_page *page, struct registry_certificate *certificate)
-{
-	size_t low = 0, high = page->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (strcmp(page->list[middle]->id, certificate->id) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low > page->limit)
-		return;
-	if (page->count <= page->limit)
-		page->count++;
-	memmove(
-	    page->list + low + 1, page->list + low, (page->count - low - 1) * sizeof(*page->list));
-	page->list[low] = certificate;
-}
+/* --- certificates, page by page --- */
 
 void
 certificate_page_fill(struct certificate_page *page, const struct registry *registry)
 {
-	struct registry_certificate *at = registry_certificate_next(registry, NULL);
+	struct registry_certificate *at = registry_certificate_after(registry, page->after);
 
 	page->list = xcalloc(page->limit + 1, sizeof(*page->list));
-	for (; at != NULL; at = registry_certificate_next(registry, at)) {
-		if (strcmp(at->id, page->after) > 0 &&
-		    (page->state == NULL ||
-			strcmp(registry_state_text(at->state), page->state) == 0))
-			page_take(page, at);
+	for (size_t looked_at = 0; at != NULL; looked_at++) {
+		if (page->count == page->limit || looked_at == CERTIFICATES_LOOKED_AT) {
+			page->next = page->after;
+			return;
+		}
+		if (page->state == NULL || strcmp(registry_state_text(at->state), page->state) == 0)
+			page->list[page->count++] = at;
+		page->after = at->place;
+		at = registry_certificate_after(registry, page->after);
 	}
 }
 
@@ -141,17 +122,19 @@ list_certificates(void *arg, struct http_exchange *exchange)
 	const struct registry *registry = registry_of(arg);
 	char *after = api_query_string(exchange, "after"),
 	     *state = api_query_string(exchange, "status");
-	struct certificate_page page = { .after = after != NULL ? after : "",
+	struct certificate_page page = { .after = after != NULL ? strtoull(after, NULL, 10) : 0,
 		.state = state,
 		.limit = api_query_number(exchange, "limit", 100, PAGE_MAX) };
 	cJSON *answer = api_object(), *list = api_array();
+	char next[24];
 
 	certificate_page_fill(&page, registry);
-	for (size_t i = 0; i < page.count && i < page.limit; i++)
+	for (size_t i = 0; i < page.count; i++)
 		cJSON_AddItemToArray(list, record_of_certificate(registry, page.list[i]));
 	api_add(answer, "certificates", list);
-	if (page.count > page.limit && page.limit > 0)
-		api_add_string(answer, "next", page.list[page.limit - 1]->id);
+	(void)snprintf(next, sizeof(next), "%llu", (unsigned long long)page.next);
+	if (page.next != 0)
+		api_add_string(answer, "next", next);
 	api_send(exchange, 200, answer);
 	free(page.list);
 	free(after);
@@ -212,7 +195,7 @@ static const struct http_route routes[] = {
 	    "thingTypeName, attributes, merge, version" },
 	{ HTTP_DELETE, "/v1/things/{thing}", delete_thing, "its certificates stay" },
 	{ HTTP_GET, "/v1/certificates", list_certificates,
-	    "status=STATE, limit=N, after=NEXT: a page of certificates" },
+	    "status=STATE, limit=N, after=NEXT: a page of certificates, maybe with few of them" },
 };
 
 const struct api_table api_things_table = { routes, sizeof(routes) / sizeof(routes[0]) };

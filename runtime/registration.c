@@ -211,23 +211,50 @@ provision(struct registry_change *change, const struct registry *registry,
 	return registry_attach_thing(change, wish.name, target, err);
 }
 
+/* The authorities of that name register nothing: so there is no need to calculate whose signature
+ * it is, each time that such a certificate comes. */
+static bool
+registers_none(const struct registry *registry, const char *issuer)
+{
+	struct registry_authority *at = registry_authority_next(registry, NULL);
+	bool is_there = false;
+
+	for (; at != NULL; at = registry_authority_next(registry, at)) {
+		if (strcmp(at->subject, issuer) != 0)
+			continue;
+		if (at->registration != REGISTRATION_OFF)
+			return false;
+		is_there = true;
+	}
+	return is_there;
+}
+
+static int
+refuse_unregistered(const struct certificate *certificate, struct err *err)
+{
+	return err_set(err,
+	    "its certificate %s is not registered, and its authority %s registers none",
+	    certificate->id, certificate->issuer);
+}
+
 static int
 take_steps(struct arrival *arrival, const struct certificate *certificate,
     struct registry_change *change, struct err *err)
 {
 	struct registry *registry = arrival->host->registry;
-	const struct registry_authority *authority = registry_issuer(registry, certificate);
+	const struct registry_authority *authority;
 	enum registry_state state = REGISTRY_PENDING;
 
+	if (registers_none(registry, certificate->issuer))
+		return refuse_unregistered(certificate, err);
+	authority = registry_issuer(registry, certificate);
 	if (authority == NULL)
 		return err_set(err,
 		    "no authority that is known has signed its certificate %s "
 		    "itself: import it with moonlet ca add",
 		    certificate->id);
 	if (authority->registration == REGISTRATION_OFF)
-		return err_set(err,
-		    "its certificate %s is not registered, and its authority %s registers none",
-		    certificate->id, authority->subject);
+		return refuse_unregistered(certificate, err);
 	if (authority->registration == REGISTRATION_PROVISION)
 		state = REGISTRY_ACTIVE;
 	if (registry_register_certificate(change, certificate, authority->id, state, err) < 0)

@@ -11,7 +11,7 @@
 
 #include "lib/log.h"
 
-enum { AGAIN_US = 1000000 };
+enum { AGAIN_US = 1000000, RESTORE_ROWS = 4096 };
 
 static const char mark[] = "registry";
 
@@ -78,11 +78,15 @@ rows_of(enum space space)
 
 /* --- start --- */
 
+/* Some rows of a kind; a job holds the store up no longer than a change of a device does. */
 struct restore_job {
 	struct store_job job;
 	struct registry *registry;
 	const struct registry_rows *rows;
+	struct buf from; /* where it begins, and then where the next one does */
+	size_t count;
 	size_t unreadable;
+	bool is_whole; /* there are no more */
 };
 
 static bool
@@ -92,7 +96,12 @@ take_row(void *arg, const struct txn_row *row)
 
 	if (!job->rows->take(job->registry, row->key, row->value))
 		job->unreadable++;
-	return true;
+	if (++job->count < RESTORE_ROWS)
+		return true;
+	job->is_whole = false;
+	buf_append_bytes(&job->from, row->key);
+	buf_append_u8(&job->from, 0);
+	return false;
 }
 
 /* The loop thread waits meanwhile, so that its memory may be used here. */
@@ -100,14 +109,17 @@ static int
 restore_run(struct txn *txn, struct store_job *store_job, struct err *err)
 {
 	struct restore_job *job = (struct restore_job *)store_job;
+	struct buf from = job->from;
+	const struct txn_range range = { .space = job->rows->space, .from = buf_bytes(&from) };
+	int status;
 
-	for (size_t i = 0; i < KINDS; i++) {
-		const struct txn_range range = { .space = kinds[i]->space };
-
-		job->rows = kinds[i];
-		if (txn_scan(txn, &range, take_row, job, err) < 0)
-			return -1;
-	}
+	job->from = (struct buf){ 0 };
+	job->is_whole = true;
+	job->count = 0;
+	status = txn_scan(txn, &range, take_row, job, err);
+	buf_clear(&from);
+	if (status < 0)
+		return -1;
 	return txn_get(txn, SPACE_META, bytes_of_string(mark), NULL, &job->registry->version, err) <
 		       0
 		   ? -1
@@ -123,11 +135,18 @@ restore_done(struct store_job *job)
 int
 registry_restore(struct registry *registry, struct err *err)
 {
-	struct restore_job job = { .job = { .run = restore_run, .done = restore_done },
-		.registry = registry };
+	struct restore_job job = { .registry = registry };
 
-	if (store_run(registry->parts.store, &job.job, err) < 0)
-		return err_prefix(err, "read the registry");
+	for (size_t i = 0; i < KINDS; i++) {
+		job.rows = kinds[i];
+		do {
+			job.job = (struct store_job){ .run = restore_run, .done = restore_done };
+			if (store_run(registry->parts.store, &job.job, err) < 0) {
+				buf_clear(&job.from);
+				return err_prefix(err, "read the registry");
+			}
+		} while (!job.is_whole);
+	}
 	registry->is_restored = true;
 	if (job.unreadable > 0)
 		log_warn("registry",
@@ -178,7 +197,8 @@ registry_free(struct registry *registry)
 	free_all(registry);
 	timer_clear(&registry->again);
 	writes_clear(&registry->unsure);
-	free(registry->order);
+	free(registry->thing_order.places);
+	free(registry->certificate_order.places);
 	free(registry);
 }
 

@@ -95,6 +95,7 @@ enum registry_state {
 
 struct registry_certificate {
 	struct hash_node link;
+	uint64_t place; /* as a thing's serial; see registry_certificate_after */
 	char id[CERTIFICATE_ID_BYTES];
 	enum registry_state state;
 	char *authority; /* whose signature let it in: id of an authority; NULL: none */
@@ -188,6 +189,8 @@ void registry_policies_of(const struct registry *registry, struct bytes target,
 /* The first thing whose serial is above this; NULL: no more. Things that are there all the while
  * are met once each, whatever comes and goes meanwhile. */
 struct thing *registry_thing_after(const struct registry *registry, uint64_t serial);
+struct registry_certificate *registry_certificate_after(
+    const struct registry *registry, uint64_t serial); /* likewise */
 size_t registry_thing_count(const struct registry *registry);
 /* By kind, in no order; NULL begins and ends. */
 struct thing_type *registry_type_next(const struct registry *registry, struct thing_type *at);

@@ -24,6 +24,12 @@ registry_certificate_next(const struct registry *registry, struct registry_certi
 	return node != NULL ? HASH_OWNER(node, struct registry_certificate, link) : NULL;
 }
 
+struct registry_certificate *
+registry_certificate_after(const struct registry *registry, uint64_t serial)
+{
+	return registry_order_after(&registry->certificate_order, serial);
+}
+
 static void
 clear(struct registry_certificate *certificate)
 {
@@ -56,6 +62,7 @@ take(struct registry *registry, struct bytes key, struct bytes value)
 	if (certificate == NULL) {
 		certificate = xcalloc(1, sizeof(*certificate));
 		memcpy(certificate->id, key.data, key.len);
+		certificate->place = registry_order_add(&registry->certificate_order, certificate);
 		hash_insert(&registry->certificates, &certificate->link,
 		    bytes_of(certificate->id, key.len));
 	}
@@ -81,6 +88,7 @@ drop(struct registry *registry, struct bytes key)
 	if (certificate == NULL)
 		return;
 	registry_drop_target(registry, "cert:", certificate->id);
+	registry_order_remove(&registry->certificate_order, certificate->place);
 	hash_remove(&registry->certificates, &certificate->link);
 	registry_certificate_free(certificate);
 }

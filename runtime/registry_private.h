@@ -12,18 +12,27 @@
 
 #include "runtime/registry.h"
 
-/* In `order`: where the thing is gone there is none until the next tidying. */
-struct thing_place {
+/* What is walked in the order in which it came, by serial: an array, with holes where something is
+ * gone; when half of it is holes it is made anew. All zero is a valid empty one. */
+struct registry_place {
 	uint64_t serial;
-	struct thing *thing;
+	void *item; /* NULL: a hole */
 };
+
+struct registry_order {
+	struct registry_place *places; /* by serial */
+	size_t count, cap, holes;
+	uint64_t serial; /* of what came last */
+};
+
+uint64_t registry_order_add(struct registry_order *order, void *item); /* its serial */
+void registry_order_remove(struct registry_order *order, uint64_t serial);
+void *registry_order_after(const struct registry_order *order, uint64_t serial);
 
 struct registry {
 	struct registry_parts parts;
 	struct hash_map things, types, groups, certificates, authorities, policies, targets;
-	struct thing_place *order; /* by serial */
-	size_t order_count, order_cap, order_holes;
-	uint64_t serial; /* of the thing that came last */
+	struct registry_order thing_order, certificate_order;
 
 	struct registry_change *open;
 	/* Each change expects the row "registry" of SPACE_META as the one before has left it, so

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Things: {"type", "attributes", "version", "created"}. They are found by name in a map, and walked
- * by serial in an array: a new one goes to its end, one that is gone leaves a hole, and when half
- * of it is holes it is made anew.
+ * by serial.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/registry_private.h"
-
-enum { HOLES_MIN = 1024 };
 
 struct thing *
 registry_thing(const struct registry *registry, struct bytes name)
@@ -24,65 +21,10 @@ registry_thing_count(const struct registry *registry)
 	return registry->things.count;
 }
 
-/* The first place whose serial is not below this. */
-static size_t
-place_of(const struct registry *registry, uint64_t serial)
-{
-	size_t low = 0, high = registry->order_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (registry->order[middle].serial < serial)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 struct thing *
 registry_thing_after(const struct registry *registry, uint64_t serial)
 {
-	for (size_t i = place_of(registry, serial + 1); i < registry->order_count; i++) {
-		if (registry->order[i].thing != NULL)
-			return registry->order[i].thing;
-	}
-	return NULL;
-}
-
-static void
-tidy(struct registry *registry)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < registry->order_count; i++) {
-		if (registry->order[i].thing != NULL)
-			registry->order[count++] = registry->order[i];
-	}
-	registry->order_count = count;
-	registry->order_holes = 0;
-}
-
-static void
-order_add(struct registry *registry, struct thing *thing)
-{
-	if (registry->order_count == registry->order_cap) {
-		registry->order_cap = registry->order_cap > 0 ? registry->order_cap * 2 : 256;
-		registry->order =
-		    xrealloc(registry->order, registry->order_cap * sizeof(*registry->order));
-	}
-	thing->serial = ++registry->serial;
-	registry->order[registry->order_count++] = (struct thing_place){ thing->serial, thing };
-}
-
-static void
-order_remove(struct registry *registry, const struct thing *thing)
-{
-	registry->order[place_of(registry, thing->serial)].thing = NULL;
-	registry->order_holes++;
-	if (registry->order_holes > HOLES_MIN && registry->order_holes > registry->order_count / 2)
-		tidy(registry);
+	return registry_order_after(&registry->thing_order, serial);
 }
 
 void
@@ -106,7 +48,7 @@ find_or_add(struct registry *registry, struct bytes name)
 	thing = xcalloc(1, sizeof(*thing));
 	thing->name = bytes_to_string(name);
 	hash_insert(&registry->things, &thing->link, bytes_of_string(thing->name));
-	order_add(registry, thing);
+	thing->serial = registry_order_add(&registry->thing_order, thing);
 	return thing;
 }
 
@@ -143,7 +85,7 @@ drop(struct registry *registry, struct bytes key)
 	if (thing == NULL)
 		return;
 	registry_drop_thing_links(registry, thing);
-	order_remove(registry, thing);
+	registry_order_remove(&registry->thing_order, thing->serial);
 	hash_remove(&registry->things, &thing->link);
 	thing_free(thing);
 }
