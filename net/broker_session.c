@@ -10,7 +10,8 @@
 #include "lib/topic.h"
 #include "net/broker_private.h"
 
-enum { BITS_BYTES = 8192 };
+/* A sweep looks at so many of those who are away, and a quarter of all: at each within a second. */
+enum { BITS_BYTES = 8192, SWEEP_SESSIONS_MIN = 1024 };
 
 struct session *
 session_find(struct broker *broker, struct bytes client_id)
@@ -288,11 +289,18 @@ session_settle(struct session *session)
 void
 session_sweep(struct broker *broker)
 {
-	struct session *session, *next;
+	uint32_t slice = broker->metrics.sessions / 4 + SWEEP_SESSIONS_MIN;
 	struct writes writes = { 0 };
 
-	TAILQ_FOREACH_SAFE (session, &broker->away, away_link, next)
+	if (slice > broker->metrics.sessions)
+		slice = broker->metrics.sessions;
+	for (; slice > 0 && !TAILQ_EMPTY(&broker->away); slice--) {
+		struct session *session = TAILQ_FIRST(&broker->away);
+
+		TAILQ_REMOVE(&broker->away, session, away_link);
+		TAILQ_INSERT_TAIL(&broker->away, session, away_link);
 		settle(session, &writes);
+	}
 	if (writes.count > 0)
 		broker_persist(broker, &writes, NULL, NULL);
 	writes_clear(&writes);

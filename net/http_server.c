@@ -398,7 +398,9 @@ on_ended(void *arg, const char *reason)
 	struct http_server *server = conn->server;
 
 	(void)reason;
-	if (conn->exchange != NULL)
+	if (conn->phase == HTTP_PHASE_BODY)
+		exchange_free(conn->exchange); /* no handler has it yet */
+	else if (conn->exchange != NULL)
 		exchange_abandon(conn->exchange);
 	forget(conn);
 	if (server->closing && server->conn_count == 0)
