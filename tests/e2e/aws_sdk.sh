@@ -36,6 +36,6 @@ try v2 "$https_port" car3
 try v1 "$https_port" van1
 try v2 "$mqtts_port" van2
 for pid in "${tries[@]}"; do wait "$pid"; done
-same "things that came by themselves" "van1 van2" "$("$moonlet" thing ls --data "$work/data" | sed -n 's/^\(van[0-9]\).*/\1/p' | tr '\n' ' ' | sed 's/ $//')"
+same "things that came by themselves" "van1 van2 " "$("$moonlet" thing ls --data "$work/data" | sed -n 's/^\(van[0-9]\).*/\1/p' | sort | tr "\n" " ")"
 stop_moonlet
 same "exit status" 0 "$moonlet_status"
