@@ -98,8 +98,8 @@ struct broker_hooks {
 	 * order counts. `status` 0, or -1 where it failed. */
 	void (*persist)(void *arg, const struct writes *writes,
 	    void (*done)(void *done_arg, int status), void *done_arg);
-	/* Whether what clients have asked for piles up. Asked behind each of their packets: who sent
-	 * it is not read until broker_resume. */
+	/* Whether what clients have asked for piles up. Asked behind each of their packets: who
+	 * sent it is not read until broker_resume. */
 	bool (*full)(void *arg);
 	/* A session got or lost its connection. Must not call the broker, but in a task. */
 	void (*presence)(void *arg, const struct presence *presence);
@@ -175,7 +175,9 @@ struct broker_metrics {
 	uint64_t refused_subscriptions; /* for there are too many */
 	uint64_t refused_sessions;	/* the same */
 	uint64_t refused_topics;	/* for their length */
-	uint64_t kept_bytes; /* of messages that are kept now, and their places in queues */
+	/* Of messages that are kept now, and their places in queues; in the store each session has
+	 * a copy of its own, which counts. */
+	uint64_t kept_bytes;
 	uint64_t protocol_errors;
 	uint64_t refused_connections;
 	uint64_t refused_publish; /* messages that their sender may not publish */
@@ -217,8 +219,8 @@ uint32_t broker_client_count(const struct broker *broker);
 /* Clients that were paused are read again. */
 void broker_resume(struct broker *broker);
 
-/* Whether somebody outside may publish this at all, whatever rights he has: MQTT_SUCCESS, or why not
- * (the topic is the host's; there are too many retained messages). For those who publish by
+/* Whether somebody outside may publish this at all, whatever rights he has: MQTT_SUCCESS, or why
+ * not (the topic is the host's; there are too many retained messages). For those who publish by
  * broker_publish; packets have been asked. */
 uint8_t broker_takes(struct broker *broker, const struct message *message);
 

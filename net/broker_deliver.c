@@ -15,11 +15,14 @@ delivery_packet_id(const struct delivery *delivery)
 	return (uint16_t)(delivery->number % PACKET_IDS + 1);
 }
 
-/* With what the allocator adds. */
+/* With what the allocator adds. In memory all share a message, but in the store each has its own.
+ */
 static size_t
 delivery_bytes(const struct delivery *delivery)
 {
-	return sizeof(*delivery) + delivery->id_count * sizeof(delivery->ids[0]) + 16;
+	size_t bytes = sizeof(*delivery) + delivery->id_count * sizeof(delivery->ids[0]) + 16;
+
+	return bytes + (delivery->durable ? kept_content_bytes(delivery->kept) : 0);
 }
 
 struct delivery *
@@ -38,6 +41,16 @@ delivery_new(
 	if (target->id_count > 0)
 		memcpy(delivery->ids, ids, target->id_count * sizeof(delivery->ids[0]));
 	return delivery;
+}
+
+void
+delivery_make_durable(struct delivery *delivery)
+{
+	struct broker *broker = delivery->kept->broker;
+
+	broker->metrics.kept_bytes -= delivery_bytes(delivery);
+	delivery->durable = true;
+	broker->metrics.kept_bytes += delivery_bytes(delivery);
 }
 
 void

@@ -279,7 +279,7 @@ restore_delivery(struct broker *broker, struct bytes key, struct cursor *cursor)
 	session->last_number = get_big(number) - 1;
 	delivery = delivery_new(session, kept, &target, ids);
 	kept_unref(kept);
-	delivery->durable = true;
+	delivery_make_durable(delivery);
 	/* Whether it was sent before is not known: DUP says that it may have been. */
 	delivery->sent_before = true;
 	if (received)

@@ -407,6 +407,7 @@ void kept_message(const struct kept *kept, const struct broker *broker, struct m
 /* broker_deliver.c */
 void session_pump(struct session *session);   /* sends what waits as far as there is room */
 void session_resend(struct session *session); /* after a reconnect: all that was in flight */
+void delivery_make_durable(struct delivery *delivery); /* it stands in the store */
 void delivery_free(struct delivery *delivery);
 uint16_t delivery_packet_id(const struct delivery *delivery);
 struct delivery *delivery_new(

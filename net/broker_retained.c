@@ -114,7 +114,7 @@ send_one(void *arg, void *value)
 		return;
 	delivery = delivery_new(session, retained->kept, &target, &subscription->id);
 	if (session->durable) {
-		delivery->durable = true;
+		delivery_make_durable(delivery);
 		persist_delivery(&sending->writes, session, delivery);
 	}
 	delivery_queue(session, delivery);

@@ -218,7 +218,7 @@ prepare(struct route *route, struct target *target, struct writes *durable)
 	target->delivery =
 	    delivery_new(session, route_kept(route), target, route->ids + target->ids_at);
 	if (session->durable) {
-		target->delivery->durable = true;
+		delivery_make_durable(target->delivery);
 		persist_delivery(durable, session, target->delivery);
 	}
 }

@@ -160,7 +160,7 @@ figures_broker(struct buf *out, const struct broker_metrics *metrics)
 	}
 	figures_gauge(out, "moonlet_mqtt_clients", "Clients that are connected.", metrics->clients);
 	figures_gauge(out, "moonlet_mqtt_messages_bytes",
-	    "Messages that are kept in memory, retained ones too.", (double)metrics->kept_bytes);
+	    "Messages that are kept, retained ones too.", (double)metrics->kept_bytes);
 	figures_gauge(out, "moonlet_mqtt_sessions", "Sessions, those of clients that are away too.",
 	    metrics->sessions);
 	figures_gauge(out, "moonlet_mqtt_subscriptions", "Subscriptions.", metrics->subscriptions);

@@ -167,7 +167,7 @@ const struct option option_table[OPTION_COUNT] = {
 	    "how long a session may outlive its connection", .type = OPTION_DURATION,
 	    .min = 0, .max = 49710 * DAY, .limit = true },
 	[OPTION_MESSAGES_BYTES_MAX] = { "messages_bytes_max", "SIZE", "1GiB",
-	    "all messages kept in memory, retained ones too; beyond, sessions get no new ones",
+	    "all messages kept, in memory and for sessions in the store; beyond, sessions get no new ones",
 	    .type = OPTION_BYTES, .min = MIB, .max = 1024 * GIB, .limit = true },
 	[OPTION_RETAINED_MAX] = { "retained_max", "N", "100000",
 	    "retained messages; beyond, those on new topics are refused", .type = OPTION_NUMBER,
