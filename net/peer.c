@@ -41,11 +41,20 @@ peer_ref(struct peer *peer)
 }
 
 void
+peer_forget_request(struct peer *peer)
+{
+	if (peer->request.len > 0)
+		explicit_bzero(peer->request.data, peer->request.len);
+	buf_clear(&peer->request);
+}
+
+void
 peer_unref(struct peer *peer)
 {
 	if (peer == NULL || --peer->refs > 0)
 		return;
 	gate_leave(peer->from, peer->verdict);
+	peer_forget_request(peer);
 	certificate_free(peer->certificate);
 	free(peer->server_name);
 	free(peer);

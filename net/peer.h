@@ -8,13 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/bytes.h"
 #include "net/gate.h"
 
 struct certificate;
 
 enum { PEER_ADDRESS_BYTES = 64 };
 
-/* Counted; never changed once it is made. */
+/* Counted; never changed once somebody else has it, but by peer_forget_request. */
 struct peer {
 	uint32_t refs;
 	char address[PEER_ADDRESS_BYTES]; /* "127.0.0.1:5000"; "local" for Unix sockets */
@@ -26,10 +27,14 @@ struct peer {
 	struct gate_address *from;
 	enum gate_verdict verdict; /* else than GATE_OPEN: it is told so, and nothing else */
 	char *server_name;	   /* by which it called us (SNI); NULL: it did not */
+	/* The head of the request that opened its WebSocket, as it was sent; empty: there is none,
+	 * or it is known who the client is. There may be secrets in it. */
+	struct buf request;
 };
 
 struct peer *peer_new(const char *address); /* with one reference */
 struct peer *peer_ref(struct peer *peer);   /* returns its argument */
 void peer_unref(struct peer *peer);	    /* takes NULL */
+void peer_forget_request(struct peer *peer);
 
 #endif

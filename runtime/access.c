@@ -135,6 +135,7 @@ struct entry {
 	struct host *host;
 	struct broker_login *login;
 	struct peer *peer;
+	struct http_head *head; /* of its WebSocket's request; NULL: it has none */
 	struct buf client_id;
 	bool is_persistent;
 	bool has_will;
@@ -156,6 +157,8 @@ answer_broker(struct entry *entry, const struct login_answer *answer)
 			    loop_now_us(loop) + (identity->ends_ms - loop_wall_ms(loop)) * 1000;
 	}
 	broker_login_done(entry->login, &decision);
+	free(entry->head);
+	peer_forget_request(entry->peer);
 	peer_unref(entry->peer);
 	buf_clear(&entry->client_id);
 	free(entry);
@@ -207,13 +210,31 @@ on_login(void *arg, const struct login_answer *answer)
 	answer_broker(entry, answer);
 }
 
+/* It was parsed before. NULL: there is none. */
+static struct http_head *
+read_request(const struct peer *peer)
+{
+	static const struct http_limits limits = { SIZE_MAX, SIZE_MAX, UINT64_MAX };
+	struct http_refusal refusal;
+	struct http_head *head;
+	size_t used;
+
+	if (peer->request.len == 0)
+		return NULL;
+	head = xmalloc(sizeof(*head));
+	if (http_head_parse(buf_bytes(&peer->request), &limits, head, &used, &refusal) == HTTP_OK)
+		return head;
+	free(head);
+	return NULL;
+}
+
 void
 access_authenticate(void *arg, struct broker_login *login, const struct mqtt_connect *connect,
     const struct peer *peer)
 {
 	struct host *host = arg;
 	struct entry *entry = xcalloc(1, sizeof(*entry));
-	const struct login shown = { .host = host,
+	struct login shown = { .host = host,
 		.door = LOGIN_MQTT,
 		.peer = (struct peer *)(uintptr_t)peer,
 		.client_id = connect->client_id,
@@ -225,6 +246,10 @@ access_authenticate(void *arg, struct broker_login *login, const struct mqtt_con
 	entry->host = host;
 	entry->login = login;
 	entry->peer = peer_ref(shown.peer);
+	entry->head = read_request(peer);
+	shown.head = entry->head;
+	if (entry->head != NULL)
+		shown.query = entry->head->query;
 	buf_append_bytes(&entry->client_id, connect->client_id);
 	entry->is_persistent = !connect->clean_start || connect->props.session_expiry_s > 0;
 	entry->has_will = connect->has_will;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "runtime/access.h"
-#include "runtime/authorizer_event.h"
+#include "runtime/authorizer.h"
 #include "runtime/host.h"
 #include "runtime/verifiers.h"
 
@@ -99,6 +99,7 @@ shows_secret(const struct login *login)
 
 	buf_clear(&name);
 	return login->has_password || login->bearer.len > 0 || named ||
+	       (authorizers_wanted(login->host) && login->query.len > 0) ||
 	       (login->user.len > 0 && memchr(login->user.data, '?', login->user.len) != NULL);
 }
 

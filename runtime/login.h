@@ -38,8 +38,9 @@ struct login {
 	struct bytes user;     /* by CONNECT, or by HTTP's Basic */
 	struct bytes password; /* the same */
 	struct bytes bearer;   /* by HTTP's Bearer (RFC 6750 §2.1); empty: none */
-	struct bytes query;    /* of the HTTP request, encoded; empty: none */
-	const struct http_head *head; /* of the HTTP request; NULL: none */
+	/* Of the HTTP request, or of the one that opened the WebSocket. */
+	struct bytes query;	      /* encoded; empty: none */
+	const struct http_head *head; /* NULL: there is none */
 
 	/* What follows is login.c's. */
 	const struct verifier *verifier;

@@ -290,8 +290,10 @@ names_one(const struct login *login)
 static bool
 shows_anything(const struct login *login)
 {
+	bool asks = login->door == LOGIN_MQTT && login->query.len > 0; /* by WebSocket */
+
 	return authorizers_wanted(login->host) &&
-	       (login->has_user || login->has_password || login->bearer.len > 0) &&
+	       (login->has_user || login->has_password || login->bearer.len > 0 || asks) &&
 	       credentials_find(login->host->credentials, CREDENTIAL_USER, login->user) == NULL;
 }
 

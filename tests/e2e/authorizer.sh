@@ -114,6 +114,30 @@ mosquitto_pub -V mqttv5 -h 127.0.0.1 -p "$mqtt_port" -i car9 -u 'fritz?x-amz-cus
 refused 'not authorized' 'fritz?x-amz-customauthorizer-name=stranger' planted-secret -t of/fritz -m x
 refused 'bad user\|not authorized' 'fritz?x-amz-customauthorizer-name=other' planted-secret -t of/fritz -m x
 
+echo "by WebSocket, with what the request has"
+python3 - "$http_port" >"$work/ws.out" 2>&1 <<'END' || fail "WebSocket: $(cat "$work/ws.out")"
+import base64, os, socket, struct, sys
+def say(path, headers, connect):
+    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20)
+    s.sendall(("GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+               "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n%s\r\n" % (path, headers)).encode())
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += s.recv(1)
+    assert b" 101 " in head, head
+    s.sendall(bytes([0x82, 0x80 | len(connect), 0, 0, 0, 0]) + connect)
+    frame = s.recv(64)
+    while len(frame) < 6:
+        frame += s.recv(64)
+    assert frame[2] == 0x20, frame
+    return frame[5]
+connect = b"\x10\x0f\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x02ws"
+assert say("/mqtt?x-amz-customauthorizer-name=door", "X-Password: planted-secret\r\n", connect) == 0
+assert say("/mqtt?x-amz-customauthorizer-name=door", "X-Password: planted-wrong\r\n", connect) == 0x86
+assert say("/mqtt?n=1", "X-Password: planted-secret\r\n", connect) == 0
+assert say("/mqtt", "", connect) == 0  # anonymous, on loopback
+END
+
 echo "what fails lets nobody in"
 for word in error loop nothing text policy principal; do
   refused 'unavailable' "fritz-$word" "planted-$word" -t "of/fritz-$word" -m x
