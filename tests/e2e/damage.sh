@@ -80,6 +80,7 @@ for ((i = 0; i < cases; i++)); do
   cp -r "$work/$state" "$work/data"
   what="seed $((seed + i)): $state, $(damage "$work/data" $((seed + i)))"
   before=$(sums)
+  : >"$work/moonlet.log" # of the host before: this one opens it when it has been forked
   "$moonlet" run --functions "$work/functions" --data "$work/data" --mqtt 127.0.0.1:0 --http off >"$work/moonlet.log" 2>&1 &
   moonlet_pid=$!
   remember "$moonlet_pid"
