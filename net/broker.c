@@ -164,8 +164,9 @@ client_update_reading(struct client *client)
 	/* 3.1.1 has no receive maximum, and there are clients of 5.0 that do not heed it: they are
 	 * not read while we owe them as many answers. What they owe us is checked apart. */
 	client->window_closed = client->unacknowledged >= broker->config.receive_maximum;
-	conn_read(client->conn, !client->paused && !client->window_closed && !broker->held &&
-				    client->login == NULL && !client_is_held_back(client) &&
+	conn_read(client->conn, !client->paused && !client->choked && !client->window_closed &&
+				    !broker->held && client->login == NULL &&
+				    !client_is_held_back(client) &&
 				    (client->session == NULL || client->state == CLIENT_CONNECTED));
 }
 
@@ -236,6 +237,7 @@ client_input(void *arg, struct bytes in)
 			bytes_of(rest.data + header.head_bytes, header.rest_bytes)))
 			break;
 		client_wait_if_full(client);
+		client_choke(client);
 		if (!is_ack(&header))
 			client_spend(client, header.head_bytes + header.rest_bytes);
 	}
@@ -300,6 +302,10 @@ client_drained(void *arg)
 {
 	struct client *client = arg;
 
+	if (client->choked) {
+		client->choked = false;
+		client_update_reading(client);
+	}
 	if (client->session != NULL && client->session->next_to_send != NULL)
 		session_pump(client->session);
 }
@@ -361,7 +367,8 @@ check_silence(struct client *client, int64_t now_us)
 	const struct broker_config *config = &client->broker->config;
 	int64_t silent_us = now_us - client->last_input_us;
 
-	if (client->paused || client->window_closed || client_is_held_back(client))
+	if (client->paused || client->choked || client->window_closed ||
+	    client_is_held_back(client))
 		client->last_input_us = now_us;
 	else if (client->session == NULL &&
 		 now_us - client->accepted_us > (int64_t)config->connect_timeout_ms * 1000)

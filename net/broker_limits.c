@@ -149,6 +149,21 @@ client_wait_if_full(struct client *client)
 	client_update_reading(client);
 }
 
+/* QoS 0 stops at out_bytes_max: only answers go beyond it. */
+void
+client_choke(struct client *client)
+{
+	const struct broker *broker = client->broker;
+	size_t pending = conn_pending(client->conn);
+
+	if (client->choked || pending <= (size_t)2 * OUTPUT_BYTES_FREE ||
+	    (pending <= (size_t)broker->config.out_bytes_max + OUTPUT_BYTES_FREE &&
+		conn_group_pending(broker->group) <= broker->config.output_bytes_max))
+		return;
+	client->choked = true;
+	client_update_reading(client);
+}
+
 bool
 client_is_held_back(const struct client *client)
 {

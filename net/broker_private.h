@@ -169,6 +169,7 @@ struct client {
 	bool keep_will;		    /* the connection ends without a proper DISCONNECT */
 	bool left;		    /* said DISCONNECT */
 	bool counted;		    /* in metrics.connected */
+	bool choked;		    /* not read until it has read its answers */
 	uint8_t end_reason;	    /* why it is being ended */
 	int64_t number;		    /* of the connection: struct presence */
 	char *principal;	    /* NULL: its certificate's fingerprint, or nobody known */
@@ -315,6 +316,8 @@ bool broker_may_tell(struct broker *broker, enum broker_limit limit, unsigned *l
 void client_spend(struct client *client, size_t bytes);
 /* Does not read it while the host has too much to do. */
 void client_wait_if_full(struct client *client);
+/* Does not read it while it does not read what it has asked for. */
+void client_choke(struct client *client);
 bool client_is_held_back(const struct client *client);
 void client_forget_meter(struct client *client);
 /* Ends the connection where nothing that waits has left for too long. */

@@ -352,6 +352,42 @@ what_is_kept_is_counted_and_given_back(void **state)
 }
 
 static void
+who_does_not_read_its_answers_is_not_read(void **state)
+{
+	struct world *world = *state;
+	const struct broker_metrics *metrics = broker_metrics(world->broker);
+	uint8_t pings[20000], bytes[65536];
+	uint64_t before, sent = 0, answered = 0;
+	int fd;
+
+	for (size_t i = 0; i < sizeof(pings); i++)
+		pings[i] = i % 2 == 0 ? 0xc0 : 0;
+	world->config.out_bytes_max = 100000;
+	configure(world);
+	fd = join(world, 'a');
+	(void)recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	for (int idle = 0; idle < 20; idle++) {
+		ssize_t wrote = send(fd, pings, sizeof(pings), MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (wrote > 0) {
+			sent += (uint64_t)wrote;
+			idle = 0;
+		}
+		turn(world);
+		assert_true(sent < 10000000);
+	}
+	before = metrics->bytes_in;
+	while (answered < sent) {
+		ssize_t got = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+		answered += got > 0 ? (uint64_t)got : 0;
+		turn(world);
+	}
+	assert_true(metrics->bytes_in > before);
+	(void)close(fd);
+}
+
+static void
 while_the_host_is_full_clients_wait(void **state)
 {
 	struct world *world = *state;
@@ -386,6 +422,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(who_reads_slowly_is_not_cut, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    unfinished_packets_of_all_clients_have_a_bound, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    who_does_not_read_its_answers_is_not_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    while_the_host_is_full_clients_wait, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_connect_may_not_be_large, set_up, tear_down),
