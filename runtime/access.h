@@ -17,13 +17,15 @@ struct tls_pool;
 enum {
 	ACCESS_FAILURES = 4096,	 /* addresses whose wrong passwords are counted */
 	ACCESS_PASSWORDS = 4096, /* passwords that were right and are remembered */
+	CHECKING_MAX = 64,	 /* passwords of an address that wait for the slow hash */
 	FAILURES_BURST = 20,	 /* wrong passwords at once, */
 	FAILURE_US = 3000000,	 /* then one in this time */
 };
 
 /* Of an address, or of several that share the place. */
 struct login_failures {
-	int64_t full_us; /* when there is room for the whole burst again */
+	int64_t full_us;   /* when there is room for the whole burst again */
+	uint32_t checking; /* passwords that wait for the slow hash */
 };
 
 struct access {

@@ -71,3 +71,20 @@ login_note_failure(const struct login *login)
 		failures->full_us = now_us;
 	failures->full_us += FAILURE_US;
 }
+
+bool
+login_may_check(const struct login *login)
+{
+	struct login_failures *failures = failures_of(login);
+
+	if (failures->checking >= CHECKING_MAX)
+		return false;
+	failures->checking++;
+	return true;
+}
+
+void
+login_checked(const struct login *login)
+{
+	failures_of(login)->checking--;
+}

@@ -84,6 +84,7 @@ checked(void *arg, bool good)
 	uint8_t digest[32];
 
 	free(pending);
+	login_checked(login);
 	if (!good || !is_same) {
 		login_note_failure(login);
 		login_refuse(
@@ -120,12 +121,18 @@ verify(struct login *login)
 			return;
 		}
 	}
+	if (!login_may_check(login)) {
+		login_refuse(login, MQTT_SERVER_BUSY,
+		    "too many passwords from its address wait to be checked");
+		return;
+	}
 	pending = xmalloc(sizeof(*pending));
 	*pending = (struct pending){ login, credential != NULL ? credential->created_ms : 0 };
 	if (password_check(login->host->passwords, credential != NULL ? credential->secret : NULL,
 		login->password, checked, pending) == 0)
 		return;
 	free(pending);
+	login_checked(login);
 	login_refuse(login, MQTT_SERVER_BUSY, "too many passwords wait to be checked");
 }
 

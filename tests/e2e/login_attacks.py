@@ -21,8 +21,7 @@ def read(s, count):
     return data
 
 
-def connect(password, client="attacker", user="jwt"):
-    """The socket and the reason of its CONNACK; None: it was cut without one."""
+def begin(password, client="attacker", user="jwt", source="127.0.0.1"):
     body = text("MQTT") + b"\x05\xc2\x00\x3c\x00" + text(client) + text(user) + text(password)
     length, head = len(body), b"\x10"
     while True:
@@ -30,9 +29,15 @@ def connect(password, client="attacker", user="jwt"):
         length //= 128
         if length == 0:
             break
-    s = socket.create_connection(("127.0.0.1", port), 30)
+    s = socket.create_connection(("127.0.0.1", port), 30, (source, 0))
     s.settimeout(30)
     s.sendall(head + body)
+    return s
+
+
+def connect(*shown, **more):
+    """The socket and the reason of its CONNACK; None: it was cut without one."""
+    s = begin(*shown, **more)
     answer = read(s, 2)
     if len(answer) < 2 or answer[0] != 0x20:
         return s, None
@@ -144,4 +149,12 @@ if reason != 0 or end[:1] != b"\xe0" or end[2:] != b"\x87":
 if time.time() - begun < 3:
     print("its end came after %.1f s" % (time.time() - begun))
     failed += 1
+# Somebody else guesses: that keeps nobody out.
+guesses = [begin("guess %d" % i, "guess", "fritz", "127.0.0.2") for i in range(300)]
+s, reason = connect("correct horse", "fritz", "fritz")
+if reason != 0:
+    print("beside guesses: reason %s" % reason)
+    failed += 1
+for guess in guesses:
+    guess.close()
 sys.exit(failed > 0)

@@ -37,6 +37,7 @@ start_moonlet "$work/functions" --anonymous none --jwt-jwks-url "http://127.0.0.
   --jwt-issuer https://id.example --jwt-audience moonlet
 echo '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}' >"$work/fleet.json"
 "$moonlet" policy create fleet "$work/fleet.json" --data "$work/data"
+echo 'correct horse' | "$moonlet" user add fritz --policy fleet --data "$work/data"
 python3 "$tests_dir/e2e/login_attacks.py" "$mqtt_port" "$work/rsa.key" "$work/keys" || fail "see above"
 grep -q 'log line' "$work/moonlet.log" && fail "a subject stands in the log"
 stop_moonlet
