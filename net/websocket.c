@@ -17,8 +17,9 @@
 
 enum {
 	RECEIVE_BYTES = 131072,
-	FRAME_BYTES = 65536, /* of those that we send */
-	KEPT_BYTES = 8192,   /* of a frame's beginning, in wslay */
+	FRAME_BYTES = 65536,   /* of those that we send */
+	UNSENT_BYTES = 262144, /* frames that may wait; more are pongs that nobody reads */
+	KEPT_BYTES = 8192,     /* of a frame's beginning, in wslay */
 	KEY_BYTES = 16,
 };
 
@@ -164,6 +165,8 @@ socket_recv(void *state, const struct sys *sys, int fd, void *out, size_t len)
 	got = (ssize_t)unpack(socket, bytes_of(in->data, (size_t)got), out, len);
 	buf_reset(&socket->shared->out);
 	(void)send_frames(socket, sys, fd); /* pongs, close: what stays leaves later */
+	if (socket->unsent.len > UNSENT_BYTES)
+		socket->ended = true;
 	if (got > 0 || socket->ended)
 		return got;
 	errno = EAGAIN;

@@ -162,5 +162,22 @@ got = b""
 while got.count(b"kept/") < 500:
     got += s.recv(65536)
 PY
+# Pings of WebSocket whose pongs nobody reads take no memory: who sends them is cut.
+python3 - "$http_port" <<'PY'
+import socket, sys
+
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+s.settimeout(60)
+s.sendall(b"GET /mqtt HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+          b"Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+assert b" 101 " in s.recv(1000)
+pings, sent = (b"\x89\xfdabcd" + b"x" * 125) * 100, 0
+try:
+    while sent < 100 << 20:
+        sent += s.send(pings)
+except ConnectionError:
+    pass
+assert sent < 100 << 20, "it takes pings for ever"
+PY
 stop_moonlet
 same "status" 0 "$moonlet_status"
