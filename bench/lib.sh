@@ -24,8 +24,8 @@ wait_for_port() { # port pid name
   exit 1
 }
 
-wait_for_line() { # file text
-  for _ in $(seq 1200); do
+wait_for_line() { # file text [seconds]
+  for _ in $(seq $((${3:-60} * 20))); do
     grep -q "$2" "$1" 2>/dev/null && return
     sleep 0.05
   done
