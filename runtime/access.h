@@ -17,7 +17,7 @@ struct tls_pool;
 enum {
 	ACCESS_FAILURES = 4096,	 /* addresses whose wrong passwords are counted */
 	ACCESS_PASSWORDS = 4096, /* passwords that were right and are remembered */
-	CHECKING_MAX = 64,	 /* passwords of an address that wait for the slow hash */
+	CHECKING_MAX = 64,	 /* of an address that wait for the slow hash or an authorizer */
 	FAILURES_BURST = 20,	 /* wrong passwords at once, */
 	FAILURE_US = 3000000,	 /* then one in this time */
 };
@@ -25,7 +25,7 @@ enum {
 /* Of an address, or of several that share the place. */
 struct login_failures {
 	int64_t full_us;   /* when there is room for the whole burst again */
-	uint32_t checking; /* passwords that wait for the slow hash */
+	uint32_t checking; /* wait for the slow hash or an authorizer */
 };
 
 struct access {

@@ -72,8 +72,8 @@ void login_refuse(struct login *login, uint8_t reason, const char *format, ...)
 /* Failed logins count by address: who has failed too often has to wait. */
 bool login_must_wait(const struct login *login);
 void login_note_failure(const struct login *login);
-/* A password waits for the slow hash, until login_checked. False: too many of the address do; so
- * one address cannot have it for itself. */
+/* A login waits for the slow hash or an authorizer, until login_checked. False: too many of the
+ * address do; so one address cannot have these for itself. */
 bool login_may_check(const struct login *login);
 void login_checked(const struct login *login);
 /* What failures are counted by, of "192.0.2.7:5000": the address, of IPv6 its first half, for who

@@ -220,6 +220,7 @@ judged(void *arg, const struct authorizer_reply *reply)
 	struct judging *judging = arg;
 	struct login *login = judging->login;
 
+	login_checked(login);
 	if (reply->problem != AUTHORIZER_ANSWERED) {
 		login_refuse(login,
 		    reply->problem == AUTHORIZER_BUSY ? MQTT_SERVER_BUSY : MQTT_SERVER_UNAVAILABLE,
@@ -245,6 +246,11 @@ ask(struct login *login, struct function *function)
 	judging->event = authorizer_event_new(login, &err);
 	if (judging->event == NULL) {
 		login_refuse(login, MQTT_BAD_CREDENTIALS, "%s", err.text);
+		judging_free(judging);
+		return;
+	}
+	if (!login_may_check(login)) {
+		login_refuse(login, MQTT_SERVER_BUSY, "too many clients of its address wait");
 		judging_free(judging);
 		return;
 	}
