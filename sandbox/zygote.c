@@ -221,7 +221,8 @@ zygote_run(int channel, int (*worker)(int channel))
 		return 1;
 	if (inner > 0) {
 		(void)close(channel);
-		return wait_for(inner);
+		/* Not by exit(): whoever waits for this one may end it while it tidies up. */
+		_exit(wait_for(inner));
 	}
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (layers != 0)

@@ -8,8 +8,8 @@
 #ifndef SANDBOX_ZYGOTE_H
 #define SANDBOX_ZYGOTE_H
 
-/* Runs until the channel closes; returns the exit status. In a worker that it forks it calls
- * `worker`, and never returns there. */
+/* Runs until the channel closes and ends the process then; returns, with an exit status, only where
+ * it could not start. In a worker that it forks it calls `worker`, and never returns there. */
 int zygote_run(int channel, int (*worker)(int channel));
 
 #endif
