@@ -3,7 +3,7 @@
  */
 #include <stdio.h>
 
-#include "runtime/command_word.h"
+#include "runtime/command_resource.h"
 
 enum { PEM_BYTES_MAX = 65536 };
 
@@ -21,8 +21,7 @@ add(const struct command_call *call, struct err *err)
 	(void)cJSON_AddStringToObject(body, "certificatePem", buf_string(&pem));
 	if (registration != NULL)
 		(void)cJSON_AddStringToObject(body, "registration", registration);
-	status = command_ask_json(
-	    call, &(struct command_request){ "POST", "/v1/authorities", { 0 } }, body, NULL, err);
+	status = command_resource_create(call, body, err);
 	buf_clear(&pem);
 	return status;
 }
@@ -38,34 +37,6 @@ print_row(const cJSON *row)
 }
 
 static int
-list(const struct command_call *call, struct err *err)
-{
-	cJSON *reply = NULL, *row;
-	int status = command_ask_json(
-	    call, &(struct command_request){ "GET", "/v1/authorities", { 0 } }, NULL, &reply, err);
-
-	if (status == 0 && command_has(call, "json"))
-		command_print_json(reply);
-	else
-		cJSON_ArrayForEach(row, reply) print_row(row);
-	cJSON_Delete(reply);
-	return status;
-}
-
-static int
-ask(const struct command_call *call, const char *method, cJSON *body, struct err *err)
-{
-	struct buf target = { 0 };
-	int status;
-
-	command_target(&target, "/v1/authorities", call->arguments[1], NULL);
-	status = command_ask_json(
-	    call, &(struct command_request){ method, buf_string(&target), { 0 } }, body, NULL, err);
-	buf_clear(&target);
-	return status;
-}
-
-static int
 set(const struct command_call *call, struct err *err)
 {
 	const char *registration = command_value(call, "registration");
@@ -75,25 +46,22 @@ set(const struct command_call *call, struct err *err)
 		return err_set(err, "set needs --registration off, pending or provision");
 	body = cJSON_CreateObject();
 	(void)cJSON_AddStringToObject(body, "registration", registration);
-	return ask(call, "POST", body, err);
-}
-
-static int
-remove_one(const struct command_call *call, struct err *err)
-{
-	return ask(call, "DELETE", NULL, err);
+	return command_resource_change(call, "POST", "", body, err);
 }
 
 static const struct command_word words[] = {
 	{ "add", "FILE", 1, 1, add },
-	{ "ls", "", 0, 0, list },
+	{ "ls", "", 0, 0, command_resource_list },
 	{ "set", "ID", 1, 1, set },
-	{ "remove", "ID", 1, 1, remove_one },
+	{ "remove", "ID", 1, 1, command_resource_delete },
 	{ NULL, NULL, 0, 0, NULL },
 };
 
 int
 cmd_ca(struct command_call *call)
 {
-	return command_word_run(call, words);
+	static const struct command_resource authorities = { "/v1/authorities", command_certificate,
+		print_row };
+
+	return command_resource_run(call, &authorities, words);
 }

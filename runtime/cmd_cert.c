@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "runtime/command_word.h"
+#include "runtime/command_resource.h"
 #include "runtime/device_files.h"
 
 enum { PEM_BYTES_MAX = 65536, PAGE = 500 };
@@ -98,43 +98,12 @@ list(const struct command_call *call, struct err *err)
 }
 
 static int
-ask(const struct command_call *call, const char *method, cJSON *body, cJSON **reply,
-    struct err *err)
-{
-	struct buf target = { 0 }, id = { 0 };
-	int status;
-
-	if (command_certificate(call->arguments[1], &id, err) < 0) {
-		cJSON_Delete(body);
-		return -1;
-	}
-	command_target(&target, "/v1/certificates", buf_string(&id), NULL);
-	buf_clear(&id);
-	status = command_ask_json(call,
-	    &(struct command_request){ method, buf_string(&target), { 0 } }, body, reply, err);
-	buf_clear(&target);
-	return status;
-}
-
-static int
-show(const struct command_call *call, struct err *err)
-{
-	cJSON *reply = NULL;
-	int status = ask(call, "GET", NULL, &reply, err);
-
-	if (status == 0)
-		command_print_json(reply);
-	cJSON_Delete(reply);
-	return status;
-}
-
-static int
 set_status(const struct command_call *call, const char *text, struct err *err)
 {
 	cJSON *body = cJSON_CreateObject();
 
 	(void)cJSON_AddStringToObject(body, "status", text);
-	return ask(call, "POST", body, NULL, err);
+	return command_resource_change(call, "POST", "", body, err);
 }
 
 static int
@@ -155,11 +124,6 @@ revoke(const struct command_call *call, struct err *err)
 	return set_status(call, "REVOKED", err);
 }
 
-static int delete (const struct command_call *call, struct err *err)
-{
-	return ask(call, "DELETE", NULL, NULL, err);
-}
-
 static int
 register_file(const struct command_call *call, struct err *err)
 {
@@ -176,8 +140,7 @@ register_file(const struct command_call *call, struct err *err)
 		(void)cJSON_AddStringToObject(body, "status", command_value(call, "status"));
 	if (policies != NULL)
 		(void)cJSON_AddItemToObject(body, "policies", command_list(policies));
-	status = command_ask_json(
-	    call, &(struct command_request){ "POST", "/v1/certificates", { 0 } }, body, NULL, err);
+	status = command_resource_create(call, body, err);
 	buf_reset(&pem);
 	if (status == 0)
 		status = command_certificate(call->arguments[1], &pem, err);
@@ -193,7 +156,7 @@ join(const struct command_call *call, const char *word, struct err *err)
 {
 	struct buf path = { 0 }, text = { 0 };
 	cJSON *certificate = NULL, *body;
-	int status = ask(call, "GET", NULL, &certificate, err);
+	int status = command_resource_read(call, &certificate, err);
 
 	if (status < 0)
 		return -1;
@@ -224,19 +187,22 @@ detach(const struct command_call *call, struct err *err)
 static const struct command_word words[] = {
 	{ "create", "NAME", 1, 1, create },
 	{ "ls", "", 0, 0, list },
-	{ "show", "ID", 1, 1, show },
+	{ "show", "ID", 1, 1, command_resource_show },
 	{ "register", "FILE", 1, 1, register_file },
 	{ "activate", "ID", 1, 1, activate },
 	{ "deactivate", "ID", 1, 1, deactivate },
 	{ "revoke", "ID", 1, 1, revoke },
 	{ "attach", "ID THING", 2, 2, attach },
 	{ "detach", "ID THING", 2, 2, detach },
-	{ "delete", "ID", 1, 1, delete },
+	{ "delete", "ID", 1, 1, command_resource_delete },
 	{ NULL, NULL, 0, 0, NULL },
 };
 
 int
 cmd_cert(struct command_call *call)
 {
-	return command_word_run(call, words);
+	static const struct command_resource certificates = { "/v1/certificates",
+		command_certificate, print_row };
+
+	return command_resource_run(call, &certificates, words);
 }

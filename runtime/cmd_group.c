@@ -3,21 +3,7 @@
  */
 #include <stdio.h>
 
-#include "runtime/command_word.h"
-
-static int
-ask(const struct command_call *call, const char *method, cJSON *body, cJSON **reply,
-    struct err *err)
-{
-	struct buf target = { 0 };
-	int status;
-
-	command_target(&target, "/v1/groups", call->arguments[1], NULL);
-	status = command_ask_json(call,
-	    &(struct command_request){ method, buf_string(&target), { 0 } }, body, reply, err);
-	buf_clear(&target);
-	return status;
-}
+#include "runtime/command_resource.h"
 
 /* What create and update have in common. NULL: the error says why. */
 static cJSON *
@@ -54,8 +40,7 @@ create(const struct command_call *call, struct err *err)
 		(void)cJSON_AddStringToObject(body, "parentGroupName", parent);
 	if (policies != NULL)
 		(void)cJSON_AddItemToObject(body, "policies", command_list(policies));
-	return command_ask_json(
-	    call, &(struct command_request){ "POST", "/v1/groups", { 0 } }, body, NULL, err);
+	return command_resource_create(call, body, err);
 }
 
 static int
@@ -63,7 +48,7 @@ update(const struct command_call *call, struct err *err)
 {
 	cJSON *body = read_wish(call, err);
 
-	return body != NULL ? ask(call, "POST", body, NULL, err) : -1;
+	return body != NULL ? command_resource_change(call, "POST", "", body, err) : -1;
 }
 
 static void
@@ -82,38 +67,6 @@ print_row(const cJSON *row)
 		(void)printf("  policies: %s", buf_string(&policies));
 	(void)puts("");
 	buf_clear(&policies);
-}
-
-static int
-list(const struct command_call *call, struct err *err)
-{
-	cJSON *reply = NULL, *row;
-	int status = command_ask_json(
-	    call, &(struct command_request){ "GET", "/v1/groups", { 0 } }, NULL, &reply, err);
-
-	if (status == 0 && command_has(call, "json"))
-		command_print_json(reply);
-	else
-		cJSON_ArrayForEach(row, reply) print_row(row);
-	cJSON_Delete(reply);
-	return status;
-}
-
-static int
-show(const struct command_call *call, struct err *err)
-{
-	cJSON *reply = NULL;
-	int status = ask(call, "GET", NULL, &reply, err);
-
-	if (status == 0)
-		command_print_json(reply);
-	cJSON_Delete(reply);
-	return status;
-}
-
-static int delete (const struct command_call *call, struct err *err)
-{
-	return ask(call, "DELETE", NULL, NULL, err);
 }
 
 /* Each thing of the command line. */
@@ -149,10 +102,10 @@ remove_things(const struct command_call *call, struct err *err)
 
 static const struct command_word words[] = {
 	{ "create", "NAME", 1, 1, create },
-	{ "ls", "", 0, 0, list },
-	{ "show", "NAME", 1, 1, show },
+	{ "ls", "", 0, 0, command_resource_list },
+	{ "show", "NAME", 1, 1, command_resource_show },
 	{ "update", "NAME", 1, 1, update },
-	{ "delete", "NAME", 1, 1, delete },
+	{ "delete", "NAME", 1, 1, command_resource_delete },
 	{ "add", "NAME THING...", 2, COMMAND_ARGUMENTS_MAX - 1, add },
 	{ "remove", "NAME THING...", 2, COMMAND_ARGUMENTS_MAX - 1, remove_things },
 	{ NULL, NULL, 0, 0, NULL },
@@ -161,5 +114,7 @@ static const struct command_word words[] = {
 int
 cmd_group(struct command_call *call)
 {
-	return command_word_run(call, words);
+	static const struct command_resource groups = { "/v1/groups", NULL, print_row };
+
+	return command_resource_run(call, &groups, words);
 }

@@ -6,23 +6,9 @@
 #include <unistd.h>
 
 #include "lib/policy.h"
-#include "runtime/command_word.h"
+#include "runtime/command_resource.h"
 
 enum { PEM_BYTES_MAX = 65536 };
-
-static int
-ask(const struct command_call *call, const char *method, const char *more, cJSON *body,
-    cJSON **reply, struct err *err)
-{
-	struct buf target = { 0 };
-	int status;
-
-	command_target(&target, "/v1/policies", call->arguments[1], more, NULL);
-	status = command_ask_json(call,
-	    &(struct command_request){ method, buf_string(&target), { 0 } }, body, reply, err);
-	buf_clear(&target);
-	return status;
-}
 
 /* What is wrong with the document is said before the host is asked, with the file's name. */
 static int
@@ -42,7 +28,7 @@ create(const struct command_call *call, struct err *err)
 		body = cJSON_CreateObject();
 		(void)cJSON_AddStringToObject(body, "text", buf_string(&text));
 		(void)cJSON_AddBoolToObject(body, "new", !command_has(call, "replace"));
-		status = ask(call, "PUT", NULL, body, NULL, err);
+		status = command_resource_change(call, "PUT", "", body, err);
 	}
 	policy_unref(policy);
 	buf_clear(&text);
@@ -57,25 +43,11 @@ number(const cJSON *object, const char *name)
 	return cJSON_IsNumber(value) ? value->valuedouble : 0;
 }
 
-static int
-list(const struct command_call *call, struct err *err)
+static void
+print_row(const cJSON *row)
 {
-	cJSON *reply = NULL, *row;
-	int status = command_ask_json(
-	    call, &(struct command_request){ "GET", "/v1/policies", { 0 } }, NULL, &reply, err);
-
-	if (status == 0 && command_has(call, "json")) {
-		command_print_json(reply);
-	} else {
-		cJSON_ArrayForEach(row, reply)
-		{
-			(void)printf("%-24s %6.0f bytes, attached to %.0f\n",
-			    command_text(row, "policyName"), number(row, "bytes"),
-			    number(row, "targets"));
-		}
-	}
-	cJSON_Delete(reply);
-	return status;
+	(void)printf("%-24s %6.0f bytes, attached to %.0f\n", command_text(row, "policyName"),
+	    number(row, "bytes"), number(row, "targets"));
 }
 
 /* The document goes to standard output as it was given, so that it can be edited and put back. */
@@ -85,7 +57,7 @@ show(const struct command_call *call, struct err *err)
 	cJSON *reply = NULL;
 	struct buf targets = { 0 };
 	const char *text;
-	int status = ask(call, "GET", NULL, NULL, &reply, err);
+	int status = command_resource_read(call, &reply, err);
 
 	if (status == 0 && command_has(call, "json")) {
 		command_print_json(reply);
@@ -106,15 +78,8 @@ show(const struct command_call *call, struct err *err)
 
 static int delete (const struct command_call *call, struct err *err)
 {
-	struct buf target = { 0 };
-	int status;
-
-	command_target(&target, "/v1/policies", call->arguments[1], NULL);
-	buf_append_string(&target, command_has(call, "force") ? "?force=1" : "");
-	status = command_ask_json(call,
-	    &(struct command_request){ "DELETE", buf_string(&target), { 0 } }, NULL, NULL, err);
-	buf_clear(&target);
-	return status;
+	return command_resource_change(
+	    call, "DELETE", command_has(call, "force") ? "?force=1" : "", NULL, err);
 }
 
 static int
@@ -126,7 +91,7 @@ attach_or_not(const struct command_call *call, const char *way, struct err *err)
 		cJSON_Delete(body);
 		return -1;
 	}
-	return ask(call, "POST", way, body, NULL, err);
+	return command_resource_change(call, "POST", way, body, err);
 }
 
 static int
@@ -247,9 +212,10 @@ test(const struct command_call *call, struct err *err)
 int
 cmd_policy(struct command_call *call)
 {
+	static const struct command_resource policies = { "/v1/policies", NULL, print_row };
 	static const struct command_word words[] = {
 		{ "create", "NAME FILE|-", 2, 2, create },
-		{ "ls", "", 0, 0, list },
+		{ "ls", "", 0, 0, command_resource_list },
 		{ "show", "NAME", 1, 1, show },
 		{ "delete", "NAME [--force]", 1, 1, delete },
 		{ "attach", "NAME cert:ID|group:NAME|user:NAME|token:NAME|thing:NAME", 2, 2,
@@ -260,5 +226,5 @@ cmd_policy(struct command_call *call)
 		{ NULL, NULL, 0, 0, NULL },
 	};
 
-	return command_word_run(call, words);
+	return command_resource_run(call, &policies, words);
 }

@@ -6,26 +6,12 @@
 #include <stdlib.h>
 
 #include "net/http_local.h"
-#include "runtime/command_word.h"
+#include "runtime/command_resource.h"
 #include "runtime/device_files.h"
 
 enum { PAGE = 500 };
 
 static const char default_policy[] = "default";
-
-static int
-ask(const struct command_call *call, const char *method, cJSON *body, cJSON **reply,
-    struct err *err)
-{
-	struct buf target = { 0 };
-	int status;
-
-	command_target(&target, "/v1/things", call->arguments[1], NULL);
-	status = command_ask_json(call,
-	    &(struct command_request){ method, buf_string(&target), { 0 } }, body, reply, err);
-	buf_clear(&target);
-	return status;
-}
 
 /* Type and attributes, as create and update take them. NULL: the error says why. */
 static cJSON *
@@ -86,13 +72,6 @@ print_files(const struct command_call *call, struct device_files *files)
 	    name);
 }
 
-static int
-send_thing(const struct command_call *call, cJSON *body, struct err *err)
-{
-	return command_ask_json(
-	    call, &(struct command_request){ "POST", "/v1/things", { 0 } }, body, NULL, err);
-}
-
 /* The files come first: a registered certificate whose key is lost helps nobody. */
 static int
 create_with_certificate(const struct command_call *call, cJSON *body, struct err *err)
@@ -105,7 +84,7 @@ create_with_certificate(const struct command_call *call, cJSON *body, struct err
 		(void)cJSON_AddStringToObject(body, "certificatePem", buf_string(&files.pem));
 		(void)cJSON_AddItemToObject(
 		    body, "policies", command_list(policies != NULL ? policies : default_policy));
-		status = send_thing(call, body, err);
+		status = command_resource_create(call, body, err);
 	} else {
 		cJSON_Delete(body);
 	}
@@ -132,22 +111,11 @@ create(const struct command_call *call, struct err *err)
 	(void)cJSON_AddStringToObject(body, "thingName", call->arguments[1]);
 	if (groups != NULL)
 		(void)cJSON_AddItemToObject(body, "thingGroupNames", command_list(groups));
-	return certificate ? create_with_certificate(call, body, err) : send_thing(call, body, err);
+	return certificate ? create_with_certificate(call, body, err)
+			   : command_resource_create(call, body, err);
 }
 
-/* --- show, update, delete --- */
-
-static int
-show(const struct command_call *call, struct err *err)
-{
-	cJSON *reply = NULL;
-	int status = ask(call, "GET", NULL, &reply, err);
-
-	if (status == 0)
-		command_print_json(reply);
-	cJSON_Delete(reply);
-	return status;
-}
+/* --- update, attach, detach --- */
 
 static int
 update(const struct command_call *call, struct err *err)
@@ -157,30 +125,19 @@ update(const struct command_call *call, struct err *err)
 	if (body == NULL)
 		return -1;
 	(void)cJSON_AddBoolToObject(body, "merge", true);
-	return ask(call, "POST", body, NULL, err);
-}
-
-static int delete (const struct command_call *call, struct err *err)
-{
-	return ask(call, "DELETE", NULL, NULL, err);
+	return command_resource_change(call, "POST", "", body, err);
 }
 
 static int
 join(const struct command_call *call, const char *word, struct err *err)
 {
-	struct buf target = { 0 };
 	cJSON *body = cJSON_CreateObject();
-	int status;
 
 	if (command_add_target(body, call->arguments[2], err) < 0) {
 		cJSON_Delete(body);
 		return -1;
 	}
-	command_target(&target, "/v1/things", call->arguments[1], word, NULL);
-	status = command_ask_json(
-	    call, &(struct command_request){ "POST", buf_string(&target), { 0 } }, body, NULL, err);
-	buf_clear(&target);
-	return status;
+	return command_resource_change(call, "POST", word, body, err);
 }
 
 static int
@@ -315,9 +272,9 @@ static const struct command_word words[] = {
 	{ "create", "NAME", 1, 1, create },
 	{ "ls", "", 0, 0, list },
 	{ "search", "QUERY", 1, 1, search },
-	{ "show", "NAME", 1, 1, show },
+	{ "show", "NAME", 1, 1, command_resource_show },
 	{ "update", "NAME", 1, 1, update },
-	{ "delete", "NAME", 1, 1, delete },
+	{ "delete", "NAME", 1, 1, command_resource_delete },
 	{ "attach", "NAME cert:ID|user:NAME|token:NAME", 2, 2, attach },
 	{ "detach", "NAME cert:ID|user:NAME|token:NAME", 2, 2, detach },
 	{ "export", "", 0, 0, cmd_thing_export },
@@ -328,5 +285,7 @@ static const struct command_word words[] = {
 int
 cmd_thing(struct command_call *call)
 {
-	return command_word_run(call, words);
+	static const struct command_resource things = { "/v1/things", NULL, print_row };
+
+	return command_resource_run(call, &things, words);
 }

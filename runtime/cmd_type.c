@@ -3,7 +3,7 @@
  */
 #include <stdio.h>
 
-#include "runtime/command_word.h"
+#include "runtime/command_resource.h"
 
 static int
 create(const struct command_call *call, struct err *err)
@@ -17,41 +17,16 @@ create(const struct command_call *call, struct err *err)
 		(void)cJSON_AddStringToObject(body, "description", description);
 	if (searchable != NULL)
 		(void)cJSON_AddItemToObject(body, "searchableAttributes", command_list(searchable));
-	return command_ask_json(
-	    call, &(struct command_request){ "POST", "/v1/types", { 0 } }, body, NULL, err);
+	return command_resource_create(call, body, err);
 }
 
-static int
-list(const struct command_call *call, struct err *err)
+static void
+print_row(const cJSON *row)
 {
-	cJSON *reply = NULL, *row;
-	int status = command_ask_json(
-	    call, &(struct command_request){ "GET", "/v1/types", { 0 } }, NULL, &reply, err);
+	bool deprecated = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "deprecated"));
 
-	if (status == 0 && command_has(call, "json"))
-		command_print_json(reply);
-	else
-		cJSON_ArrayForEach(row, reply)(void)
-		    printf("%-24s %s%s\n", command_text(row, "thingTypeName"),
-			cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "deprecated"))
-			    ? "deprecated  "
-			    : "",
-			command_text(row, "description"));
-	cJSON_Delete(reply);
-	return status;
-}
-
-static int
-ask(const struct command_call *call, const char *method, cJSON *body, struct err *err)
-{
-	struct buf target = { 0 };
-	int status;
-
-	command_target(&target, "/v1/types", call->arguments[1], NULL);
-	status = command_ask_json(
-	    call, &(struct command_request){ method, buf_string(&target), { 0 } }, body, NULL, err);
-	buf_clear(&target);
-	return status;
+	(void)printf("%-24s %s%s\n", command_text(row, "thingTypeName"),
+	    deprecated ? "deprecated  " : "", command_text(row, "description"));
 }
 
 static int
@@ -60,7 +35,7 @@ set_deprecated(const struct command_call *call, bool deprecated, struct err *err
 	cJSON *body = cJSON_CreateObject();
 
 	(void)cJSON_AddBoolToObject(body, "deprecated", deprecated);
-	return ask(call, "POST", body, err);
+	return command_resource_change(call, "POST", "", body, err);
 }
 
 static int
@@ -75,22 +50,19 @@ revive(const struct command_call *call, struct err *err)
 	return set_deprecated(call, false, err);
 }
 
-static int delete (const struct command_call *call, struct err *err)
-{
-	return ask(call, "DELETE", NULL, err);
-}
-
 static const struct command_word words[] = {
 	{ "create", "NAME", 1, 1, create },
-	{ "ls", "", 0, 0, list },
+	{ "ls", "", 0, 0, command_resource_list },
 	{ "deprecate", "NAME", 1, 1, deprecate },
 	{ "revive", "NAME", 1, 1, revive },
-	{ "delete", "NAME", 1, 1, delete },
+	{ "delete", "NAME", 1, 1, command_resource_delete },
 	{ NULL, NULL, 0, 0, NULL },
 };
 
 int
 cmd_type(struct command_call *call)
 {
-	return command_word_run(call, words);
+	static const struct command_resource types = { "/v1/types", NULL, print_row };
+
+	return command_resource_run(call, &types, words);
 }

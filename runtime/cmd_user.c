@@ -2,7 +2,6 @@
  * moonlet user, moonlet token: names with passwords, and access tokens. Passwords are hashed and
  * tokens made here; the host gets the hash.
  */
-#include <cjson/cJSON.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,49 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "net/http_local.h"
-#include "runtime/command.h"
+#include "runtime/command_resource.h"
 #include "runtime/credentials.h"
 #include "runtime/password.h"
 
-struct user_word {
-	const char *word;
-	size_t arguments; /* after the word */
-	int (*run)(const struct command_call *call, struct err *err);
-};
-
 /* --- the host --- */
-
-static int
-ask(const struct command_call *call, const char *method, struct bytes body, struct buf *reply,
-    struct err *err)
-{
-	struct buf target = { 0 };
-	int status;
-
-	buf_printf(&target, "/v1/%ss", call->command->name);
-	if (call->count > 1) {
-		buf_append_u8(&target, '/');
-		http_local_encode(&target, call->arguments[1]);
-	}
-	status = command_ask(
-	    call, &(struct command_request){ method, buf_string(&target), body }, reply, err);
-	buf_clear(&target);
-	return status;
-}
-
-static void
-add_policies(cJSON *body, const char *names)
-{
-	cJSON *list = cJSON_AddArrayToObject(body, "policies");
-	char *copy = xstrdup(names), *rest = copy, *name;
-
-	while ((name = strsep(&rest, ";")) != NULL) {
-		if (*name != '\0')
-			cJSON_AddItemToArray(list, cJSON_CreateString(name));
-	}
-	free(copy);
-}
 
 static int
 put(const struct command_call *call, const char *secret, bool is_new, double expires_ms,
@@ -62,32 +23,13 @@ put(const struct command_call *call, const char *secret, bool is_new, double exp
 {
 	const char *policies = command_value(call, "policy");
 	cJSON *body = cJSON_CreateObject();
-	struct buf reply = { 0 };
-	char *text;
-	int status;
 
 	cJSON_AddStringToObject(body, "secret", secret);
 	cJSON_AddBoolToObject(body, "new", is_new);
 	cJSON_AddNumberToObject(body, "expires", expires_ms);
 	if (policies != NULL)
-		add_policies(body, policies);
-	text = cJSON_PrintUnformatted(body);
-	if (text == NULL)
-		abort();
-	status = ask(call, "PUT", bytes_of_string(text), &reply, err);
-	cJSON_free(text);
-	cJSON_Delete(body);
-	buf_clear(&reply);
-	return status;
-}
-
-static int delete (const struct command_call *call, struct err *err)
-{
-	struct buf reply = { 0 };
-	int status = ask(call, "DELETE", bytes_of(NULL, 0), &reply, err);
-
-	buf_clear(&reply);
-	return status;
+		(void)cJSON_AddItemToObject(body, "policies", command_list(policies));
+	return command_resource_change(call, "PUT", "", body, err);
 }
 
 static void
@@ -106,33 +48,15 @@ print_date(const char *before, const cJSON *ms)
 static void
 print_row(const cJSON *row)
 {
-	const cJSON *policy, *policies = cJSON_GetObjectItemCaseSensitive(row, "policies");
+	struct buf policies = { 0 };
 
-	(void)printf("%-24s", cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, "name")));
+	command_join(cJSON_GetObjectItemCaseSensitive(row, "policies"), &policies);
+	(void)printf("%-24s", command_text(row, "name"));
 	print_date("  since ", cJSON_GetObjectItemCaseSensitive(row, "created"));
 	print_date("  until ", cJSON_GetObjectItemCaseSensitive(row, "expires"));
-	(void)printf("  policies:");
-	cJSON_ArrayForEach(policy, policies)(void) printf(" %s", cJSON_GetStringValue(policy));
-	(void)printf("%s\n", cJSON_GetArraySize(policies) == 0 ? " none: it may do nothing" : "");
-}
-
-static int
-list(const struct command_call *call, struct err *err)
-{
-	struct buf reply = { 0 };
-	int status = ask(call, "GET", bytes_of(NULL, 0), &reply, err);
-	cJSON *rows;
-	const cJSON *row;
-
-	if (status == 0 && command_value(call, "json") != NULL) {
-		(void)printf("%s\n", buf_string(&reply));
-	} else if (status == 0) {
-		rows = cJSON_ParseWithLength((const char *)reply.data, reply.len);
-		cJSON_ArrayForEach(row, rows) print_row(row);
-		cJSON_Delete(rows);
-	}
-	buf_clear(&reply);
-	return status;
+	(void)printf("  policies: %s\n",
+	    policies.len > 0 ? buf_string(&policies) : "none: it may do nothing");
+	buf_clear(&policies);
 }
 
 /* --- passwords --- */
@@ -269,43 +193,31 @@ create(const struct command_call *call, struct err *err)
 	return status;
 }
 
-static int
-perform(struct command_call *call, const struct user_word *words, size_t count)
-{
-	struct err err;
-	size_t i = 0;
-	int status;
-
-	while (i < count && strcmp(words[i].word, call->arguments[0]) != 0)
-		i++;
-	if (i == count || call->count != words[i].arguments + 1) {
-		(void)err_set(&err,
-		    i == count ? "'%s' is none of its words: see --help"
-			       : "'%s' takes another number of names: see --help",
-		    call->arguments[0]);
-		(void)command_fail(call, &err);
-		return EXIT_USAGE;
-	}
-	status = command_settle(call, &err);
-	if (status == 0)
-		status = words[i].run(call, &err);
-	return status == 0 ? EXIT_OK : command_fail(call, &err);
-}
-
 int
 cmd_user(struct command_call *call)
 {
-	static const struct user_word words[] = { { "add", 1, add }, { "passwd", 1, passwd },
-		{ "delete", 1, delete }, { "ls", 0, list } };
+	static const struct command_resource users = { "/v1/users", NULL, print_row };
+	static const struct command_word words[] = {
+		{ "add", "NAME", 1, 1, add },
+		{ "passwd", "NAME", 1, 1, passwd },
+		{ "delete", "NAME", 1, 1, command_resource_delete },
+		{ "ls", "", 0, 0, command_resource_list },
+		{ NULL, NULL, 0, 0, NULL },
+	};
 
-	return perform(call, words, sizeof(words) / sizeof(words[0]));
+	return command_resource_run(call, &users, words);
 }
 
 int
 cmd_token(struct command_call *call)
 {
-	static const struct user_word words[] = { { "create", 1, create }, { "revoke", 1, delete },
-		{ "ls", 0, list } };
+	static const struct command_resource tokens = { "/v1/tokens", NULL, print_row };
+	static const struct command_word words[] = {
+		{ "create", "NAME", 1, 1, create },
+		{ "revoke", "NAME", 1, 1, command_resource_delete },
+		{ "ls", "", 0, 0, command_resource_list },
+		{ NULL, NULL, 0, 0, NULL },
+	};
 
-	return perform(call, words, sizeof(words) / sizeof(words[0]));
+	return command_resource_run(call, &tokens, words);
 }

@@ -25,6 +25,7 @@ struct command_switch {
 
 struct cJSON;
 struct command_call;
+struct command_resource;
 struct trigger;
 
 struct command {
@@ -59,6 +60,7 @@ struct command_call {
 	char *joined[COMMAND_SWITCHES_MAX];	  /* of those given several times */
 	const char *arguments[COMMAND_ARGUMENTS_MAX];
 	size_t count; /* of arguments */
+	const struct command_resource *resource; /* of command_resource_run; else NULL */
 };
 
 /* The value of a switch of the command ("json"): NULL where it was not given, "" where it takes no
