@@ -2,14 +2,15 @@
  * How often something may be logged: what anybody outside can cause must not fill the log. Ten
  * lines at once, then one a second; the next line says how many were left out.
  *
- *	if (log_limit_take(&limit, now_us, &left_out))
- *		log_warn("gateway", "... (%u more like it)", left_out);
+ *	if (log_limit_take(&limit, now_us, &more))
+ *		log_warn("gateway", "...%s", more.text);
  */
 #ifndef LIB_LOG_LIMIT_H
 #define LIB_LOG_LIMIT_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum { LOG_LIMIT_BURST = 10, LOG_LIMIT_US = 1000000 };
 
@@ -19,9 +20,14 @@ struct log_limit {
 	unsigned left_out;
 };
 
-/* False: not now. `*left_out`: how many were since the last line. `now_us` is monotonic. */
+/* The end of a line: " (3 more like it)" where others were left out before it, or "". */
+struct log_more {
+	char text[40];
+};
+
+/* False: not now. `now_us` is monotonic. */
 static inline bool
-log_limit_take(struct log_limit *limit, int64_t now_us, unsigned *left_out)
+log_limit_take(struct log_limit *limit, int64_t now_us, struct log_more *more)
 {
 	if (limit->full_us < now_us)
 		limit->full_us = now_us;
@@ -30,7 +36,10 @@ log_limit_take(struct log_limit *limit, int64_t now_us, unsigned *left_out)
 		return false;
 	}
 	limit->full_us += LOG_LIMIT_US;
-	*left_out = limit->left_out;
+	more->text[0] = '\0';
+	if (limit->left_out > 0)
+		(void)snprintf(
+		    more->text, sizeof(more->text), " (%u more like it)", limit->left_out);
 	limit->left_out = 0;
 	return true;
 }

@@ -321,13 +321,12 @@ broker_accept_stream(struct broker *broker, struct stream *stream)
 
 	if (broker->metrics.clients >= broker->config.clients_max + CLIENTS_BESIDE ||
 	    broker->shutting) {
-		unsigned left_out;
+		struct log_more more;
 
 		broker->metrics.refused_connections++;
-		if (broker_may_tell(broker, BROKER_LIMIT_CLIENTS, &left_out))
-			log_warn("gateway",
-			    "no more than clients_max, %u clients: %s is cut (%u more like it)",
-			    broker->config.clients_max, stream->peer->address, left_out);
+		if (broker_may_tell(broker, BROKER_LIMIT_CLIENTS, &more))
+			log_warn("gateway", "no more than clients_max, %u clients: %s is cut%s",
+			    broker->config.clients_max, stream->peer->address, more.text);
 		stream_close(stream, loop_sys(broker->loop));
 		return;
 	}

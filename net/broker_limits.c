@@ -24,9 +24,9 @@ struct meter {
 };
 
 bool
-broker_may_tell(struct broker *broker, enum broker_limit limit, unsigned *left_out)
+broker_may_tell(struct broker *broker, enum broker_limit limit, struct log_more *more)
 {
-	return log_limit_take(&broker->told[limit], loop_now_us(broker->loop), left_out);
+	return log_limit_take(&broker->told[limit], loop_now_us(broker->loop), more);
 }
 
 static int64_t
@@ -74,15 +74,15 @@ end_pushing(struct client *client, const struct meter *meter, int64_t now_us)
 	struct broker *broker = client->broker;
 	bool messages = rate_wait_us(&meter->messages, now_us) > 0;
 	const char *what = messages ? "messages" : "bytes";
-	unsigned left_out;
+	struct log_more more;
 
 	broker->metrics.ended_rate++;
-	if (broker_may_tell(broker, BROKER_LIMIT_RATE, &left_out))
+	if (broker_may_tell(broker, BROKER_LIMIT_RATE, &more))
 		log_warn("gateway",
 		    "client %s (%s) is cut: more %s a second than it may send, for longer than "
-		    "%u s (%u more like it)",
+		    "%u s%s",
 		    client->session->id, client->peer->address, what,
-		    broker->config.patience_ms / 1000, left_out);
+		    broker->config.patience_ms / 1000, more.text);
 	broker_client_end(client, messages ? MQTT_MESSAGE_RATE_TOO_HIGH : MQTT_QUOTA_EXCEEDED,
 	    messages ? "too many messages a second" : "too many bytes a second");
 }
@@ -186,7 +186,7 @@ client_check_progress(struct client *client, int64_t now_us)
 	struct broker *broker = client->broker;
 	const struct broker_config *config = &broker->config;
 	uint64_t arrived;
-	unsigned left_out;
+	struct log_more more;
 
 	if (conn_pending(client->conn) == 0) {
 		client->stuck_since_us = 0;
@@ -202,12 +202,11 @@ client_check_progress(struct client *client, int64_t now_us)
 	    now_us - client->stuck_since_us <= (int64_t)config->stuck_ms_max * 1000)
 		return;
 	broker->metrics.ended_stuck++;
-	if (broker_may_tell(broker, BROKER_LIMIT_STUCK, &left_out))
+	if (broker_may_tell(broker, BROKER_LIMIT_STUCK, &more))
 		log_warn("gateway",
-		    "client %s (%s) is cut: it has taken nothing of %zu bytes for %u s (%u more "
-		    "like it)",
+		    "client %s (%s) is cut: it has taken nothing of %zu bytes for %u s%s",
 		    client->session != NULL ? client->session->id : "?", client->peer->address,
-		    conn_pending(client->conn), config->stuck_ms_max / 1000, left_out);
+		    conn_pending(client->conn), config->stuck_ms_max / 1000, more.text);
 	broker_client_end(client, MQTT_QUOTA_EXCEEDED, "it does not read what it is sent");
 }
 
@@ -216,18 +215,18 @@ bool
 client_may_keep_input(struct client *client, size_t bytes)
 {
 	struct broker *broker = client->broker;
-	unsigned left_out;
+	struct log_more more;
 
 	if (bytes <= INPUT_BYTES_FREE ||
 	    conn_group_kept(broker->group) + bytes <= broker->config.input_bytes_max)
 		return true;
 	broker->metrics.ended_input++;
-	if (broker_may_tell(broker, BROKER_LIMIT_INPUT, &left_out))
+	if (broker_may_tell(broker, BROKER_LIMIT_INPUT, &more))
 		log_warn("gateway",
 		    "client %s (%s) is cut: clients' unfinished packets hold more than "
-		    "input_total_bytes_max (%u more like it)",
+		    "input_total_bytes_max%s",
 		    client->session != NULL ? client->session->id : "?", client->peer->address,
-		    left_out);
+		    more.text);
 	broker_client_end(client, MQTT_SERVER_BUSY, "too many unfinished packets");
 	return false;
 }
@@ -252,14 +251,14 @@ broker_topic_fits(struct client *client, struct bytes topic)
 {
 	struct broker *broker = client->broker;
 	const char *excess = broker_topic_excess(broker, topic);
-	unsigned left_out;
+	struct log_more more;
 
 	if (excess == NULL)
 		return true;
 	broker->metrics.refused_topics++;
-	if (broker_may_tell(broker, BROKER_LIMIT_TOPIC, &left_out))
-		log_warn("gateway", "client %s (%s) is cut: %s (%u more like it)",
-		    client->session->id, client->peer->address, excess, left_out);
+	if (broker_may_tell(broker, BROKER_LIMIT_TOPIC, &more))
+		log_warn("gateway", "client %s (%s) is cut: %s%s", client->session->id,
+		    client->peer->address, excess, more.text);
 	broker_client_end(client, MQTT_TOPIC_INVALID, excess);
 	return false;
 }
@@ -270,17 +269,15 @@ broker_has_subscription_room(struct session *session)
 	struct broker *broker = session->broker;
 	const struct broker_config *config = &broker->config;
 	bool own = session->subscriptions.count >= config->subscriptions_max;
-	unsigned left_out;
+	struct log_more more;
 
 	if (!own && broker->metrics.subscriptions < config->subscriptions_total_max)
 		return true;
 	broker->metrics.refused_subscriptions++;
-	if (broker_may_tell(broker, BROKER_LIMIT_SUBSCRIPTIONS, &left_out))
-		log_warn("gateway",
-		    "a subscription of client %s is refused: %s has %u already (%u "
-		    "more like it)",
+	if (broker_may_tell(broker, BROKER_LIMIT_SUBSCRIPTIONS, &more))
+		log_warn("gateway", "a subscription of client %s is refused: %s has %u already%s",
 		    session->id, own ? "it" : "the host",
-		    own ? config->subscriptions_max : broker->metrics.subscriptions, left_out);
+		    own ? config->subscriptions_max : broker->metrics.subscriptions, more.text);
 	return false;
 }
 
@@ -290,18 +287,16 @@ broker_has_client_room(struct client *client, struct bytes client_id)
 {
 	struct broker *broker = client->broker;
 	struct session *session;
-	unsigned left_out;
+	struct log_more more;
 
 	if (broker->metrics.connected < broker->config.clients_max)
 		return true;
 	session = session_find(broker, client_id);
 	if (session != NULL && session->client != NULL)
 		return true;
-	if (broker_may_tell(broker, BROKER_LIMIT_CLIENTS, &left_out))
-		log_warn("gateway",
-		    "no more than clients_max, %u clients: %s is refused (%u more "
-		    "like it)",
-		    broker->config.clients_max, client->peer->address, left_out);
+	if (broker_may_tell(broker, BROKER_LIMIT_CLIENTS, &more))
+		log_warn("gateway", "no more than clients_max, %u clients: %s is refused%s",
+		    broker->config.clients_max, client->peer->address, more.text);
 	return false;
 }
 
@@ -329,16 +324,16 @@ broker_has_memory(const struct broker *broker)
 bool
 broker_has_session_room(struct broker *broker)
 {
-	unsigned left_out;
+	struct log_more more;
 
 	if (broker->metrics.sessions < broker->config.sessions_max)
 		return true;
 	broker->metrics.refused_sessions++;
-	if (broker_may_tell(broker, BROKER_LIMIT_SESSIONS, &left_out))
+	if (broker_may_tell(broker, BROKER_LIMIT_SESSIONS, &more))
 		log_warn("gateway",
 		    "no more than %u sessions: new clients are refused until others have ended or "
-		    "expired (%u more like it)",
-		    broker->config.sessions_max, left_out);
+		    "expired%s",
+		    broker->config.sessions_max, more.text);
 	return false;
 }
 
@@ -348,18 +343,16 @@ session_has_queue_room(struct session *session, size_t content_bytes)
 	struct broker *broker = session->broker;
 	const struct broker_config *config = &broker->config;
 	bool whole = broker_has_memory(broker);
-	unsigned left_out;
+	struct log_more more;
 
 	if (session->queued < config->queued_messages_max &&
 	    session->queued_bytes + content_bytes <= config->queued_bytes_max && whole)
 		return true;
 	broker->metrics.dropped_queue_full++;
-	if (broker_may_tell(broker, BROKER_LIMIT_QUEUE, &left_out))
-		log_warn("gateway",
-		    "%s session %s (%u messages): new ones are dropped (%u more "
-		    "like it)",
+	if (broker_may_tell(broker, BROKER_LIMIT_QUEUE, &more))
+		log_warn("gateway", "%s session %s (%u messages): new ones are dropped%s",
 		    whole ? "the queue is full of" : "too much is kept for all sessions, as for",
-		    session->id, session->queued, left_out);
+		    session->id, session->queued, more.text);
 	return false;
 }
 

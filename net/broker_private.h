@@ -310,8 +310,8 @@ void client_update_reading(struct client *client);
 
 /* broker_limits.c */
 void limits_init(struct broker *broker);
-/* Whether a line about this limit may be logged now; `*left_out`: how many were not. */
-bool broker_may_tell(struct broker *broker, enum broker_limit limit, unsigned *left_out);
+/* Whether a line about this limit may be logged now; `more->text`: how many were not. */
+bool broker_may_tell(struct broker *broker, enum broker_limit limit, struct log_more *more);
 /* A packet came that is no acknowledgement: the client may have to wait, or be ended. */
 void client_spend(struct client *client, size_t bytes);
 /* Does not read it while the host has too much to do. */

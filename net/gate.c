@@ -251,13 +251,13 @@ gate_tune(const struct gate *gate, int fd)
 static void
 tell_full(struct gate *gate)
 {
-	unsigned left_out;
+	struct log_more more;
 
-	if (log_limit_take(&gate->told_all, loop_now_us(gate->loop), &left_out))
+	if (log_limit_take(&gate->told_all, loop_now_us(gate->loop), &more))
 		log_warn("net",
 		    "%u connections are open, as many as descriptors allow: more wait until some "
-		    "have gone (%u more like it)",
-		    gate->figures.open, left_out);
+		    "have gone%s",
+		    gate->figures.open, more.text);
 }
 
 int64_t
@@ -337,18 +337,18 @@ static void
 tell_refused(struct gate *gate, const struct gate_address *address, enum gate_verdict verdict)
 {
 	char text[INET6_ADDRSTRLEN];
-	unsigned left_out;
+	struct log_more more;
 
-	if (!log_limit_take(&gate->told_address, loop_now_us(gate->loop), &left_out))
+	if (!log_limit_take(&gate->told_address, loop_now_us(gate->loop), &more))
 		return;
 	if (is_ipv4(address->key))
 		(void)inet_ntop(AF_INET, address->key + 12, text, sizeof(text));
 	else
 		(void)inet_ntop(AF_INET6, address->key, text, sizeof(text));
-	log_warn("net", "a connection from %s is refused: %s (%u more like it)", text,
+	log_warn("net", "a connection from %s is refused: %s%s", text,
 	    verdict == GATE_TOO_MANY ? "it has address_connections_max already"
 				     : "it makes more than address_connects_per_second_max",
-	    left_out);
+	    more.text);
 }
 
 bool

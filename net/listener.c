@@ -65,13 +65,11 @@ static void
 rest_without_descriptors(struct listener *listener)
 {
 	int code = errno;
-	unsigned left_out;
+	struct log_more more;
 
-	if (log_limit_take(&listener->told, loop_now_us(listener->loop), &left_out))
-		log_warn("net",
-		    "cannot accept on %s: %s; trying again every %d ms (%u more like "
-		    "it)",
-		    listener->address, strerror(code), REST_US / 1000, left_out);
+	if (log_limit_take(&listener->told, loop_now_us(listener->loop), &more))
+		log_warn("net", "cannot accept on %s: %s; trying again every %d ms%s",
+		    listener->address, strerror(code), REST_US / 1000, more.text);
 	rest(listener, REST_US);
 }
 

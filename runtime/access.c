@@ -72,14 +72,13 @@ static void
 note_refused(const struct login *shown, const struct login_answer *answer)
 {
 	struct access *access = shown->host->access;
-	unsigned left_out;
+	struct log_more more;
 
 	access->refused++;
-	if (!log_limit_take(&access->refused_lines, loop_now_us(shown->host->loop), &left_out))
+	if (!log_limit_take(&access->refused_lines, loop_now_us(shown->host->loop), &more))
 		return;
 	log_warn("access", "client \"%.*s\" (%s) is refused: %s%s", (int)shown->client_id.len,
-	    (const char *)shown->client_id.data, shown->peer->address, answer->text,
-	    left_out > 0 ? " (and others before it)" : "");
+	    (const char *)shown->client_id.data, shown->peer->address, answer->text, more.text);
 }
 
 static void
@@ -99,10 +98,10 @@ note_denied(struct identity *identity, const char *action, const char *kind, str
 	struct access *access = identity->host->access;
 	struct policy_verdict verdict;
 	char why[256];
-	unsigned left_out;
+	struct log_more more;
 
 	access->denied++;
-	if (!log_limit_take(&access->denied_lines, loop_now_us(identity->host->loop), &left_out))
+	if (!log_limit_take(&access->denied_lines, loop_now_us(identity->host->loop), &more))
 		return;
 	verdict = identity_explain(identity, action, kind, name);
 	if (identity_is_valid(identity))
@@ -110,11 +109,9 @@ note_denied(struct identity *identity, const char *action, const char *kind, str
 	else
 		(void)snprintf(
 		    why, sizeof(why), "its %s is not valid any more", identity->kind->name);
-	log_warn("access", "client \"%s\" (%s, %s %s) may not %s on %s%.*s: %s",
+	log_warn("access", "client \"%s\" (%s, %s %s) may not %s on %s%.*s: %s%s",
 	    identity->client_id, identity->peer->address, identity->kind->name, identity->principal,
-	    action, kind, (int)name.len, (const char *)name.data, why);
-	if (left_out > 0)
-		log_warn("access", "%u refusals before it were not logged", left_out);
+	    action, kind, (int)name.len, (const char *)name.data, why, more.text);
 }
 
 bool

@@ -38,18 +38,18 @@ static void
 tell_unknown(struct host *host, struct bytes name, struct bytes publisher)
 {
 	struct ingest *ingest = &host->ingest;
-	unsigned left_out;
+	struct log_more more;
 
 	ingest->unknown++;
-	if (!log_limit_take(&ingest->told, loop_now_us(host->loop), &left_out))
+	if (!log_limit_take(&ingest->told, loop_now_us(host->loop), &more))
 		return;
 	log_warn("gateway",
 	    "a message from %.*s on " INGEST_TOPICS
-	    "%.*s/... goes nowhere: no function of that name runs (%u more like it)",
+	    "%.*s/... goes nowhere: no function of that name runs%s",
 	    publisher.len > 0 ? (int)publisher.len : 7,
 	    publisher.len > 0 ? (const char *)publisher.data : "nobody",
 	    name.len < FUNCTION_NAME_BYTES_MAX ? (int)name.len : FUNCTION_NAME_BYTES_MAX,
-	    (const char *)name.data, left_out);
+	    (const char *)name.data, more.text);
 }
 
 struct function *

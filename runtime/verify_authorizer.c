@@ -82,12 +82,12 @@ static void
 end(struct identity *identity, const char *why)
 {
 	struct host *host = identity->host;
-	unsigned left_out;
+	struct log_more more;
 
 	identity->ends_ms = 1;
-	if (log_limit_take(&host->access->refused_lines, loop_now_us(host->loop), &left_out))
-		log_warn("access", "client \"%s\" (%s) must go: its authorizer: %s",
-		    identity->client_id, identity->peer->address, why);
+	if (log_limit_take(&host->access->refused_lines, loop_now_us(host->loop), &more))
+		log_warn("access", "client \"%s\" (%s) must go: its authorizer: %s%s",
+		    identity->client_id, identity->peer->address, why, more.text);
 	broker_recheck(host->broker);
 }
 

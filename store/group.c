@@ -220,13 +220,12 @@ run_group(struct group *group, const struct store_jobs *jobs)
 static void
 note_time(struct group *group, int64_t now_us, int64_t busy_us)
 {
-	unsigned left_out;
+	struct log_more more;
 
-	if (busy_us >= SLOW_US && log_limit_take(&group->slow, now_us, &left_out))
+	if (busy_us >= SLOW_US && log_limit_take(&group->slow, now_us, &more))
 		log_warn("store",
-		    "the disk is slow: a commit took %.1f s, in which nothing was acknowledged (%u "
-		    "more like it)",
-		    (double)busy_us / 1e6, left_out);
+		    "the disk is slow: a commit took %.1f s, in which nothing was acknowledged%s",
+		    (double)busy_us / 1e6, more.text);
 }
 
 struct group_outcome
