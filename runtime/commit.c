@@ -17,7 +17,7 @@
 #include "runtime/state.h"
 #include "runtime/tables.h"
 #include "runtime/timers.h"
-#include "runtime/tracer.h"
+#include "runtime/traces/tracer.h"
 #include "runtime/webhooks.h"
 
 enum { ROUTES_FEW = 4 };

@@ -15,7 +15,7 @@
 #include "runtime/function.h"
 #include "runtime/pool.h"
 #include "runtime/replays.h"
-#include "runtime/tracer.h"
+#include "runtime/traces/tracer.h"
 
 enum {
 	LANE_SENT_MAX = 512,

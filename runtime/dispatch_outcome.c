@@ -4,7 +4,7 @@
 #include "runtime/commit.h"
 #include "runtime/function.h"
 #include "runtime/pool.h"
-#include "runtime/tracer.h"
+#include "runtime/traces/tracer.h"
 
 /* A handler that loses this often in a row has failed. */
 enum { CONFLICTS_MAX = 100 };
@@ -151,8 +151,8 @@ dispatch_failed(struct invocation *invocation, struct cursor *cursor, bool cance
 		function->metrics.timeouts++;
 	else
 		function->metrics.errors++;
-	tracer_end(invocation,
-	    &(struct tracer_end){ TRACE_FAILED, invocation->version, outcome.message });
+	tracer_end(
+	    invocation, &(struct tracer_end){ TRACE_FAILED, invocation->version, outcome.message });
 	invocation_leave_worker(invocation);
 	dispatch_fail(invocation, &outcome);
 	return true;

@@ -9,7 +9,7 @@
 #include "runtime/commit.h"
 #include "runtime/function.h"
 #include "runtime/pool.h"
-#include "runtime/tracer.h"
+#include "runtime/traces/tracer.h"
 
 enum { SKIPS_MAX = 3 };
 
@@ -79,8 +79,8 @@ crashed(struct invocation *invocation, const char *how, bool alone)
 	outcome.message = bytes_of_string(message);
 	invocation->function->metrics.crashes++;
 	invocation->function->crashes++;
-	tracer_end(invocation,
-	    &(struct tracer_end){ TRACE_LOST, invocation->version, outcome.message });
+	tracer_end(
+	    invocation, &(struct tracer_end){ TRACE_LOST, invocation->version, outcome.message });
 	invocation_leave_worker(invocation);
 	dispatch_fail(invocation, &outcome);
 }

@@ -14,8 +14,8 @@
 #include "lib/log.h"
 #include "net/pem_file.h"
 #include "net/websocket.h"
+#include "runtime/access/registration.h"
 #include "runtime/figures.h"
-#include "runtime/registration.h"
 #include "runtime/pairs.h"
 
 enum {
@@ -254,8 +254,7 @@ read_authorities(struct doors *doors, struct buf *out, struct err *err)
 	int status = 0;
 
 	buf_append_bytes(&owners, authority_pem(doors->authority));
-	if (strcmp(path, own) != 0 &&
-	    early_read(&doors->host->early, path, &owners, err) < 0)
+	if (strcmp(path, own) != 0 && early_read(&doors->host->early, path, &owners, err) < 0)
 		status = err_prefix(err, "tls_ca");
 	if (status == 0)
 		registration_authorities(doors->host, buf_bytes(&owners), out);

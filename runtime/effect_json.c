@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "lib/item_key.h"
-#include "runtime/api_parts.h"
+#include "runtime/api/api_parts.h"
 
 void
 result_json(cJSON *json, enum result_kind kind, struct bytes result)

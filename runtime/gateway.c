@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "lib/log.h"
-#include "runtime/access.h"
+#include "runtime/access/access.h"
 #include "runtime/commit.h"
 #include "runtime/presence.h"
 #include "runtime/presence_text.h"
-#include "runtime/registry.h"
+#include "runtime/registry/registry.h"
 #include "runtime/shadow_service.h"
 
 /* Events that were received exactly once are stored before they run. */

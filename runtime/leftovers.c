@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "lib/log.h"
-#include "runtime/change_follower.h"
+#include "runtime/changes/change_follower.h"
 #include "runtime/function.h"
 #include "runtime/records.h"
 #include "runtime/tickers.h"

@@ -10,18 +10,20 @@
 #include <unistd.h>
 
 #include "lib/log.h"
-#include "runtime/access.h"
-#include "runtime/api.h"
-#include "runtime/authorizer.h"
-#include "runtime/change_follower.h"
-#include "runtime/command.h"
+#include "runtime/access/access.h"
+#include "runtime/access/authorizer.h"
+#include "runtime/access/registration.h"
+#include "runtime/api/api.h"
+#include "runtime/api/data_plane.h"
+#include "runtime/api/web.h"
+#include "runtime/changes/change_follower.h"
+#include "runtime/commands/command.h"
 #include "runtime/commit.h"
-#include "runtime/data_plane.h"
 #include "runtime/deploy.h"
 #include "runtime/doors.h"
 #include "runtime/entrance.h"
 #include "runtime/figures.h"
-#include "runtime/files.h"
+#include "runtime/files/files.h"
 #include "runtime/function.h"
 #include "runtime/gateway.h"
 #include "runtime/http_call.h"
@@ -31,7 +33,6 @@
 #include "runtime/pool.h"
 #include "runtime/presence.h"
 #include "runtime/records.h"
-#include "runtime/registration.h"
 #include "runtime/reload.h"
 #include "runtime/restore.h"
 #include "runtime/shadow_follow.h"
@@ -39,8 +40,7 @@
 #include "runtime/tables.h"
 #include "runtime/tickers.h"
 #include "runtime/timers.h"
-#include "runtime/tracer.h"
-#include "runtime/web.h"
+#include "runtime/traces/tracer.h"
 #include "runtime/webhooks.h"
 #include "triggers/external.h"
 #include "triggers/triggers.h"
@@ -80,8 +80,7 @@ open_store(struct service *service, struct err *err)
 	const struct store_config config = { .folder = options_text(host->options, OPTION_DATA),
 		.sys = &sys_posix,
 		.jobs_max = (size_t)options_number(host->options, OPTION_STORE_JOBS_MAX),
-		.size_max =
-		    (uint64_t)options_number(host->options, OPTION_DATABASE_BYTES_MAX) };
+		.size_max = (uint64_t)options_number(host->options, OPTION_DATABASE_BYTES_MAX) };
 
 	host->store = store_open(&config, err);
 	if (host->store == NULL)

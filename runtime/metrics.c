@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/change_follower.h"
+#include "runtime/changes/change_follower.h"
 #include "runtime/dead_letters.h"
 #include "runtime/dispatch.h"
 #include "runtime/figures.h"
 #include "runtime/function.h"
-#include "runtime/pool.h"
-#include "runtime/tracer.h"
 #include "runtime/leftovers.h"
+#include "runtime/pool.h"
+#include "runtime/traces/tracer.h"
 #include "runtime/webhooks.h"
 
 enum { NAMES_MAX = 100 };

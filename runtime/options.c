@@ -10,7 +10,7 @@
 #include "lib/mqtt_url.h"
 #include "lib/nearest.h"
 #include "lib/redact.h"
-#include "runtime/file_folders.h"
+#include "runtime/files/file_folders.h"
 #include "runtime/options.h"
 
 enum { MASKED_BYTES_MIN = 6 };

@@ -111,7 +111,8 @@ enum option_id {
 
 enum option_type {
 	OPTION_TEXT,	 /* any text, not empty */
-	OPTION_FOLDERS,	 /* "files", "inbox=/srv/in,scans=/mnt/scans" (runtime/file_folders.h) */
+	OPTION_FOLDERS,	 /* "files", "inbox=/srv/in,scans=/mnt/scans" (runtime/files/file_folders.h)
+			  */
 	OPTION_ADDRESS,	 /* "127.0.0.1:1883", "[::1]:0", "off" */
 	OPTION_CHOICE,	 /* one of `choices` */
 	OPTION_NUMBER,	 /* "4" */

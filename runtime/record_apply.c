@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/registry_private.h"
-#include "runtime/registry_record.h"
+#include "runtime/registry/registry_private.h"
+#include "runtime/registry/registry_record.h"
 
 /* What a kind's function works on. */
 struct applying {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "runtime/backlog.h"
-#include "runtime/change_follower.h"
+#include "runtime/changes/change_follower.h"
 #include "runtime/dispatch.h"
 #include "runtime/function.h"
 #include "runtime/webhooks.h"

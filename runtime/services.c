@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "runtime/commit.h"
-#include "runtime/files.h"
+#include "runtime/files/files.h"
 #include "runtime/function.h"
 #include "runtime/http_call.h"
 #include "runtime/pool.h"

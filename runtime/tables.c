@@ -9,7 +9,7 @@
 #include "lib/frame.h"
 #include "lib/log.h"
 #include "lib/table_query.h"
-#include "runtime/change_follower.h"
+#include "runtime/changes/change_follower.h"
 #include "runtime/figures.h"
 #include "runtime/host.h"
 #include "runtime/pool.h"

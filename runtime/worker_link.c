@@ -14,7 +14,7 @@
 #include "lib/log.h"
 #include "runtime/dispatch.h"
 #include "runtime/function.h"
-#include "runtime/tracer.h"
+#include "runtime/traces/tracer.h"
 
 enum { LOG_TEXT_BYTES = 4096 };
 
@@ -426,8 +426,8 @@ on_call(struct worker *worker, struct cursor *cursor)
 		if (sending->invocation != NULL)
 			park_lane(sending->invocation);
 	}
-	return dispatch_call(worker->pool->host->dispatch, sending, call, (enum call_kind)kind,
-	    left_of(cursor));
+	return dispatch_call(
+	    worker->pool->host->dispatch, sending, call, (enum call_kind)kind, left_of(cursor));
 }
 
 /* In what a handler says, before it goes anywhere: log, trace, dead letters. The frame is ours. */

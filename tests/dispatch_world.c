@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-#include "runtime/change_follower.h"
+#include "runtime/changes/change_follower.h"
 #include "runtime/records.h"
 #include "runtime/tables.h"
 #include "runtime/timers.h"

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "runtime/api.h"
+#include "runtime/api/api.h"
 #include "runtime/log_ring.h"
 #include "runtime/shadow_service.h"
 #include "store/queue.h"
@@ -261,9 +261,9 @@ logs_are_read_and_followed(void **state)
 static int
 put_failed(struct txn *txn, void *arg, struct err *err)
 {
-	struct failed_row failed = { .row = { .attempt = 3, .created_ms = 1 },
-		.id = { 0xab },
-		.failed_ms = 2 };
+	struct failed_row failed = {
+		.row = { .attempt = 3, .created_ms = 1 }, .id = { 0xab }, .failed_ms = 2
+	};
 
 	(void)arg;
 	failed.row.function_name = text("f");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Answers of custom authorizers: what is understood, and what lets nobody in.
  */
-#include "runtime/authorizer_answer.h"
+#include "runtime/access/authorizer_answer.h"
 
 #include <string.h>
 
@@ -22,12 +22,12 @@ static void
 an_answer_in_aws_shape_is_understood(void **state)
 {
 	struct err err;
-	struct authorizer_answer *answer = parse(
-	    "{" WHO ",\"policyDocuments\":[" ALL ",\"{\\\"Version\\\":\\\"2012-10-17\\\","
-						 "\\\"Statement\\\":[{\\\"Effect\\\":\\\"Deny\\\","
-	    "\\\"Action\\\":\\\"*\\\",\\\"Resource\\\":\\\"*\\\"}]}\"],"
-	    "\"disconnectAfterInSeconds\":3600,\"refreshAfterInSeconds\":300,\"context\":{}}",
-	    &err);
+	struct authorizer_answer *answer =
+	    parse("{" WHO ",\"policyDocuments\":[" ALL ",\"{\\\"Version\\\":\\\"2012-10-17\\\","
+		  "\\\"Statement\\\":[{\\\"Effect\\\":\\\"Deny\\\","
+		  "\\\"Action\\\":\\\"*\\\",\\\"Resource\\\":\\\"*\\\"}]}\"],"
+		  "\"disconnectAfterInSeconds\":3600,\"refreshAfterInSeconds\":300,\"context\":{}}",
+		&err);
 
 	(void)state;
 	assert_non_null(answer);

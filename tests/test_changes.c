@@ -5,7 +5,7 @@
  */
 #include "tests/dispatch_world.h"
 
-#include "runtime/change_follower.h"
+#include "runtime/changes/change_follower.h"
 #include "triggers/triggers.h"
 
 enum { KEYS = 5, CHANGES = 120, FIRST = 1024 };

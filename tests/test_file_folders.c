@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "runtime/file_folders.h"
-#include "runtime/file_thread.h"
+#include "runtime/files/file_folders.h"
+#include "runtime/files/file_thread.h"
 
 static char base[64];
 

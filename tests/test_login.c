@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * By what failed logins are counted.
  */
-#include "runtime/login.h"
+#include "runtime/access/login.h"
 
 #include "tests/unit.h"
 

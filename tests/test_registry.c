@@ -5,8 +5,8 @@
  */
 #include "tests/store_unit.h"
 
-#include "runtime/identity.h"
-#include "runtime/registry.h"
+#include "runtime/access/identity.h"
+#include "runtime/registry/registry.h"
 
 enum { LONG_THINGS = 100000, STEPS_EACH = 1000 };
 

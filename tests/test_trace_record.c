@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit.h"
 
-#include "runtime/trace_record.h"
-#include "runtime/trace_story.h"
+#include "runtime/traces/trace_record.h"
+#include "runtime/traces/trace_story.h"
 
 static void
 put_entry(struct buf *entries, enum trace_entry_kind kind, struct buf *fields)

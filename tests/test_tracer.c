@@ -3,8 +3,8 @@
  */
 #include "tests/dispatch_world.h"
 
-#include "runtime/trace_record.h"
-#include "runtime/tracer.h"
+#include "runtime/traces/trace_record.h"
+#include "runtime/traces/tracer.h"
 #include "store/traces.h"
 
 enum { RUNS_SEEN_MAX = 300 };

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "lib/protocol.h"
-#include "runtime/web.h"
+#include "runtime/api/web.h"
 
 #define CAGED (CAGE_RLIMITS | CAGE_NO_NEW_PRIVS | CAGE_SECCOMP)
 

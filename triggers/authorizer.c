@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * on = { authorizer = true }: the function may be asked who a client is and what it may do
- * (runtime/authorizer.h). Whether it is, says the option `authorizer`.
+ * (runtime/access/authorizer.h). Whether it is, says the option `authorizer`.
  */
-#include "runtime/authorizer.h"
+#include "runtime/access/authorizer.h"
 #include "runtime/host.h"
 #include "triggers/spec.h"
 #include "triggers/triggers.h"

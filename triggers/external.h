@@ -9,8 +9,8 @@
 #ifndef TRIGGERS_EXTERNAL_H
 #define TRIGGERS_EXTERNAL_H
 
+#include "runtime/api/web.h"
 #include "runtime/host.h"
-#include "runtime/web.h"
 
 /* All functions but external_open take NULL: there are no brokers. */
 struct external;

@@ -3,7 +3,7 @@
  * by a pattern of paths (lib/path_glob.h).
  */
 #include "lib/path_glob.h"
-#include "runtime/files.h"
+#include "runtime/files/files.h"
 #include "triggers/triggers.h"
 
 static const char *

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "lib/table_def.h"
-#include "runtime/change_follower.h"
+#include "runtime/changes/change_follower.h"
 #include "runtime/function.h"
 #include "triggers/spec.h"
 #include "triggers/triggers.h"

@@ -3,8 +3,8 @@
  */
 #include <assert.h>
 
-#include "runtime/replay.h"
-#include "runtime/trace_story.h"
+#include "runtime/traces/replay.h"
+#include "runtime/traces/trace_story.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
