@@ -128,6 +128,34 @@ what_it_has_signed_verifies_and_what_another_has_signed_does_not(void **state)
 	buf_clear(&late);
 }
 
+/* RFC 5758 §3.2: no parameters, not even a NULL. Browsers and rustls insist on it. */
+static void
+the_algorithm_of_a_signature_stands_without_parameters(void **state)
+{
+	static const uint8_t oid[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02 };
+	const struct certificate_wish wish = { .common_name = "a", .now_s = (int64_t)time(NULL) };
+	struct buf pem = { 0 }, key = { 0 };
+	struct certificate *issued = issue(&wish, &pem, &key);
+	const struct certificate *all[] = { issued, authority_certificate(authority) };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		const uint8_t *at = all[i]->der.data, *end = at + all[i]->der.len;
+		unsigned times = 0;
+
+		while ((at = memmem(at, (size_t)(end - at), oid, sizeof(oid))) != NULL) {
+			assert_int_equal(at[-2], 0x30);
+			assert_int_equal(at[-1], sizeof(oid));
+			at += sizeof(oid);
+			times++;
+		}
+		assert_int_equal(times, 2);
+	}
+	certificate_free(issued);
+	buf_clear(&pem);
+	buf_clear(&key);
+}
+
 static void
 a_server_has_names_and_addresses(void **state)
 {
@@ -228,6 +256,7 @@ main(void)
 		cmocka_unit_test(it_is_the_same_when_it_is_opened_again),
 		cmocka_unit_test(a_certificate_says_what_was_wished),
 		cmocka_unit_test(what_it_has_signed_verifies_and_what_another_has_signed_does_not),
+		cmocka_unit_test(the_algorithm_of_a_signature_stands_without_parameters),
 		cmocka_unit_test(a_server_has_names_and_addresses),
 		cmocka_unit_test(names_that_could_say_more_are_refused),
 		cmocka_unit_test(what_is_no_certificate_is_told_so),
