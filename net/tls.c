@@ -38,8 +38,10 @@ struct tls_handshake {
 	int code;	/* of the last step */
 	uint32_t flags; /* what is wrong with the certificate that was shown */
 	bool is_client;
+	bool asks_nothing;
 	bool stepping;
 	bool begun; /* it has a lane */
+	bool heard; /* the peer has said something */
 	int64_t since_us;
 	bool dead; /* when the step is back, it is freed; read by the thread */
 	char server_name[256];
@@ -159,10 +161,11 @@ handshake_recv(void *arg, unsigned char *out, size_t len)
 	struct tls_handshake *handshake = arg;
 	ssize_t got = loop_sys(handshake->tls->loop)->recv(handshake->fd, out, len);
 
+	handshake->heard = handshake->heard || got > 0;
 	if (got >= 0)
 		return (int)got;
 	return errno == EAGAIN || errno == EINTR ? MBEDTLS_ERR_SSL_WANT_READ
-						 : MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+						 : MBEDTLS_ERR_SSL_CONN_EOF;
 }
 
 static int
@@ -209,6 +212,8 @@ set_up(struct tls_handshake *handshake, struct tls_lane *lane)
 	if (code == 0 && handshake->is_client)
 		code = mbedtls_ssl_set_hostname(
 		    handshake->ssl, is_address(handshake->host) ? NULL : handshake->host);
+	if (code == 0 && handshake->asks_nothing)
+		mbedtls_ssl_set_hs_authmode(handshake->ssl, MBEDTLS_SSL_VERIFY_NONE);
 	mbedtls_ssl_set_bio(handshake->ssl, handshake, handshake_send, handshake_recv, NULL);
 	return code;
 }
@@ -257,6 +262,20 @@ tls_cancel(struct tls_handshake *handshake)
 		free_handshake(handshake);
 }
 
+/* Who has said nothing, as scanners and load balancers do, is no news. */
+static void
+note_failed(const struct tls_handshake *handshake, const char *why)
+{
+	struct tls *tls = handshake->tls;
+	unsigned left_out;
+
+	if (!handshake->heard)
+		log_debug("tls", "handshake with %s: %s", handshake->peer->address, why);
+	else if (log_limit_take(&tls->failed_lines, loop_now_us(tls->loop), &left_out))
+		log_warn("tls", "handshake with %s: %s%s", handshake->peer->address, why,
+		    left_out > 0 ? " (and others before)" : "");
+}
+
 /* Once; a step that runs comes back to nobody. */
 static void
 fail(struct tls_handshake *handshake, const char *why)
@@ -265,7 +284,7 @@ fail(struct tls_handshake *handshake, const char *why)
 
 	if (!handshake->is_client) {
 		handshake->tls->figures.failed++;
-		log_debug("tls", "handshake with %s: %s", handshake->peer->address, why);
+		note_failed(handshake, why);
 	}
 	handshake->done(handshake->arg, &outcome);
 	tls_cancel(handshake);
@@ -276,10 +295,17 @@ static void
 fail_by_code(struct tls_handshake *handshake)
 {
 	uint32_t flags = handshake->ssl != NULL ? mbedtls_ssl_get_verify_result(handshake->ssl) : 0;
+	const char *doubt =
+	    handshake->is_client
+		? ""
+		: ": does it trust the authority of the server's certificate, and is "
+		  "the name that it calls in it?";
 	struct err err;
 
 	if (handshake->code == MBEDTLS_ERR_SSL_CONN_EOF)
-		(void)err_set(&err, "the peer has closed the connection");
+		(void)err_set(&err, "the peer has closed the connection%s", doubt);
+	else if (handshake->code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
+		(void)err_set(&err, "the peer has sent an alert%s", doubt);
 	else if (handshake->code == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED)
 		(void)certificate_flags_err(flags, &err);
 	else
@@ -306,6 +332,7 @@ succeed(struct tls_handshake *handshake)
 	mbedtls_ssl_context *ssl = handshake->ssl;
 	uint32_t flags = handshake->flags;
 	struct tls_outcome outcome = { .verified = flags == 0,
+		.alert = tls_alert_of(flags, mbedtls_ssl_get_peer_cert(ssl) != NULL),
 		.protocol = mbedtls_ssl_get_alpn_protocol(ssl) };
 	struct stream stream = { .fd = handshake->fd, .transport = &transport_tls };
 	struct err err = { "" };
@@ -406,6 +433,7 @@ tls_shake(struct tls *tls, const struct tls_request *request)
 	handshake->context = tls_context_ref(request->context);
 	handshake->peer = request->peer != NULL ? request->peer : peer_new(request->address);
 	handshake->is_client = request->host != NULL;
+	handshake->asks_nothing = request->asks_nothing;
 	handshake->host = request->host != NULL ? xstrdup(request->host) : NULL;
 	handshake->fd = request->fd;
 	handshake->done = request->done;

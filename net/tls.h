@@ -47,6 +47,7 @@ struct tls_outcome {
 	/* Of stream->peer->certificate. */
 	bool verified;	     /* within its time, and signed by one of the authorities */
 	const char *problem; /* why not; or why the handshake failed */
+	uint8_t alert;	     /* that says it best, for tls_refuse */
 };
 
 struct tls_request {
@@ -55,6 +56,7 @@ struct tls_request {
 	const char *address;	     /* the peer's, for its name in logs */
 	struct peer *peer;	     /* instead, of a server; taken over */
 	const char *host;	     /* a client: whose certificate must be shown; else NULL */
+	bool asks_nothing; /* a server that wants no certificate, whatever `context` asks */
 	void (*done)(void *arg, struct tls_outcome *outcome); /* once, never from tls_shake */
 	void *arg;
 };
@@ -62,8 +64,8 @@ struct tls_request {
 /* Until done, or cancelled: the descriptor is closed and `done` is not called. */
 struct tls_handshake *tls_shake(struct tls *tls, const struct tls_request *request);
 void tls_cancel(struct tls_handshake *handshake);
-/* Closes a stream with the alert that says: your certificate is not taken. */
-void tls_refuse(struct stream *stream, const struct sys *sys);
+/* Closes a stream with an alert (RFC 5246 §7.2). */
+void tls_refuse(struct stream *stream, const struct sys *sys, uint8_t alert);
 
 /* What a client claims to be, before it is let in. */
 struct tls_claim {
@@ -77,6 +79,9 @@ enum tls_protocol { TLS_PROTOCOL_MQTT, TLS_PROTOCOL_HTTP };
 /* Of every listener; NULL at the end. */
 extern const char *const tls_protocols[];
 
+/* What a door wants of its clients. One that asks needs a context that does. */
+enum tls_client_mode { TLS_CLIENT_NONE, TLS_CLIENT_OPTIONAL, TLS_CLIENT_REQUIRED };
+
 struct tls_door;
 
 struct tls_door_config {
@@ -84,7 +89,7 @@ struct tls_door_config {
 	struct tls_context *context; /* a reference is taken */
 	struct gate *gate;	     /* that it accepts by; NULL: none */
 	enum tls_protocol protocol;  /* where the client agrees on none */
-	bool needs_certificate;
+	enum tls_client_mode clients;
 	void *arg;
 	/* 0: let in. -1: `err` says why not. Not asked where a certificate is needed and missing.
 	 * NULL: a certificate must be verified. */
@@ -97,7 +102,8 @@ struct tls_door *tls_door_open(struct tls *tls, const struct tls_door_config *co
     struct err *err) __attribute__((warn_unused_result));
 void tls_door_close(struct tls_door *door); /* takes NULL */
 /* For new connections. A reference is taken. */
-void tls_door_change(struct tls_door *door, struct tls_context *context, bool needs_certificate);
+void tls_door_change(
+    struct tls_door *door, struct tls_context *context, enum tls_client_mode clients);
 void tls_door_pause(struct tls_door *door, bool pause);
 const char *tls_door_address(const struct tls_door *door);
 

@@ -67,7 +67,7 @@ let_in(const struct tls_door *door, const struct tls_claim *claim, struct err *e
 {
 	const struct tls_door_config *config = &door->config;
 
-	if (claim->peer->certificate == NULL && config->needs_certificate)
+	if (claim->peer->certificate == NULL && config->clients == TLS_CLIENT_REQUIRED)
 		return err_set(err, "a certificate is required");
 	if (config->identify != NULL)
 		return config->identify(config->arg, claim, err);
@@ -100,7 +100,7 @@ handshake_done(void *arg, struct tls_outcome *outcome)
 		return;
 	}
 	tell(door->tls, claim.peer, err.text);
-	tls_refuse(outcome->stream, loop_sys(door->tls->loop));
+	tls_refuse(outcome->stream, loop_sys(door->tls->loop), outcome->alert);
 }
 
 static void
@@ -110,6 +110,7 @@ accepted(void *arg, int fd, struct peer *peer)
 	const struct tls_request request = { .context = door->config.context,
 		.fd = fd,
 		.peer = peer,
+		.asks_nothing = door->config.clients == TLS_CLIENT_NONE,
 		.done = handshake_done,
 		.arg = door };
 
@@ -156,12 +157,12 @@ tls_door_close(struct tls_door *door)
 }
 
 void
-tls_door_change(struct tls_door *door, struct tls_context *context, bool needs_certificate)
+tls_door_change(struct tls_door *door, struct tls_context *context, enum tls_client_mode clients)
 {
 	(void)tls_context_ref(context);
 	tls_context_unref(door->config.context);
 	door->config.context = context;
-	door->config.needs_certificate = needs_certificate;
+	door->config.clients = clients;
 }
 
 void

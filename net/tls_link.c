@@ -282,15 +282,14 @@ link_finish(void *state)
 }
 
 void
-tls_refuse(struct stream *stream, const struct sys *sys)
+tls_refuse(struct stream *stream, const struct sys *sys, uint8_t alert)
 {
 	struct tls_link *link = stream->state;
 	int code;
 
 	buf_reset(&link->shared->out);
 	borrow(link);
-	code = mbedtls_ssl_send_alert_message(
-	    link->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL, MBEDTLS_SSL_ALERT_MSG_BAD_CERT);
+	code = mbedtls_ssl_send_alert_message(link->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL, alert);
 	give_back(link, link->shared->out.len);
 	if (code == 0)
 		(void)send_records(link, sys, stream->fd);

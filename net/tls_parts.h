@@ -4,6 +4,7 @@
 #ifndef NET_TLS_PARTS_H
 #define NET_TLS_PARTS_H
 
+#include "lib/log_limit.h"
 #include "lib/queue.h"
 #include "net/tls.h"
 #include "net/tls_private.h"
@@ -21,6 +22,7 @@ struct tls {
 	struct timer look; /* while doors rest: at handshakes that have not begun */
 	int64_t told_us;   /* when a refusal was logged last */
 	uint64_t untold;   /* refusals since */
+	struct log_limit failed_lines;
 };
 
 /* Lets the listeners rest, or go on, by how many handshakes there are. */

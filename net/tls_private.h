@@ -40,6 +40,8 @@ struct tls_lane *tls_context_lane(struct tls_context *context, unsigned lane);
 /* On the lane's thread, behind a server's handshake: why the client's certificate is not believed,
  * MBEDTLS_X509_BADCERT_...; 0: it is. */
 uint32_t tls_verify_peer(struct tls_lane *lane, const mbedtls_ssl_context *ssl, int64_t now_s);
+/* The alert that says so, or that none was `shown`. */
+uint8_t tls_alert_of(uint32_t flags, bool shown);
 
 /* What connections use in turn; all zero at first. */
 struct tls_shared {

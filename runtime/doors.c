@@ -17,6 +17,7 @@
 #include "runtime/access/registration.h"
 #include "runtime/figures.h"
 #include "runtime/pairs.h"
+#include "runtime/registration.h"
 
 enum {
 	LOOK_US = 30000000,
@@ -262,10 +263,21 @@ read_authorities(struct doors *doors, struct buf *out, struct err *err)
 	return status;
 }
 
-static bool
-client_mode_is(const struct doors *doors, const char *mode)
+/* What the listener of this option wants of its clients. */
+static enum tls_client_mode
+clients_of(const struct doors *doors, enum option_id listener)
 {
-	return strcmp(options_text(doors->host->options, OPTION_TLS_CLIENT), mode) == 0;
+	static const char *const words[] = { [TLS_CLIENT_NONE] = "none",
+		[TLS_CLIENT_OPTIONAL] = "optional",
+		[TLS_CLIENT_REQUIRED] = "required" };
+	const char *text = options_text(doors->host->options, OPTION_HTTPS_CLIENT);
+	enum tls_client_mode mode = TLS_CLIENT_NONE;
+
+	if (listener != OPTION_HTTPS || strcmp(text, "same") == 0)
+		text = options_text(doors->host->options, OPTION_TLS_CLIENT);
+	while (mode < TLS_CLIENT_REQUIRED && strcmp(text, words[mode]) != 0)
+		mode++;
+	return mode;
 }
 
 static struct tls_context *
@@ -281,7 +293,8 @@ context_of(
 		.others = others,
 		.other_count = pairs->count - 1,
 		.authorities = authorities,
-		.ask = !client_mode_is(doors, "none"),
+		.ask = clients_of(doors, OPTION_MQTTS) != TLS_CLIENT_NONE ||
+		       clients_of(doors, OPTION_HTTPS) != TLS_CLIENT_NONE,
 		.protocols = tls_protocols };
 
 	for (size_t i = 1; i < pairs->count; i++)
@@ -349,10 +362,10 @@ look(void *arg)
 }
 
 static void
-change(struct doors *doors, struct tls_door *door)
+change(struct doors *doors, struct tls_door *door, enum option_id listener)
 {
 	if (door != NULL)
-		tls_door_change(door, doors->context, client_mode_is(doors, "required"));
+		tls_door_change(door, doors->context, clients_of(doors, listener));
 }
 
 static uint64_t
@@ -383,8 +396,8 @@ doors_reload(struct doors *doors)
 	}
 	tls_context_unref(doors->context);
 	doors->context = context;
-	change(doors, doors->mqtts);
-	change(doors, doors->https);
+	change(doors, doors->mqtts, OPTION_MQTTS);
+	change(doors, doors->https, OPTION_HTTPS);
 	log_info("tls", "certificates and keys have been read again");
 }
 
@@ -408,7 +421,7 @@ open_door(struct doors *doors, enum option_id id, enum tls_protocol protocol,
 		.context = doors->context,
 		.gate = doors->host->gate,
 		.protocol = protocol,
-		.needs_certificate = client_mode_is(doors, "required"),
+		.clients = clients_of(doors, id),
 		.arg = doors->host,
 		.identify = registration_identify,
 		.accepted = accepted,

@@ -58,6 +58,9 @@ roundtrip anonymous
 same "mode of the authority's key" 600 "$(stat -c %a "$own.key")"
 same "mode of the server's key" 600 "$(stat -c %a "$work/data/tls/server.key")"
 ca=/etc/ssl/certs/ca-certificates.crt refused
+wait_for 5 grep -q 'handshake with 127.0.0.1:[0-9]*: the peer has closed .*does it trust' "$work/moonlet.log"
+! curl -s "https://localhost:$https_port/healthz" >/dev/null || fail "curl trusts whom it does not know"
+wait_for 5 grep -q 'handshake with 127.0.0.1:[0-9]*: the peer has sent an alert.*does it trust' "$work/moonlet.log"
 
 echo "devices' certificates"
 (cd "$work" && "$moonlet" cert create golf7 --data "$work/data" >"$work/cert.out")
@@ -76,6 +79,16 @@ refused $(with stranger)
 make_certificate "$own" early "$device" -days -1
 refused $(with early)
 wait_for 5 grep -q 'CN=stranger) is refused' "$work/moonlet.log"
+make_certificate "$own" server 'extendedKeyUsage=serverAuth'
+# alert_for NAME: its number (RFC 5246 §7.2); the refusal comes behind the handshake.
+alert_for() {
+  # shellcheck disable=SC2046
+  { timeout 20 openssl s_client -connect "127.0.0.1:$mqtts_port" $(with "$1" | sed 's/^--/-/') -ign_eof </dev/null 2>&1 || true; } |
+    sed -n 's/.*SSL alert number \([0-9]*\).*/\1/p' | head -1
+}
+same "an unknown authority" 48 "$(alert_for stranger)"
+same "a certificate that is over" 45 "$(alert_for early)"
+same "a server's certificate" 43 "$(alert_for server)"
 
 echo "large messages both ways"
 head -c 187500 /dev/urandom | base64 -w0 >"$work/large"
@@ -110,6 +123,20 @@ shake -tls1_2 $(with audi22 | sed 's/^--/-/') -sess_out "$work/session" >"$work/
 # shellcheck disable=SC2046
 shake -tls1_2 $(with audi22 | sed 's/^--/-/') -sess_in "$work/session" >"$work/shake"
 grep -q '^Reused' "$work/shake" || fail "not resumed"
+
+echo "who is asked for a certificate"
+shake -tls1_2 >"$work/shake"
+grep -q 'Client Certificate Types' "$work/shake" || fail "none is asked for"
+echo 'https_client = "none"' >"$work/moonlet.lua"
+stop_moonlet
+start -c "$work/moonlet.lua"
+shake -tls1_2 >"$work/shake"
+grep -q 'Client Certificate Types' "$work/shake" || fail "none is asked for, where https_client is none"
+mqtts_port=$https_port shake -tls1_2 >"$work/shake"
+grep -q 'Cipher is ECDHE' "$work/shake" || fail "no handshake without a certificate"
+! grep -q 'Client Certificate Types' "$work/shake" || fail "HTTPS asks for one"
+same "HTTP with a certificate on the other port" 200 "$(curl -s -o /dev/null -w '%{http_code}' --cacert "$own.pem" \
+  $(with audi22) -d x "https://127.0.0.1:$mqtts_port/topics/echo/audi22")"
 
 echo "bytes that are no TLS"
 before=$(curl -s "http://127.0.0.1:$http_port/metrics" | sed -n 's/^moonlet_tls_failed_total //p')
