@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * One host for one data folder: a lock on moonlet.lock, which also holds the host's process id.
- * The lock goes with the process, however it ends.
+ * The lock goes with the process, however it ends: it is one of POSIX, which children do not have
+ * (flock()'s would stay with a child between fork and exec when the host is killed). It would also
+ * go if this process closed another descriptor of that file: nobody else here opens it.
  */
 #include "store/folder.h"
 
@@ -9,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,9 +77,11 @@ note_holder(int fd, const char *folder, struct err *err)
 static int
 lock(int fd, const char *folder, struct err *err)
 {
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_SETLK, &whole) == 0)
 		return note_holder(fd, folder, err);
-	if (errno == EWOULDBLOCK)
+	if (errno == EACCES || errno == EAGAIN)
 		return held_by_another(fd, folder, err);
 	return err_errno(err, "data folder %s: lock", folder);
 }

@@ -477,17 +477,65 @@ broken_handle_is_opened_anew_and_stays_red_while_that_fails(void **state)
 
 /* --- the folder --- */
 
+static int
+wait_status(pid_t child)
+{
+	int status;
+
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 static void
 second_host_is_refused_with_the_first_ones_number(void **state)
 {
 	struct place *place = *state;
-	struct err err;
+	struct err err = { 0 };
 	char expected[32];
+	int ends[2];
+	pid_t second;
 
-	assert_null(store_open(&place->config, &err));
 	(void)snprintf(expected, sizeof(expected), "(process %d)", (int)getpid());
+	assert_int_equal(pipe(ends), 0);
+	second = fork();
+	assert_true(second >= 0);
+	if (second == 0) {
+		bool opened = store_open(&place->config, &err) != NULL;
+
+		(void)!write(ends[1], err.text, sizeof(err.text));
+		_exit(opened ? 1 : 0);
+	}
+	assert_int_equal(read(ends[0], err.text, sizeof(err.text)), sizeof(err.text));
+	assert_int_equal(wait_status(second), 0);
 	assert_non_null(strstr(err.text, expected));
 	assert_non_null(strstr(err.text, "in use"));
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+}
+
+/* Whoever was being started when its host was killed has its descriptors for a moment more. */
+static void
+child_of_a_host_that_is_gone_does_not_keep_the_folder(void **state)
+{
+	struct place *place = *state;
+	struct err err;
+	int ends[2];
+	char byte;
+	pid_t child;
+
+	assert_int_equal(pipe(ends), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		(void)close(ends[1]);
+		_exit(read(ends[0], &byte, 1) == 0 ? 0 : 1);
+	}
+	store_close(place->store);
+	place->store = store_open(&place->config, &err);
+	assert_non_null(place->store);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+	assert_int_equal(wait_status(child), 0);
 }
 
 static void
@@ -610,6 +658,7 @@ main(void)
 		ON_BOTH(version_is_never_given_twice),
 		ON_BOTH(random_jobs_do_what_a_model_does),
 		ON_BOTH(second_host_is_refused_with_the_first_ones_number),
+		ON_BOTH(child_of_a_host_that_is_gone_does_not_keep_the_folder),
 		cmocka_unit_test_setup_teardown(
 		    full_disk_fails_one_group_and_heals, on_memory, place_end),
 		cmocka_unit_test_setup_teardown(
