@@ -267,13 +267,13 @@ static void
 note_failed(const struct tls_handshake *handshake, const char *why)
 {
 	struct tls *tls = handshake->tls;
-	unsigned left_out;
+	struct log_more more;
 
 	if (!handshake->heard)
 		log_debug("tls", "handshake with %s: %s", handshake->peer->address, why);
-	else if (log_limit_take(&tls->failed_lines, loop_now_us(tls->loop), &left_out))
-		log_warn("tls", "handshake with %s: %s%s", handshake->peer->address, why,
-		    left_out > 0 ? " (and others before)" : "");
+	else if (log_limit_take(&tls->failed_lines, loop_now_us(tls->loop), &more))
+		log_warn(
+		    "tls", "handshake with %s: %s%s", handshake->peer->address, why, more.text);
 }
 
 /* Once; a step that runs comes back to nobody. */

@@ -17,7 +17,6 @@
 #include "runtime/access/registration.h"
 #include "runtime/figures.h"
 #include "runtime/pairs.h"
-#include "runtime/registration.h"
 
 enum {
 	LOOK_US = 30000000,
