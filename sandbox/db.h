@@ -18,6 +18,7 @@ struct db_key {
 
 /* An attribute that is part of a key. */
 struct db_attribute {
+	const char *what;  /* "db.put", as errors begin */
 	const char *owner; /* the table, or the table's index, as errors name it */
 	const char *name;
 	const char *role; /* "the table's key" */
@@ -27,12 +28,18 @@ struct db_attribute {
 /* The table that the string at `index` names; raises unless the function may use it now. */
 const struct table_def *db_table_at(lua_State *lua, const char *what, int index);
 const struct table_def *db_table(lua_State *lua, const char *what); /* the first argument */
-struct db_attribute db_hash(const struct table_def *def);
-struct db_attribute db_sort(const struct table_def *def);
+struct db_attribute db_hash(const struct table_def *def, const char *what);
+struct db_attribute db_sort(const struct table_def *def, const char *what);
 /* Appends the value at the top of the stack, and pops it. */
 void db_take_value(lua_State *lua, const struct db_attribute *attribute, struct db_key *key);
+/* A table and who asks for it. */
+struct db_place {
+	const char *what; /* "db.put", as errors begin */
+	const struct table_def *def;
+};
+
 /* The key's attributes of the table at `index`, or the key itself where it is one value. */
-void db_take_key(lua_State *lua, const struct table_def *def, int index, struct db_key *key);
+void db_take_key(lua_State *lua, const struct db_place *place, int index, struct db_key *key);
 
 /* What the run has seen, by name: "table/key" -> the item's JSON, or db_absent for none. Pushes the
  * table of that. */
@@ -48,7 +55,7 @@ int db_push_item(lua_State *lua, struct bytes item);
  */
 void db_note_read(lua_State *lua, int index, struct cursor *reply);
 /* Appends the item at `index` as JSON with its length; raises where it cannot be one. */
-void db_put_item(lua_State *lua, const struct table_def *def, int index, struct sink *out);
+void db_put_item(lua_State *lua, const struct db_place *place, int index, struct sink *out);
 /* Writes the item of the name at `index`: its JSON stands at `item`, false there deletes it. */
 void db_write(lua_State *lua, int index, int item);
 

@@ -11,7 +11,7 @@
 #include "sandbox/json.h"
 #include "sandbox/lua_hooks.h"
 
-enum { NUMBER_BYTES = 32 };
+enum { NUMBER_BYTES = 32, NAMED_DEPTH = 3 };
 
 const char json_array_mark = 0;
 
@@ -253,13 +253,23 @@ is_array(lua_State *lua, lua_Integer *count)
 	return seen == *count;
 }
 
+/* A path of all levels would tell no more than its beginning. */
+static const struct step *
+step_above(const struct step *step, int depth)
+{
+	while (step->depth > depth && step->outer != NULL)
+		step = step->outer;
+	return step;
+}
+
 static bool
 write_table(struct writer *w, const struct step *step)
 {
 	lua_Integer count;
 
 	if (step->depth >= JSON_DEPTH_MAX)
-		return fail(w, step, "more than 64 levels deep, or the table holds itself");
+		return fail(w, step_above(step, NAMED_DEPTH),
+		    "more than 64 levels deep, or the table holds itself");
 	if (lua_checkstack(w->lua, 6) == 0)
 		return fail(w, step, "out of memory");
 	return is_array(w->lua, &count) ? write_array(w, step, count) : write_object(w, step);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/json_text.h"
+#include "lib/utf8.h"
 #include "sandbox/db.h"
 
 const char db_absent;
@@ -29,7 +30,7 @@ db_table_at(lua_State *lua, const char *what, int index)
 		if (bytes_equal_string(name, worker->tables[i].name))
 			return &worker->tables[i];
 	}
-	(void)luaL_error(lua, "%s: there is no table \"%s\"; moonlet db create makes one", what,
+	(void)world_error(lua, "%s: there is no table \"%s\"; moonlet db create makes one", what,
 	    lua_tostring(lua, index));
 	return NULL;
 }
@@ -41,16 +42,16 @@ db_table(lua_State *lua, const char *what)
 }
 
 struct db_attribute
-db_hash(const struct table_def *def)
+db_hash(const struct table_def *def, const char *what)
 {
-	return (struct db_attribute){ def->name, def->hash, "the table's key",
+	return (struct db_attribute){ what, def->name, def->hash, "the table's key",
 		ITEM_KEY_STRING_BYTES_MAX };
 }
 
 struct db_attribute
-db_sort(const struct table_def *def)
+db_sort(const struct table_def *def, const char *what)
 {
-	return (struct db_attribute){ def->name, def->sort, "the table's sort key",
+	return (struct db_attribute){ what, def->name, def->sort, "the table's sort key",
 		ITEM_SORT_STRING_BYTES_MAX };
 }
 
@@ -61,9 +62,15 @@ put_string(lua_State *lua, const struct db_attribute *attribute, struct db_key *
 	uint8_t *at = key->bytes + key->len;
 
 	if (text.len == 0 || text.len > attribute->bytes_max)
-		(void)luaL_error(lua,
-		    "db: %s: \"%s\" must be a number or a string of 1 to %d bytes",
-		    attribute->owner, attribute->name, (int)attribute->bytes_max);
+		(void)world_error(lua,
+		    "%s: %s: \"%s\" must be a number or a string of 1 to %d bytes, and this one "
+		    "has %d",
+		    attribute->what, attribute->owner, attribute->name, (int)attribute->bytes_max,
+		    (int)text.len);
+	if (!utf8_is_valid(text))
+		(void)world_error(lua,
+		    "%s: %s: \"%s\" is a string that is not UTF-8 (base64.encode it)",
+		    attribute->what, attribute->owner, attribute->name);
 	*at++ = 's';
 	for (size_t i = 0; i < text.len; i++) {
 		*at++ = text.data[i];
@@ -84,8 +91,8 @@ put_number(lua_State *lua, const struct db_attribute *attribute, struct db_key *
 		number = item_key_of_integer(lua_tointeger(lua, -1));
 	} else {
 		if (!isfinite(lua_tonumber(lua, -1)))
-			(void)luaL_error(lua, "db: %s: \"%s\" is not a finite number",
-			    attribute->owner, attribute->name);
+			(void)world_error(lua, "%s: %s: \"%s\" is not a finite number",
+			    attribute->what, attribute->owner, attribute->name);
 		number = item_key_of_double(lua_tonumber(lua, -1));
 	}
 	memcpy(key->bytes + key->len, number.bytes, sizeof(number.bytes));
@@ -102,12 +109,12 @@ db_take_value(lua_State *lua, const struct db_attribute *attribute, struct db_ke
 	else if (type == LUA_TNUMBER)
 		put_number(lua, attribute, key);
 	else if (type == LUA_TNIL)
-		(void)luaL_error(lua, "db: %s: \"%s\" is missing, which is %s", attribute->owner,
-		    attribute->name, attribute->role);
+		(void)world_error(lua, "%s: %s: \"%s\" is missing, which is %s", attribute->what,
+		    attribute->owner, attribute->name, attribute->role);
 	else
-		(void)luaL_error(lua,
-		    "db: %s: \"%s\" must be a number or a string of 1 to %d bytes, not %s",
-		    attribute->owner, attribute->name, (int)attribute->bytes_max,
+		(void)world_error(lua,
+		    "%s: %s: \"%s\" must be a number or a string of 1 to %d bytes, not %s",
+		    attribute->what, attribute->owner, attribute->name, (int)attribute->bytes_max,
 		    luaL_typename(lua, -1));
 	lua_pop(lua, 1);
 }
@@ -121,9 +128,10 @@ take_member(lua_State *lua, int index, const struct db_attribute *attribute, str
 }
 
 void
-db_take_key(lua_State *lua, const struct table_def *def, int index, struct db_key *key)
+db_take_key(lua_State *lua, const struct db_place *place, int index, struct db_key *key)
 {
-	struct db_attribute hash = db_hash(def), sort = db_sort(def);
+	const struct table_def *def = place->def;
+	struct db_attribute hash = db_hash(def, place->what), sort = db_sort(def, place->what);
 
 	key->len = 0;
 	if (!lua_istable(lua, index) && def->sort == NULL) {
@@ -132,8 +140,8 @@ db_take_key(lua_State *lua, const struct table_def *def, int index, struct db_ke
 		return;
 	}
 	if (!lua_istable(lua, index))
-		(void)luaL_error(lua, "db: %s: a key is a table: { %s = ..., %s = ... }", def->name,
-		    def->hash, def->sort);
+		(void)world_error(lua, "%s: %s: a key is a table: { %s = ..., %s = ... }",
+		    place->what, def->name, def->hash, def->sort);
 	take_member(lua, index, &hash, key);
 	if (def->sort != NULL)
 		take_member(lua, index, &sort, key);
@@ -217,7 +225,7 @@ db_push_item(lua_State *lua, struct bytes item)
 		return 1;
 	}
 	if (!json_decode(lua, item, &error, &at))
-		return luaL_error(lua, "db.get: the item is not JSON (%s)", error);
+		return world_error(lua, "db.get: the item is not JSON (%s)", error);
 	return 1;
 }
 
@@ -290,11 +298,12 @@ static int
 db_get(lua_State *lua)
 {
 	const struct table_def *def = db_table(lua, "db.get");
+	const struct db_place place = { "db.get", def };
 	struct sink *out;
 	struct db_key key;
 
 	lua_settop(lua, 2);
-	db_take_key(lua, def, 2, &key);
+	db_take_key(lua, &place, 2, &key);
 	db_push_name(lua, def, &key);
 	db_push_seen(lua);
 	lua_pushvalue(lua, 3);
@@ -308,21 +317,58 @@ db_get(lua_State *lua)
 	return world_wait(lua, get_answered);
 }
 
-void
-db_put_item(lua_State *lua, const struct table_def *def, int index, struct sink *out)
-{
-	size_t begun = out->len + sizeof(uint32_t);
+/* The attributes of an item that is at fault. */
+struct suspect {
+	struct bytes deep;    /* the first with too many levels; empty: none */
+	struct bytes largest; /* and how large that is */
+	size_t bytes;
+};
 
-	sink_payload(lua, out, index, "item");
-	if (out->len - begun > ITEM_BYTES_MAX)
-		(void)luaL_error(lua, "db.put: %s: an item has at most %d KiB as JSON", def->name,
-		    ITEM_BYTES_MAX / 1024);
-	if (out->data[begun] != '{')
-		(void)luaL_error(
-		    lua, "db.put: %s: an item is a table with names as keys", def->name);
-	if (!json_text_is_within(bytes_of(out->data + begun, out->len - begun), ITEM_DEPTH_MAX))
-		(void)luaL_error(
-		    lua, "db.put: %s: an item has at most %d levels", def->name, ITEM_DEPTH_MAX);
+static bool
+suspect_attribute(void *arg, struct bytes name, struct bytes value)
+{
+	struct suspect *suspect = arg;
+
+	if (suspect->deep.len == 0 && !json_text_is_within(value, ITEM_DEPTH_MAX - 1))
+		suspect->deep = name;
+	if (value.len > suspect->bytes) {
+		suspect->largest = name;
+		suspect->bytes = value.len;
+	}
+	return true;
+}
+
+static const char *
+push_attribute(lua_State *lua, struct bytes name)
+{
+	return lua_pushlstring(lua, (const char *)name.data, name.len < 200 ? name.len : 200);
+}
+
+void
+db_put_item(lua_State *lua, const struct db_place *place, int index, struct sink *out)
+{
+	size_t begun = out->len + sizeof(uint32_t), at;
+	const char *path = lua_pushfstring(lua, "%s: %s: item", place->what, place->def->name);
+	struct suspect suspect = { .bytes = 0 };
+	struct bytes item;
+
+	sink_payload(lua, out, index, path);
+	item = bytes_of(out->data + begun, out->len - begun);
+	if (item.data[0] != '{')
+		(void)world_error(lua, "%s: an item is a table with names as keys", path);
+	if (item.len <= ITEM_BYTES_MAX && json_text_is_within(item, ITEM_DEPTH_MAX)) {
+		lua_pop(lua, 1);
+		return;
+	}
+	(void)json_text_members(item, suspect_attribute, &suspect, &at);
+	if (item.len > ITEM_BYTES_MAX)
+		(void)world_error(lua,
+		    "%s: an item has at most %d KiB as JSON (%d bytes), and this one has %d; its "
+		    "largest attribute is \"%s\"",
+		    path, ITEM_BYTES_MAX / 1024, ITEM_BYTES_MAX, (int)item.len,
+		    push_attribute(lua, suspect.largest));
+	(void)world_error(lua, "%s.%s: an item has at most %d levels", path,
+	    push_attribute(lua, suspect.deep), ITEM_DEPTH_MAX);
 }
 
 static void
@@ -376,20 +422,23 @@ static int
 db_put(lua_State *lua)
 {
 	const struct table_def *def = db_table(lua, "db.put");
+	const struct db_place place = { "db.put", def };
 	struct sink *out;
 	struct db_key key;
 	size_t begun;
 
-	luaL_checktype(lua, 2, LUA_TTABLE);
+	if (!lua_istable(lua, 2))
+		return world_error(lua, "db.put: %s: the item is a table, not %s", def->name,
+		    luaL_typename(lua, 2));
 	if (!lua_isnoneornil(lua, 3))
 		return call_part(lua, PART_PUT_IF);
 	lua_settop(lua, 2);
-	db_take_key(lua, def, 2, &key);
+	db_take_key(lua, &place, 2, &key);
 	db_push_name(lua, def, &key);
 	out = world_effect(lua, EFFECT_DB_PUT);
 	sink_bytes(lua, out, bytes_of_string(def->name));
 	begun = out->len + sizeof(uint32_t);
-	db_put_item(lua, def, 2, out);
+	db_put_item(lua, &place, 2, out);
 	world_effect_end(lua);
 	note_written(lua, 3);
 	lua_pushlstring(lua, (const char *)out->data + begun, out->len - begun);
@@ -403,12 +452,13 @@ static int
 db_delete(lua_State *lua)
 {
 	const struct table_def *def = db_table(lua, "db.delete");
+	const struct db_place place = { "db.delete", def };
 	struct db_key key;
 
 	if (!lua_isnoneornil(lua, 3))
 		return call_part(lua, PART_DELETE_IF);
 	lua_settop(lua, 2);
-	db_take_key(lua, def, 2, &key);
+	db_take_key(lua, &place, 2, &key);
 	db_push_name(lua, def, &key);
 	lua_pushboolean(lua, 0);
 	db_write(lua, 3, 4);
@@ -443,13 +493,21 @@ static int
 db_same_key(lua_State *lua)
 {
 	const struct table_def *def = db_table(lua, "db.update");
-	struct db_key before, now;
+	const struct db_place place = { "db.update", def };
+	struct db_attribute hash = db_hash(def, place.what);
+	struct db_key before, now = { .len = 0 };
 
-	db_take_key(lua, def, 2, &before);
-	db_take_key(lua, def, 3, &now);
+	db_take_key(lua, &place, 2, &before);
+	take_member(lua, 3, &hash, &now);
+	if (now.len > before.len || memcmp(before.bytes, now.bytes, now.len) != 0)
+		return world_error(lua,
+		    "db.update: %s: \"%s\" is the item's key, which must stay as it is", def->name,
+		    def->hash);
+	db_take_key(lua, &place, 3, &now);
 	if (before.len != now.len || memcmp(before.bytes, now.bytes, now.len) != 0)
-		return luaL_error(
-		    lua, "db.update: %s: the function has changed the item's key", def->name);
+		return world_error(lua,
+		    "db.update: %s: \"%s\" is part of the item's key, which must stay as it is",
+		    def->name, def->sort != NULL ? def->sort : def->hash);
 	return 0;
 }
 
@@ -462,7 +520,7 @@ db_compile(lua_State *lua)
 	const char *name = lua_pushfstring(lua, "=condition \"%s\"", text);
 
 	if (luaL_loadbufferx(lua, source, strlen(source), name, "t") != LUA_OK)
-		return luaL_error(
+		return world_error(
 		    lua, "%s: the condition cannot be parsed: %s", what, lua_tostring(lua, -1));
 	lua_pushvalue(lua, 3);
 	(void)lua_setupvalue(lua, -2, 1);
@@ -477,25 +535,33 @@ db_check(lua_State *lua)
 	const char *what = luaL_checkstring(lua, 1);
 	int type;
 
-	luaL_checktype(lua, 2, LUA_TTABLE);
-	if (strcmp(what, "db.batch") != 0)
+	if (strncmp(what, "db.batch", strlen("db.batch")) != 0)
 		world_check_options(lua, 2, names, what);
 	type = world_option(lua, 2, "if_absent");
 	if (type != LUA_TNIL && type != LUA_TBOOLEAN)
-		return luaL_error(lua, "%s: if_absent is true or false", what);
-	if (world_option(lua, 2, "if_version") != LUA_TNIL && !lua_isinteger(lua, -1))
-		return luaL_error(lua, "%s: if_version is the second result of db.get, or 0", what);
+		return world_error(lua, "%s: if_absent is true or false", what);
+	if (world_option(lua, 2, "if_version") != LUA_TNIL &&
+	    (!lua_isinteger(lua, -1) || lua_tointeger(lua, -1) < 0))
+		return world_error(
+		    lua, "%s: if_version is the second result of db.get, or 0", what);
 	type = world_option(lua, 2, "condition");
 	if (type != LUA_TNIL && type != LUA_TSTRING && type != LUA_TFUNCTION)
-		return luaL_error(lua, "%s: condition is a string or a function", what);
+		return world_error(lua, "%s: condition is a string or a function", what);
 	return 0;
+}
+
+/* (message): raises it for the handler's line. */
+static int
+db_fail(lua_State *lua)
+{
+	return world_error(lua, "%s", luaL_checkstring(lua, 1));
 }
 
 void
 db_prepare(lua_State *lua)
 {
 	static const lua_CFunction parts[] = { db_get, db_put, db_delete, db_fresh, db_same_key,
-		db_compile, db_check, db_fetch, db_apply };
+		db_compile, db_check, db_fetch, db_apply, db_fail };
 	enum { PARTS = sizeof(parts) / sizeof(*parts) };
 
 	if (lua_rawgetp(lua, LUA_REGISTRYINDEX, &parts_key) == LUA_TNIL) {

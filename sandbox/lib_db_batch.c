@@ -11,7 +11,7 @@ static const char *const batch_options[] = { "get", "put", "delete", "key", "ite
 
 /* One operation of the list. */
 struct op {
-	const struct table_def *def;
+	struct db_place place;
 	enum { OP_GET, OP_PUT, OP_DELETE } kind;
 	int operand; /* index on the stack of the key or item */
 	bool conditional;
@@ -29,16 +29,18 @@ has_field(lua_State *lua, int index, const char *name)
 /* Reads the operation at the top of the stack, and leaves the table's name and the operand there.
  */
 static void
-read_op(lua_State *lua, struct op *op)
+read_op(lua_State *lua, lua_Integer number, struct op *op)
 {
 	static const char *const words[] = { "get", "put", "delete" };
 	int index = lua_gettop(lua), found = 0;
+	const char *what = lua_pushfstring(lua, "db.batch: operation %I", number);
 
 	if (!lua_istable(lua, index))
-		(void)luaL_error(lua, "db.batch: a list of { get = TABLE, key = ... }, { put = "
-				      "TABLE, item = ... } and "
-				      "{ delete = TABLE, key = ... }");
-	world_check_options(lua, index, batch_options, "db.batch");
+		(void)world_error(lua,
+		    "%s: it is { get = TABLE, key = ... }, { put = TABLE, item = ... } or { delete "
+		    "= TABLE, key = ... }",
+		    what);
+	world_check_options(lua, index, batch_options, what);
 	for (int i = 0; i < 3; i++) {
 		if (!has_field(lua, index, words[i]))
 			continue;
@@ -46,13 +48,13 @@ read_op(lua_State *lua, struct op *op)
 		found++;
 	}
 	if (found != 1)
-		(void)luaL_error(lua, "db.batch: each has one of get, put and delete");
+		(void)world_error(lua, "%s: it has one of get, put and delete", what);
 	(void)world_option(lua, index, words[op->kind]);
-	op->def = db_table_at(lua, "db.batch", index + 1);
+	op->place = (struct db_place){ what, db_table_at(lua, what, index + 2) };
 	(void)world_option(lua, index, op->kind == OP_PUT ? "item" : "key");
-	op->operand = index + 2;
+	op->operand = index + 3;
 	if (op->kind == OP_PUT && !lua_istable(lua, op->operand))
-		(void)luaL_error(lua, "db.batch: put needs an item, which is a table");
+		(void)world_error(lua, "%s: put needs an item, which is a table", what);
 	op->conditional = has_field(lua, index, "if_absent") ||
 			  has_field(lua, index, "if_version") || has_field(lua, index, "condition");
 }
@@ -62,10 +64,18 @@ list_length(lua_State *lua)
 {
 	lua_Integer count;
 
-	luaL_checktype(lua, 1, LUA_TTABLE);
+	if (!lua_istable(lua, 1))
+		(void)world_error(
+		    lua, "db.batch: a list of operations, not %s", luaL_typename(lua, 1));
 	count = (lua_Integer)lua_rawlen(lua, 1);
+	lua_pushnil(lua);
+	if (count == 0 && lua_next(lua, 1) != 0)
+		(void)world_error(lua,
+		    "db.batch: a list of operations: { { put = TABLE, item = ... }, "
+		    "... }");
+	lua_settop(lua, 1);
 	if (count > DB_GETS_MAX)
-		(void)luaL_error(lua, "db.batch: at most %d at a time", DB_GETS_MAX);
+		(void)world_error(lua, "db.batch: at most %d at a time", DB_GETS_MAX);
 	return count;
 }
 
@@ -101,11 +111,11 @@ db_fetch(lua_State *lua)
 
 		lua_settop(lua, 3);
 		(void)lua_rawgeti(lua, 1, i);
-		read_op(lua, &op);
-		db_take_key(lua, op.def, op.operand, &key);
+		read_op(lua, i, &op);
+		db_take_key(lua, &op.place, op.operand, &key);
 		if (op.kind != OP_GET && !op.conditional)
 			continue;
-		db_push_name(lua, op.def, &key);
+		db_push_name(lua, op.place.def, &key);
 		lua_pushvalue(lua, -1);
 		if (lua_rawget(lua, 2) == LUA_TNIL) {
 			lua_pop(lua, 1);
@@ -132,12 +142,12 @@ db_fetch(lua_State *lua)
 
 /* Pushes the item's JSON; the area of calls is free meanwhile. */
 static void
-push_json(lua_State *lua, const struct table_def *def, int index)
+push_json(lua_State *lua, const struct db_place *place, int index)
 {
 	struct sink *scratch = &worker_of(lua)->call.fields;
 
 	scratch->len = 0;
-	db_put_item(lua, def, index, scratch);
+	db_put_item(lua, place, index, scratch);
 	lua_pushlstring(
 	    lua, (const char *)scratch->data + sizeof(uint32_t), scratch->len - sizeof(uint32_t));
 }
@@ -155,17 +165,17 @@ prepare(lua_State *lua, lua_Integer count, size_t *bytes)
 
 		lua_settop(lua, 2);
 		(void)lua_rawgeti(lua, 1, i);
-		read_op(lua, &op);
+		read_op(lua, i, &op);
 		if (op.kind == OP_GET)
 			continue;
-		db_take_key(lua, op.def, op.operand, &key);
+		db_take_key(lua, &op.place, op.operand, &key);
 		if (op.kind == OP_PUT)
-			push_json(lua, op.def, op.operand);
+			push_json(lua, &op.place, op.operand);
 		else
 			lua_pushboolean(lua, 0);
 		(void)lua_tolstring(lua, -1, &len);
 		*bytes += (op.kind == OP_PUT ? len : key.len) + TABLE_NAME_BYTES_MAX + 16;
-		db_push_name(lua, op.def, &key);
+		db_push_name(lua, op.place.def, &key);
 		lua_rawseti(lua, 2, ++prepared);
 		lua_rawseti(lua, 2, ++prepared);
 	}
@@ -185,7 +195,7 @@ db_apply(lua_State *lua)
 	count = prepare(lua, count, &bytes);
 	if (worker->run->effect_count + count > EFFECTS_MAX ||
 	    worker->run->effect_bytes + bytes > worker->effects.cap)
-		return luaL_error(lua, "db.batch: a run has at most %d effects with %d bytes",
+		return world_error(lua, "db.batch: a run has at most %d effects with %d bytes",
 		    EFFECTS_MAX, (int)worker->effects.cap);
 	for (lua_Integer i = 1; i <= count; i++) {
 		lua_settop(lua, 2);

@@ -39,11 +39,11 @@ take_index(lua_State *lua, struct question *question)
 	if (!push_option(lua, question, "index"))
 		return;
 	if (lua_type(lua, -1) != LUA_TSTRING)
-		(void)luaL_error(lua, "%s: index is the name of an index", question->what);
+		(void)world_error(lua, "%s: index is the name of an index", question->what);
 	name = lua_tolstring(lua, -1, &len);
 	question->index = table_def_index(question->def, bytes_of(name, len));
 	if (question->index == NULL)
-		(void)luaL_error(lua, "%s: table %s has no index \"%s\"", question->what,
+		(void)world_error(lua, "%s: table %s has no index \"%s\"", question->what,
 		    question->def->name, name);
 	lua_pop(lua, 1);
 }
@@ -52,8 +52,8 @@ static struct db_attribute
 hash_of(const struct question *question)
 {
 	if (question->index == NULL)
-		return db_hash(question->def);
-	return (struct db_attribute){ question->index->name, question->index->hash,
+		return db_hash(question->def, question->what);
+	return (struct db_attribute){ question->what, question->index->name, question->index->hash,
 		"the index's key", ITEM_KEY_STRING_BYTES_MAX };
 }
 
@@ -61,8 +61,8 @@ static struct db_attribute
 sort_of(const struct question *question)
 {
 	if (question->index == NULL)
-		return db_sort(question->def);
-	return (struct db_attribute){ question->index->name, question->index->sort,
+		return db_sort(question->def, question->what);
+	return (struct db_attribute){ question->what, question->index->name, question->index->sort,
 		"the index's sort key", ITEM_SORT_STRING_BYTES_MAX };
 }
 
@@ -82,7 +82,7 @@ take_hash(lua_State *lua, const struct question *question, struct db_key *key)
 	while (lua_next(lua, 2) != 0) {
 		if (lua_type(lua, -2) != LUA_TSTRING ||
 		    strcmp(lua_tostring(lua, -2), hash.name) != 0)
-			(void)luaL_error(lua,
+			(void)world_error(lua,
 			    "%s: %s: its key is \"%s\"; for other attributes there are from, to "
 			    "and prefix, and indexes",
 			    question->what, hash.owner, hash.name);
@@ -102,8 +102,9 @@ put_bound(lua_State *lua, const struct question *question, const char *name, str
 
 	if (push_option(lua, question, name)) {
 		if (sort.name == NULL)
-			(void)luaL_error(lua, "%s: %s has no sort key for \"%s\"", question->what,
+			(void)world_error(lua, "%s: %s has no sort key for \"%s\"", question->what,
 			    sort.owner, name);
+		sort.name = name;
 		db_take_value(lua, &sort, &key);
 	}
 	sink_bytes(lua, out, bytes_of(key.bytes, key.len));
@@ -119,9 +120,9 @@ put_prefix(lua_State *lua, const struct question *question, struct sink *out)
 		return;
 	}
 	if (lua_type(lua, -1) != LUA_TSTRING)
-		(void)luaL_error(lua, "%s: prefix is a string", question->what);
+		(void)world_error(lua, "%s: prefix is a string", question->what);
 	if (sort_of(question).name == NULL)
-		(void)luaL_error(lua, "%s: %s has no sort key for \"prefix\"", question->what,
+		(void)world_error(lua, "%s: %s has no sort key for \"prefix\"", question->what,
 		    sort_of(question).owner);
 	prefix = world_string(lua, -1);
 	sink_bytes(lua, out, prefix);
@@ -149,15 +150,15 @@ put_after(lua_State *lua, const struct question *question, struct sink *out)
 	if (lua_type(lua, -1) == LUA_TSTRING)
 		text = world_string(lua, -1);
 	if (text.len == 0 || text.len % 2 != 0)
-		(void)luaL_error(
+		(void)world_error(
 		    lua, "%s: after is what a query gave as its second result", question->what);
 	sink_u32(lua, out, (uint32_t)(text.len / 2));
 	for (size_t i = 0; i < text.len; i += 2) {
 		int high = hex_digit(text.data[i]), low = hex_digit(text.data[i + 1]);
 
 		if (high < 0 || low < 0)
-			(void)luaL_error(lua, "%s: after is what a query gave as its second result",
-			    question->what);
+			(void)world_error(lua,
+			    "%s: after is what a query gave as its second result", question->what);
 		sink_u8(lua, out, (uint8_t)(high << 4 | low));
 	}
 	lua_pop(lua, 1);
@@ -256,7 +257,7 @@ take_reverse(lua_State *lua, const struct question *question)
 
 	if (push_option(lua, question, "reverse")) {
 		if (!lua_isboolean(lua, -1))
-			(void)luaL_error(lua, "%s: reverse is true or false", question->what);
+			(void)world_error(lua, "%s: reverse is true or false", question->what);
 		reverse = lua_toboolean(lua, -1);
 		lua_pop(lua, 1);
 	}

@@ -6,8 +6,8 @@
 /* Its arguments are the parts in C that it names first. What it returns: update, put and delete
  * with conditions, batch. */
 const char db_source[] =
-    "local get, put, delete, fresh, same_key, compile, check, fetch, apply, null = ...\n"
-    "local type, error, next, setmetatable, ipairs = type, error, next, setmetatable, ipairs\n"
+    "local get, put, delete, fresh, same_key, compile, check, fetch, apply, fail, null = ...\n"
+    "local type, next, setmetatable, ipairs = type, next, setmetatable, ipairs\n"
     "local library = { math = math, string = string, type = type, tonumber = tonumber,\n"
     "  tostring = tostring, null = null }\n"
 
@@ -39,7 +39,7 @@ const char db_source[] =
     "    item = change(item)\n"
     "    if item == nil then return nil end\n"
     "    if type(item) ~= 'table' then\n"
-    "      error('db.update: the function returns the item, or nil to leave it', 2)\n"
+    "      fail('db.update: the function returns the item, or nil to leave it')\n"
     "    end\n"
     "  elseif type(change) == 'table' then\n"
     "    for attribute, value in next, change do\n"
@@ -47,7 +47,7 @@ const char db_source[] =
     "      item[attribute] = value\n"
     "    end\n"
     "  else\n"
-    "    error('db.update: the third argument is a function or a table of attributes', 2)\n"
+    "    fail('db.update: the third argument is a function or a table of attributes')\n"
     "  end\n"
     "  same_key(name, key, item)\n"
     "  put(name, item)\n"
@@ -72,7 +72,8 @@ const char db_source[] =
     "    else\n"
     "      results[i] = true\n"
     "      if (op.if_absent or op.if_version or op.condition) and\n"
-    "         not meets('db.batch', op.put or op.delete, op.item or op.key, op) then\n"
+    "         not meets('db.batch: operation ' .. i, op.put or op.delete, op.item or op.key, op) "
+    "then\n"
     "        return nil, i\n"
     "      end\n"
     "    end\n"

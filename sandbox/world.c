@@ -5,6 +5,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "lib/log.h"
@@ -77,13 +78,48 @@ world_open(lua_State *lua)
 	lua_pop(lua, 1);
 }
 
+static bool
+is_library_part(const lua_Debug *at)
+{
+	return strcmp(at->source, "=db") == 0;
+}
+
+/* Pushes "file:line: " of the caller, or nothing where that is C. */
+static void
+push_where(lua_State *lua)
+{
+	lua_Debug at;
+	int level = 1;
+
+	if (lua_getstack(lua, level, &at) != 0 && lua_getinfo(lua, "S", &at) != 0 &&
+	    is_library_part(&at)) {
+		while (lua_getstack(lua, ++level, &at) != 0 && lua_getinfo(lua, "S", &at) != 0 &&
+		       (is_library_part(&at) || *at.what == 'C'))
+			continue;
+	}
+	luaL_where(lua, level);
+}
+
+int
+world_error(lua_State *lua, const char *format, ...)
+{
+	va_list arguments;
+
+	push_where(lua);
+	va_start(arguments, format);
+	(void)lua_pushvfstring(lua, format, arguments);
+	va_end(arguments);
+	lua_concat(lua, 2);
+	return lua_error(lua);
+}
+
 struct run *
 world_run(lua_State *lua, const char *what)
 {
 	struct run *run = worker_of(lua)->run;
 
 	if (run == NULL)
-		(void)luaL_error(lua, "%s can only be called while the handler runs", what);
+		(void)world_error(lua, "%s can only be called while the handler runs", what);
 	return run;
 }
 
@@ -140,7 +176,7 @@ world_permit(lua_State *lua, const char *kind, const char *what, struct bytes su
 	if (allowed)
 		return;
 	lua_pushlstring(lua, (const char *)subject.data, subject.len < 200 ? subject.len : 200);
-	(void)luaL_error(lua,
+	(void)world_error(lua,
 	    "%s: \"%s\" is not allowed; add  %s = \"%s\"  to the function's allow", what,
 	    lua_tostring(lua, -1), kind, lua_tostring(lua, -1));
 }
@@ -151,7 +187,7 @@ sink_room(lua_State *lua, struct sink *sink, size_t len)
 	uint8_t *at = sink->data + sink->len;
 
 	if (sink->cap - sink->len < len)
-		(void)luaL_error(lua, "too much: %s has at most %d bytes",
+		(void)world_error(lua, "too much: %s has at most %d bytes",
 		    sink == &worker_of(lua)->effects ? "all that a run does" : "a call",
 		    (int)sink->cap);
 	sink->len += len;
@@ -217,7 +253,7 @@ sink_payload(lua_State *lua, struct sink *sink, int index, const char *what)
 	}
 	sink_u32(lua, sink, 0);
 	if (!json_encode(lua, index, what, sink, &error))
-		(void)luaL_error(lua, "%s", error.text);
+		(void)world_error(lua, "%s", error.text);
 	len = sink->len - begun - sizeof(uint32_t);
 	sink->len = begun;
 	sink_u32(lua, sink, (uint32_t)len);
@@ -230,7 +266,7 @@ world_effect(lua_State *lua, enum effect_kind kind)
 	struct worker *worker = worker_of(lua);
 
 	if (worker->run->effect_count >= EFFECTS_MAX)
-		(void)luaL_error(lua, "a run has at most %d effects", EFFECTS_MAX);
+		(void)world_error(lua, "a run has at most %d effects", EFFECTS_MAX);
 	worker->effects.len = worker->run->effect_bytes;
 	sink_u8(lua, &worker->effects, (uint8_t)kind);
 	return &worker->effects;
@@ -252,13 +288,13 @@ world_call(lua_State *lua, enum call_kind kind, const char *what)
 
 	(void)world_run(lua, what);
 	if (lua != stage()->handler || !lua_isyieldable(lua))
-		(void)luaL_error(lua,
+		(void)world_error(lua,
 		    "%s waits, and can wait only in the handler itself: not in a coroutine of "
 		    "yours, "
 		    "a metamethod, table.sort or string.gsub",
 		    what);
 	if (worker->run->calls >= CALLS_MAX)
-		(void)luaL_error(lua, "a run makes at most %d calls that wait", CALLS_MAX);
+		(void)world_error(lua, "a run makes at most %d calls that wait", CALLS_MAX);
 	worker->call.kind = (uint8_t)kind;
 	worker->call.fields.len = 0;
 	return &worker->call.fields;
@@ -323,7 +359,7 @@ world_option_integer(lua_State *lua, int index, const struct option_range *range
 	if (world_option(lua, index, range->name) != LUA_TNIL) {
 		value = lua_tointegerx(lua, -1, &is_integer);
 		if (!is_integer || value < range->min || value > range->max)
-			(void)luaL_error(lua, "%s: %s is a number from %I to %I", range->what,
+			(void)world_error(lua, "%s: %s is a number from %I to %I", range->what,
 			    range->name, range->min, range->max);
 	}
 	lua_pop(lua, 1);
@@ -335,7 +371,9 @@ world_check_options(lua_State *lua, int index, const char *const *names, const c
 {
 	if (lua_isnoneornil(lua, index))
 		return;
-	luaL_checktype(lua, index, LUA_TTABLE);
+	if (!lua_istable(lua, index))
+		(void)world_error(
+		    lua, "%s: the options are a table, not %s", what, luaL_typename(lua, index));
 	lua_pushnil(lua);
 	while (lua_next(lua, index) != 0) {
 		const char *name = lua_type(lua, -2) == LUA_TSTRING ? lua_tostring(lua, -2) : "?";
@@ -344,7 +382,7 @@ world_check_options(lua_State *lua, int index, const char *const *names, const c
 		for (size_t i = 0; names[i] != NULL; i++)
 			known = known || strcmp(names[i], name) == 0;
 		if (!known)
-			(void)luaL_error(lua, "%s: there is no option \"%s\"", what, name);
+			(void)world_error(lua, "%s: there is no option \"%s\"", what, name);
 		lua_pop(lua, 1);
 	}
 }

@@ -40,6 +40,9 @@ void world_seed_random(lua_State *lua, const uint64_t seed[2]);
 
 /* For bindings. */
 
+/* Raises the message with the handler's line that called the library; parts of a library that are
+ * written in Lua (db_source) are passed over. As a result, for `return`. */
+int world_error(lua_State *lua, const char *format, ...);
 /* Raises unless an invocation is running (not while the file is loaded). */
 struct run *world_run(lua_State *lua, const char *what);
 /* Raises unless `allow.<kind>` has a pattern that takes `subject`. */

@@ -57,11 +57,11 @@ local tests = {
     raises('no option "if_absnt"', db.put, "cars", { id = "x" }, { if_absnt = true })
     raises("if_version is", db.put, "cars", { id = "x" }, { if_version = "7" })
     raises("if_absent is", db.put, "cars", { id = "x" }, { if_absent = 1 })
-    raises("table expected", db.put, "cars", { id = "x" }, 7)
+    raises("the options are a table", db.put, "cars", { id = "x" }, 7)
   end,
 
   an_update_keeps_the_key = function()
-    raises("changed the item's key", db.update, "cars", "audi22", function(car)
+    raises("must stay as it is", db.update, "cars", "audi22", function(car)
       car.id = "bmw"
       return car
     end)
@@ -93,8 +93,8 @@ local tests = {
   end,
 
   a_wrong_batch_is_named = function()
-    raises("each has one of get, put and delete", db.batch, { { key = "x" } })
-    raises("each has one of get, put and delete", db.batch, { { get = "cars", put = "cars", key = "x" } })
+    raises("it has one of get, put and delete", db.batch, { { key = "x" } })
+    raises("it has one of get, put and delete", db.batch, { { get = "cars", put = "cars", key = "x" } })
     raises("a list of", db.batch, { "cars" })
     raises('no option "itm"', db.batch, { { put = "cars", itm = {} } })
     raises("put needs an item", db.batch, { { put = "cars", key = "x" } })

@@ -45,7 +45,7 @@ local tests = {
     raises('its key is "place"', db.query, "readings", { id = "x" }, { index = "by_place" })
     raises('"id" is missing', db.query, "readings", {})
     raises('"id" is missing', db.query, "readings")
-    raises('"ts" must be a number or a string', db.query, "readings", "a", { from = true })
+    raises('"from" must be a number or a string', db.query, "readings", "a", { from = true })
     raises('cars has no sort key for "from"', db.query, "cars", "a", { from = 1 })
     raises('cars has no sort key for "prefix"', db.query, "cars", "a", { prefix = "x" })
     raises("limit is a number from 1", db.query, "readings", "a", { limit = 0 })

@@ -57,6 +57,26 @@ local tests = {
 
   strings_must_be_text = function()
     raises("UTF-8", db.put, "cars", { id = "a", x = "\xff" })
+    raises('db.get: cars: "id" is a string that is not UTF-8', db.get, "cars", "\xff")
+    raises('db.delete: cars: "id" is a string that is not UTF-8', db.delete, "cars", "\xff")
+  end,
+
+  errors_name_table_attribute_and_the_handlers_line = function()
+    raises("db.put: cars: item.x.y: NaN", db.put, "cars", { id = "a", x = { y = 0 / 0 } })
+    raises('its largest attribute is "big"', db.put, "cars", { id = "a", x = "y", big = ("x"):rep(410000) })
+    local deep = {}
+    for _ = 1, 59 do deep = { deep } end
+    raises("cars: item.x: an item has at most 60 levels", db.put, "cars", { id = "a", x = deep })
+    raises("the item is a table, not number", db.put, "cars", 5)
+    raises("the options are a table, not number", db.put, "cars", { id = "a" }, 5)
+    raises("if_version is the second result", db.put, "cars", { id = "a" }, { if_version = -1 })
+    raises('readings: "from" must be a number or a string', db.query, "readings", "a", { from = true })
+    raises('"id" is the item\'s key, which must stay', db.update, "cars", "a", { id = "b" })
+    raises("operation 2: there is no option", db.batch, { { get = "cars", key = "a" }, { foo = "cars" } })
+    raises('operation 1: cars: "id" is missing', db.batch, { { put = "cars", item = {} } })
+    raises("a list of operations", db.batch, { put = "cars", item = { id = "a" } })
+    local ok, problem = pcall(db.update, "planes", "a", {})
+    assert(not ok and problem:find("^tables.lua:%d+: db.get: there is no table"), problem)
   end,
 }
 
