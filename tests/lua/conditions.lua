@@ -95,7 +95,7 @@ local tests = {
   a_wrong_batch_is_named = function()
     raises("it has one of get, put and delete", db.batch, { { key = "x" } })
     raises("it has one of get, put and delete", db.batch, { { get = "cars", put = "cars", key = "x" } })
-    raises("a list of", db.batch, { "cars" })
+    raises("operation 1: it is { get", db.batch, { "cars" })
     raises('no option "itm"', db.batch, { { put = "cars", itm = {} } })
     raises("put needs an item", db.batch, { { put = "cars", key = "x" } })
     raises('there is no table "planes"', db.batch, { { get = "planes", key = "x" } })
