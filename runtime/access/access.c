@@ -14,6 +14,7 @@
 #include "runtime/access/credentials.h"
 #include "runtime/access/jwt_keys.h"
 #include "runtime/access/password.h"
+#include "runtime/access/signed_request.h"
 #include "runtime/figures.h"
 #include "runtime/host.h"
 
@@ -207,6 +208,14 @@ on_login(void *arg, const struct login_answer *answer)
 	answer_broker(entry, answer);
 }
 
+static void
+forget(struct buf *secret)
+{
+	if (secret->len > 0)
+		explicit_bzero(secret->data, secret->len);
+	buf_clear(secret);
+}
+
 /* It was parsed before. NULL: there is none. */
 static struct http_head *
 read_request(const struct peer *peer)
@@ -231,6 +240,7 @@ access_authenticate(void *arg, struct broker_login *login, const struct mqtt_con
 {
 	struct host *host = arg;
 	struct entry *entry = xcalloc(1, sizeof(*entry));
+	struct buf token = { 0 };
 	struct login shown = { .host = host,
 		.door = LOGIN_MQTT,
 		.peer = (struct peer *)(uintptr_t)peer,
@@ -250,7 +260,10 @@ access_authenticate(void *arg, struct broker_login *login, const struct mqtt_con
 	buf_append_bytes(&entry->client_id, connect->client_id);
 	entry->is_persistent = !connect->clean_start || connect->props.session_expiry_s > 0;
 	entry->has_will = connect->has_will;
+	if (entry->head != NULL && !shown.has_password && signed_request_token(entry->head, &token))
+		shown.bearer = buf_bytes(&token);
 	login_begin(&shown, on_login, entry);
+	forget(&token);
 }
 
 bool
@@ -280,10 +293,10 @@ access_identity_unref(void *arg, void *identity)
 
 /* --- HTTP --- */
 
-/* "Basic dXNlcjpwYXNz" (RFC 7617 §2) or "Bearer TOKEN" (RFC 6750 §2.1). False: neither is in it,
- * or not well. `basic` keeps the text of the first. */
+/* "Basic dXNlcjpwYXNz" (RFC 7617 §2), "Bearer TOKEN" (RFC 6750 §2.1) or AWS's signature. False:
+ * none of these is in it, or not well. `secret` keeps what `shown` then views. */
 static bool
-read_authorization(struct bytes value, struct login *shown, struct buf *basic)
+read_authorization(struct bytes value, struct login *shown, struct buf *secret)
 {
 	static const char basic_word[] = "basic ", bearer_word[] = "bearer ";
 	size_t skip;
@@ -295,16 +308,21 @@ read_authorization(struct bytes value, struct login *shown, struct buf *basic)
 		shown->bearer = bytes_of(value.data + skip, value.len - skip);
 		return true;
 	}
+	if (signed_request_is(value)) {
+		if (signed_request_token(shown->head, secret))
+			shown->bearer = buf_bytes(secret);
+		return true;
+	}
 	skip = sizeof(basic_word) - 1;
 	if (value.len <= skip || strncasecmp((const char *)value.data, basic_word, skip) != 0 ||
-	    base64_decode(bytes_of(value.data + skip, value.len - skip), basic) < 0)
+	    base64_decode(bytes_of(value.data + skip, value.len - skip), secret) < 0)
 		return false;
-	colon = memchr(basic->data, ':', basic->len);
+	colon = memchr(secret->data, ':', secret->len);
 	if (colon == NULL)
 		return false;
 	shown->has_user = shown->has_password = true;
-	shown->user = bytes_of(basic->data, (size_t)(colon - basic->data));
-	shown->password = bytes_of(colon + 1, basic->len - shown->user.len - 1);
+	shown->user = bytes_of(secret->data, (size_t)(colon - secret->data));
+	shown->password = bytes_of(colon + 1, secret->len - shown->user.len - 1);
 	return true;
 }
 
@@ -330,7 +348,8 @@ access_request(struct access_request *request)
 	const struct peer *peer = http_exchange_peer_of(request->exchange);
 	struct bytes authorization = http_header_find(head, "authorization");
 	const struct login_answer malformed = { .reason = MQTT_BAD_CREDENTIALS,
-		.text = "its Authorization header is neither Basic nor Bearer" };
+		.text = "its Authorization header is neither Basic, Bearer nor a signature of "
+			"AWS" };
 	const struct login_answer gone = { .reason = MQTT_SERVER_UNAVAILABLE,
 		.text = "it has left" };
 	struct login shown = { .host = request->host,
@@ -338,17 +357,15 @@ access_request(struct access_request *request)
 		.peer = (struct peer *)(uintptr_t)peer,
 		.query = head->query,
 		.head = head };
-	struct buf basic = { 0 };
+	struct buf secret = { 0 };
 
 	if (peer == NULL)
 		request->done(request, &gone);
-	else if (authorization.len > 0 && !read_authorization(authorization, &shown, &basic))
+	else if (authorization.len > 0 && !read_authorization(authorization, &shown, &secret))
 		on_http_login(request, &malformed);
 	else
 		login_begin(&shown, on_http_login, request);
-	if (basic.len > 0)
-		explicit_bzero(basic.data, basic.len);
-	buf_clear(&basic);
+	forget(&secret);
 }
 
 void

@@ -26,6 +26,14 @@ struct credentials {
 /* --- texts --- */
 
 bool
+token_is_ours(struct bytes text)
+{
+	size_t len = sizeof(token_prefix) - 1;
+
+	return text.len > len && memcmp(text.data, token_prefix, len) == 0;
+}
+
+bool
 credential_name_is_valid(struct bytes name)
 {
 	for (size_t i = 0; i < name.len; i++) {

@@ -77,6 +77,7 @@ int credentials_delete(struct credentials *credentials, enum credential_kind kin
 /* A token: "mlt_" and the secret in base64url. What is kept is the hex of the whole text's
  * SHA-256. */
 extern const char token_prefix[];
+bool token_is_ours(struct bytes text); /* by its prefix */
 void token_write(const uint8_t secret[TOKEN_SECRET_BYTES], char text[TOKEN_TEXT_BYTES]);
 void token_digest(struct bytes token, char hex[65]);
 

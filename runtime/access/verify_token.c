@@ -2,19 +2,9 @@
  * Clients that show a token of ours. A token is too long to be guessed: it is looked up by its
  * digest, at once.
  */
-#include <string.h>
-
 #include "runtime/access/credentials.h"
 #include "runtime/access/verifiers.h"
 #include "runtime/host.h"
-
-static bool
-is_token(struct bytes text)
-{
-	size_t len = strlen(token_prefix);
-
-	return text.len > len && memcmp(text.data, token_prefix, len) == 0;
-}
 
 static bool
 is_over(const struct host *host, const struct credential *credential)
@@ -40,7 +30,8 @@ static const struct identity_kind kind = { "token", collect };
 static bool
 takes(const struct login *login)
 {
-	return is_token(login->bearer) || (login->has_password && is_token(login->password));
+	return token_is_ours(login->bearer) ||
+	       (login->has_password && token_is_ours(login->password));
 }
 
 static void

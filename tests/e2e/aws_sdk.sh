@@ -20,10 +20,10 @@ port_of() { sed -n "s/.*$1 on 127\.0\.0\.1:\([0-9]*\).*/\1/p" "$work/moonlet.log
 mqtts_port=$(port_of 'MQTT over TLS')
 https_port=$(port_of HTTPS)
 
-# try VERSION PORT THING: in the background.
+# try VERSION PORT THING [TOKEN]: in the background.
 tries=()
 try() {
-  node "$tests_dir/e2e/client_aws_$1.js" "$2" "$work/data/tls/ca.pem" "$work/$3.pem" "$work/$3.key" "$3" &
+  node "$tests_dir/e2e/client_aws_$1.js" "$2" "$work/data/tls/ca.pem" "$work/$3.pem" "$work/$3.key" "${@:3}" &
   tries+=($!)
 }
 for thing in car1 car2 car3; do
@@ -32,7 +32,10 @@ done
 for thing in van1 van2; do made_by_openssl $thing; done
 try v1 "$mqtts_port" car1
 try v2 "$mqtts_port" car2
-try v2 "$https_port" car3
+"$moonlet" thing import - --data "$work/data" >/dev/null <<'END'
+{"kind":"policy","policyName":"laptops","policyDocument":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":["client/laptop","topic/laptop/*"]}]}}
+END
+try v2 "$https_port" car3 "$("$moonlet" token create laptop --policy laptops --data "$work/data")"
 try v1 "$https_port" van1
 try v2 "$mqtts_port" van2
 for pid in "${tries[@]}"; do wait "$pid"; done

@@ -1,12 +1,13 @@
 // AWS IoT Device SDK for JavaScript v2, as its users write it, for tests/e2e/aws_sdk.sh:
-//   node client_aws_v2.js PORT CA CERT KEY THING
-// Its MQTT 5 client, its MQTT 3.1.1 client, and both generations of its shadow client on them. Exits
-// 1 with a line where something is wrong.
+//   node client_aws_v2.js PORT CA CERT KEY THING [TOKEN]
+// Its MQTT 5 client, its MQTT 3.1.1 client, and both generations of its shadow client on them; with
+// a token its WebSockets too, whose signed request shows it as the session token. Exits 1 with a line
+// where something is wrong.
 'use strict';
 
-const { mqtt, mqtt5, iot, iotshadow } = require('aws-iot-device-sdk-v2');
+const { auth, mqtt, mqtt5, iot, iotshadow } = require('aws-iot-device-sdk-v2');
 
-const [port, caPath, certPath, keyPath, thing] = process.argv.slice(2);
+const [port, caPath, certPath, keyPath, thing, token] = process.argv.slice(2);
 
 function fail(what) {
   console.error('SDK v2: ' + what);
@@ -96,7 +97,29 @@ async function threeOneOne() {
   await connection.disconnect();
 }
 
-five().then(threeOneOne).then(() => {
+async function webSocket() {
+  const credentialsProvider = auth.AwsCredentialsProvider.newStatic('AKIDEXAMPLE', 'secret', token);
+  const builder = iot.AwsIotMqtt5ClientConfigBuilder.newWebsocketMqttBuilderWithSigv4Auth('localhost', {
+    region: 'eu-central-1', credentialsProvider,
+  });
+  builder.withCertificateAuthorityFromPath(undefined, caPath);
+  builder.withPort(Number(port));
+  builder.withConnectProperties({ clientId: 'laptop', keepAliveIntervalSeconds: 30 });
+  const client = new mqtt5.Mqtt5Client(builder.build());
+
+  client.on('connectionFailure', (failure) => fail('WebSocket: ' + failure.error));
+  const connected = event(client, 'connectionSuccess');
+  client.start();
+  await connected;
+  const puback = await client.publish({ topicName: 'laptop/x', qos: 1, payload: 'hello' });
+  if (puback.reasonCode !== 0) fail('WebSocket: PUBACK ' + puback.reasonCode);
+  const stopped = event(client, 'stopped');
+  client.stop();
+  await stopped;
+  client.close();
+}
+
+five().then(threeOneOne).then(() => (token ? webSocket() : undefined)).then(() => {
   console.log('SDK v2: MQTT 5, MQTT 3.1.1, both shadow clients');
   process.exit(0);
 }, (error) => fail(error && error.stack ? error.stack : String(error)));

@@ -128,6 +128,18 @@ is '[t["topic"] for t in a["retainedTopics"]] == ["state/2", "state/3", "state/4
 echo "loopback needs no TLS"
 same "plain" 200 "$(curl -s -o "$work/answer" -w '%{http_code}' -d x "http://127.0.0.1:$http_port/topics/plain?qos=1")"
 
+echo "requests as AWS's CLI and SDKs sign them"
+signed='Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/eu-central-1/iotdata/aws4_request, SignedHeaders=host, Signature=00'
+token=$("$moonlet" token create laptop --policy all --data "$work/data")
+ask 200 POST '/topics/signed?qos=1' -d x -H "$signed"
+same "from this machine" 200 "$(curl -s -o "$work/answer" -w '%{http_code}' -d x -H "$signed" "http://127.0.0.1:$http_port/topics/signed?qos=1")"
+signs() { curl -s -o "$work/answer" -w '%{http_code}' --cacert "$work/ca.pem" -d x -H "$signed" "$@" "https://localhost:$https_port/topics/signed?qos=1"; }
+same "a signature alone" 403 "$(signs)"
+same "a session token of AWS's" 403 "$(signs -H 'X-Amz-Security-Token: IQoJb3JpZ2luX2VjEXAMPLE')"
+same "a session token of ours" 200 "$(signs -H "X-Amz-Security-Token: $token")"
+same "one that we do not know" 401 "$(signs -H "X-Amz-Security-Token: ${token}x")"
+! grep -qF "$token" "$work/moonlet.log" || fail "the token is in the log"
+
 echo "what is bounded for MQTT is bounded here, and when it was retained is known after a restart"
 changed=$(curl -s "http://127.0.0.1:$http_port/retainedMessage/state/door" | python3 -c 'import json, sys; print(json.load(sys.stdin)["lastModifiedTime"])')
 stop_moonlet
