@@ -49,6 +49,7 @@ struct http_exchange {
 	struct buf body;
 	struct http_refusal refusal; /* of the body; status 0: none */
 	bool keep_alive;
+	bool shared; /* with the page that is its origin */
 	bool streaming;
 	bool chunked;
 	void (*gone)(void *arg);

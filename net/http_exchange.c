@@ -111,6 +111,23 @@ has_body(int status)
 	return status >= 200 && status != 204 && status != 304;
 }
 
+void
+http_exchange_share(struct http_exchange *exchange)
+{
+	exchange->shared = http_header_find(&exchange->head, "Origin").len > 0;
+}
+
+static void
+write_sharing(const struct http_exchange *exchange, struct buf *out)
+{
+	if (!exchange->shared)
+		return;
+	buf_append_string(out, "Access-Control-Allow-Origin: ");
+	buf_append_bytes(out, http_header_find(&exchange->head, "Origin"));
+	buf_append_string(out, "\r\nVary: Origin\r\nAccess-Control-Expose-Headers: "
+			       "x-amzn-RequestId, x-amzn-ErrorType\r\n");
+}
+
 static void
 write_head(struct http_exchange *exchange, const struct http_answer *answer)
 {
@@ -126,6 +143,7 @@ write_head(struct http_exchange *exchange, const struct http_answer *answer)
 		buf_append_bytes(out, answer->headers[i].value);
 		buf_append_string(out, "\r\n");
 	}
+	write_sharing(exchange, out);
 	if (!exchange->keep_alive)
 		buf_append_string(out, "Connection: close\r\n");
 	else if (exchange->head.minor == 0)

@@ -97,6 +97,10 @@ bool http_exchange_is_local(const struct http_exchange *exchange);
 /* Appends the decoded value of a query's name. False: it is not there or cannot be decoded. */
 bool http_exchange_query(const struct http_exchange *exchange, const char *name, struct buf *out);
 
+/* The page that the request names as its origin, if any, may read the answer (Fetch §3.2.3): its
+ * browser is told so. */
+void http_exchange_share(struct http_exchange *exchange);
+
 struct http_answer {
 	int status;
 	const char *content_type;	   /* NULL: none is sent */

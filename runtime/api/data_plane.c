@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "lib/base64.h"
-#include "lib/http_origin.h"
 #include "lib/topic.h"
 #include "runtime/api/api_parts.h"
+#include "runtime/api/cross_origin.h"
 #include "runtime/api/data_plane_parts.h"
 #include "runtime/api/publish_headers.h"
 
@@ -401,29 +401,59 @@ let_in(struct access_request *request, const struct login_answer *answer)
 	free(visit);
 }
 
+/* False: it has been answered. */
+static bool
+is_welcome(struct host *host, struct http_exchange *exchange)
+{
+	const struct peer *peer = http_exchange_peer_of(exchange);
+
+	if (peer == NULL || (!peer->is_tls && !peer->is_loopback)) {
+		data_plane_say(host, exchange, 403, "this is served by HTTPS only");
+		return false;
+	}
+	if (!cross_origin_permits(host, exchange)) {
+		data_plane_say(host, exchange, 403,
+		    "pages of this origin may not do this: the option ws_origins names those "
+		    "that may");
+		return false;
+	}
+	return true;
+}
+
+static void
+show_options(void *arg, struct http_exchange *exchange)
+{
+	const struct entrance *entrance = arg;
+
+	if (is_welcome(entrance->host, exchange))
+		cross_origin_preflight(entrance->host, exchange, entrance->route->pattern);
+}
+
 static void
 enter(void *arg, struct http_exchange *exchange)
 {
 	const struct entrance *entrance = arg;
-	const struct peer *peer = http_exchange_peer_of(exchange);
 	struct visit *visit;
 
-	if (peer == NULL || (!peer->is_tls && !peer->is_loopback)) {
-		data_plane_say(entrance->host, exchange, 403, "this is served by HTTPS only");
+	if (!is_welcome(entrance->host, exchange))
 		return;
-	}
-	if (!http_origin_is_allowed(http_exchange_head(exchange),
-		options_text(entrance->host->options, OPTION_WS_ORIGINS),
-		http_exchange_is_local(exchange))) {
-		data_plane_say(entrance->host, exchange, 403,
-		    "pages of this origin may not do this: the option ws_origins names those "
-		    "that may");
-		return;
-	}
 	visit = xcalloc(1, sizeof(*visit));
 	visit->request = (struct access_request){ entrance->host, exchange, let_in };
 	visit->route = entrance->route;
 	access_request(&visit->request);
+}
+
+/* Once for each path. */
+static int
+add_options(struct entrance *entrance, struct err *err)
+{
+	struct http_server *server = entrance->host->http_server;
+	const struct http_route route = { HTTP_OPTIONS, entrance->route->pattern, show_options,
+		"what is taken here" };
+
+	if (http_server_find(server, route.method, route.pattern) != NULL)
+		return 0;
+	return http_server_add(server, &route, entrance, err);
 }
 
 struct data_plane *
@@ -438,7 +468,8 @@ data_plane_open(struct host *host, struct err *err)
 		const struct http_route route = { row->method, row->pattern, enter, row->help };
 
 		plane->entrances[i] = (struct entrance){ host, row };
-		if (http_server_add(host->http_server, &route, &plane->entrances[i], err) < 0) {
+		if (http_server_add(host->http_server, &route, &plane->entrances[i], err) < 0 ||
+		    add_options(&plane->entrances[i], err) < 0) {
 			free(plane);
 			return NULL;
 		}

@@ -158,3 +158,21 @@ same "another page" 403 "$(posts -H 'Origin: https://evil.example')"
 same "a file" 403 "$(posts -H 'Origin: null')"
 same "a name that was turned to this machine" 403 "$(posts -H "Host: evil.example:$http_port" -H "Origin: http://evil.example:$http_port")"
 ask 200 POST '/topics/page' -d x -H "Origin: https://localhost:$https_port"
+
+echo "pages of others that may, read the answers too"
+stop_moonlet
+start_moonlet "$work/functions" --https 127.0.0.1:0 --ws-origins 'same https://panel.example'
+page='Origin: https://panel.example'
+same "another page" 403 "$(posts -H 'Origin: https://evil.example' -D "$work/head")"
+! grep -qi '^access-control' "$work/head" || fail "a page that may not is told that it may"
+same "the page" 200 "$(posts -H "$page" -D "$work/head")"
+grep -qi $'^access-control-allow-origin: https://panel.example\r$' "$work/head" || fail "the page may not read the answer"
+same "the page, something wrong" 404 "$(curl -s -o /dev/null -D "$work/head" -w '%{http_code}' -H "$page" "http://127.0.0.1:$http_port/things/x/shadow")"
+grep -qi $'^access-control-allow-origin: https://panel.example\r$' "$work/head" || fail "the page may not read the error"
+preflight() { curl -s -X OPTIONS -o /dev/null -D "$work/head" -w '%{http_code}' "http://127.0.0.1:$http_port$1" -H "$2" \
+  -H 'Access-Control-Request-Method: DELETE' -H 'Access-Control-Request-Headers: authorization,content-type'; }
+same "it asks first" 204 "$(preflight /things/x/shadow "$page")"
+for line in 'allow-origin: https://panel.example' 'allow-methods: GET, POST, DELETE, OPTIONS' 'allow-headers: authorization,content-type'; do
+  grep -qi "^access-control-$line"$'\r$' "$work/head" || fail "no $line"
+done
+same "another asks first" 403 "$(preflight /things/x/shadow 'Origin: https://evil.example')"
