@@ -210,7 +210,7 @@ const struct option option_table[OPTION_COUNT] = {
 	    "transactions that wait for the disk; beyond, sources are held back", .type = OPTION_NUMBER,
 	    .min = 1, .max = 1000000, .limit = true, .at_start = true },
 	[OPTION_DATABASE_BYTES_MAX] = { "database_bytes_max", "SIZE", "0",
-	    "of moonlet.db; beyond, writes are refused as on a full disk; 0: as the disk has room",
+	    "in use in moonlet.db; beyond, only what deletes goes on; 0: as the disk has room",
 	    .type = OPTION_BYTES, .min = 0, .max = 1024 * GIB, .limit = true, .at_start = true },
 	[OPTION_RECORDS_BYTES_MAX] = { "records_bytes_max", "BYTES", "32MiB",
 	    "items and states kept in memory for handlers' reads", .type = OPTION_BYTES,

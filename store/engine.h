@@ -42,6 +42,9 @@ struct engine {
 	int (*remove)(struct engine_db *db, enum space space, struct bytes key, struct err *err);
 	int (*scan)(struct engine_db *db, const struct txn_range *range, txn_scan_fn *each,
 	    void *arg, struct err *err);
+	/* How many bytes of the database are in use, as it stands in the transaction; NULL: it has
+	 * no bound. */
+	int (*used)(struct engine_db *db, uint64_t *bytes, struct err *err);
 	/* Lets a person read a table of items with the engine's own language; NULL: it has none. */
 	int (*show_table)(struct engine_db *db, const struct table_def *def, struct err *err);
 	int (*hide_table)(struct engine_db *db, struct bytes name, struct err *err);
@@ -53,6 +56,11 @@ struct txn {
 	uint64_t version; /* of the job that runs */
 	bool changed;
 	bool conflict; /* the job that runs relied on what has changed */
+	bool counted;  /* `grown` is kept */
+	bool refused;  /* a job, for the database is at its bound */
+	bool added;    /* a job has put more than it has removed */
+	int64_t grown; /* of the job that runs: bytes that the job has put less those that it has
+			  removed */
 	bool scanning;
 };
 

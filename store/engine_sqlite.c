@@ -63,6 +63,13 @@ static const char *const control_texts[CONTROL_COUNT] = {
 	[CONTROL_UNDO] = "ROLLBACK TO job",
 };
 
+enum count { COUNT_PAGES, COUNT_FREE, COUNT_COUNT };
+
+static const char *const count_texts[COUNT_COUNT] = {
+	[COUNT_PAGES] = "PRAGMA page_count",
+	[COUNT_FREE] = "PRAGMA freelist_count",
+};
+
 /* Taken in this order when the database is opened. */
 static const char *const pragmas[] = {
 	"PRAGMA journal_mode = WAL",
@@ -84,7 +91,8 @@ struct engine_db {
 	sqlite3_stmt *last_get; /* reset before anything else, its row was borrowed */
 	enum engine_trouble trouble;
 	struct guard guard;
-	uint64_t size_max;
+	sqlite3_stmt *counts[COUNT_COUNT];
+	sqlite3_int64 page_bytes;
 };
 
 static enum engine_trouble
@@ -104,11 +112,6 @@ note_trouble(struct engine_db *db, int code, const char *doing, struct err *err)
 	const char *what = sqlite3_errmsg(db->sqlite);
 
 	db->trouble = trouble_of(code);
-	if (db->trouble == TROUBLE_FULL && db->size_max > 0)
-		return err_set(err,
-		    "%s: %s: it has reached database_bytes_max, or the disk is full; raise the "
-		    "bound, discard something, or free some space",
-		    db->path, doing);
 	if (db->trouble == TROUBLE_FULL)
 		return err_set(err, "%s: %s: the disk is full; free some space", db->path, doing);
 	if (db->trouble == TROUBLE_DAMAGED)
@@ -342,6 +345,50 @@ sqlite_unmark(struct engine_db *db, bool undo, struct err *err)
 }
 
 static int
+read_number(struct engine_db *db, sqlite3_stmt *statement, sqlite3_int64 *number, struct err *err)
+{
+	int code = sqlite3_step(statement);
+
+	if (code == SQLITE_ROW)
+		*number = sqlite3_column_int64(statement, 0);
+	else
+		(void)note_trouble(db, code, "read", err);
+	(void)sqlite3_reset(statement);
+	return code == SQLITE_ROW ? 0 : -1;
+}
+
+static int
+read_page_bytes(struct engine_db *db, struct err *err)
+{
+	sqlite3_stmt *statement = NULL;
+	int result;
+
+	if (prepare(db, "PRAGMA page_size", &statement, err) < 0)
+		return -1;
+	result = read_number(db, statement, &db->page_bytes, err);
+	(void)sqlite3_finalize(statement);
+	return result;
+}
+
+static int
+sqlite_used(struct engine_db *db, uint64_t *bytes, struct err *err)
+{
+	sqlite3_int64 counts[COUNT_COUNT] = { 0 };
+
+	finish_get(db);
+	if (db->page_bytes == 0 && read_page_bytes(db, err) < 0)
+		return -1;
+	for (int i = 0; i < COUNT_COUNT; i++) {
+		if (db->counts[i] == NULL && prepare(db, count_texts[i], &db->counts[i], err) < 0)
+			return -1;
+		if (read_number(db, db->counts[i], &counts[i], err) < 0)
+			return -1;
+	}
+	*bytes = (uint64_t)((counts[COUNT_PAGES] - counts[COUNT_FREE]) * db->page_bytes);
+	return 0;
+}
+
+static int
 run_text(struct engine_db *db, const char *text, const char *doing, struct err *err)
 {
 	int code = sqlite3_exec(db->sqlite, text, NULL, NULL, NULL);
@@ -409,6 +456,8 @@ sqlite_close(struct engine_db *db)
 	}
 	for (int i = 0; i < CONTROL_COUNT; i++)
 		(void)sqlite3_finalize(db->controls[i]);
+	for (int i = 0; i < COUNT_COUNT; i++)
+		(void)sqlite3_finalize(db->counts[i]);
 	(void)sqlite3_close(db->sqlite);
 	guard_end(&db->guard);
 	free(db->path);
@@ -445,27 +494,6 @@ migrate(struct engine_db *db, const struct store_config *config, struct err *err
 	return result < 0 ? -1 : 0;
 }
 
-/* One that is larger already stays as large as it is. */
-static int
-limit_size(struct engine_db *db, const struct store_config *config, struct err *err)
-{
-	sqlite3_stmt *statement = NULL;
-	char text[64];
-	sqlite3_int64 page_bytes = 0;
-
-	db->size_max = config->size_max;
-	if (db->size_max == 0)
-		return 0;
-	if (prepare(db, "PRAGMA page_size", &statement, err) < 0)
-		return -1;
-	if (sqlite3_step(statement) == SQLITE_ROW)
-		page_bytes = sqlite3_column_int64(statement, 0);
-	(void)sqlite3_finalize(statement);
-	(void)sqlite3_snprintf(sizeof(text), text, "PRAGMA max_page_count = %lld",
-	    (sqlite3_int64)db->size_max / (page_bytes > 0 ? page_bytes : 4096));
-	return run_text(db, text, "limit its size", err);
-}
-
 static int
 set_up(struct engine_db *db, const struct store_config *config, struct err *err)
 {
@@ -483,9 +511,7 @@ set_up(struct engine_db *db, const struct store_config *config, struct err *err)
 		sqlite_rollback(db);
 		return -1;
 	}
-	if (guard_release(&db->guard, err) < 0)
-		return -1;
-	return limit_size(db, config, err);
+	return guard_release(&db->guard, err);
 }
 
 static struct engine_db *
@@ -532,6 +558,7 @@ const struct engine engine_sqlite = {
 	.put = sqlite_put,
 	.remove = sqlite_remove,
 	.scan = sqlite_scan,
+	.used = sqlite_used,
 	.show_table = sqlite_show_table,
 	.hide_table = sqlite_hide_table,
 };

@@ -103,18 +103,71 @@ note_failure(struct group *group, enum engine_trouble trouble, const struct err 
 		turn_red(group, err);
 		return;
 	}
-	if (group->health != STORE_DISK_FULL)
+	if (group->health != STORE_DISK_FULL || group->at_bound)
 		log_error("store", "%s", err->text);
 	group->health = STORE_DISK_FULL;
+	group->at_bound = false;
+}
+
+/* --- its bound --- */
+
+static bool
+has_bound(const struct group *group)
+{
+	return group->config.size_max > 0 && group->engine->used != NULL;
+}
+
+/* What adds more than it removes is refused where more than the bound is in use then: to delete is
+ * always possible. */
+static int
+hold_bound(const struct group *group, struct txn *txn, struct store_job *job, struct err *err)
+{
+	uint64_t used;
+
+	if (job->status < 0 || txn->grown <= 0)
+		return 0;
+	if (txn->engine->used(txn->db, &used, err) < 0)
+		return -1;
+	txn->refused = txn->refused || used > group->config.size_max;
+	txn->added = txn->added || used <= group->config.size_max;
+	if (used > group->config.size_max)
+		job->status = err_set(&job->err,
+		    "the database has reached database_bytes_max (%llu bytes); raise it, or delete "
+		    "something",
+		    (unsigned long long)group->config.size_max);
+	return 0;
 }
 
 static void
-note_success(struct group *group, bool changed)
+note_bound(struct group *group)
 {
-	if (group->health == STORE_GREEN || group->damaged || !changed)
+	struct log_more more;
+
+	if (group->health != STORE_GREEN)
 		return;
-	log_info("store", "works again");
+	group->health = STORE_DISK_FULL;
+	group->at_bound = true;
+	group->bound_said =
+	    log_limit_take(&group->bound_told, group->config.sys->monotonic_us(), &more);
+	if (group->bound_said)
+		log_error("store",
+		    "the database has reached database_bytes_max (%llu bytes): what adds to it is "
+		    "refused until something is deleted%s",
+		    (unsigned long long)group->config.size_max, more.text);
+}
+
+static void
+note_success(struct group *group, const struct txn *txn)
+{
+	if (txn->refused && !txn->added)
+		note_bound(group);
+	if (group->health == STORE_GREEN || group->damaged || !txn->changed ||
+	    (group->at_bound && !txn->added))
+		return;
+	if (!group->at_bound || group->bound_said)
+		log_info("store", "works again");
 	group->health = STORE_GREEN;
+	group->at_bound = group->bound_said = false;
 }
 
 static int
@@ -143,14 +196,15 @@ fail_job(struct store_job *job, const struct err *err)
 /* Returns -1 where the engine is in trouble, and the group with it; a job that fails for reasons
  * of its own is undone. */
 static int
-run_job(struct txn *txn, struct store_job *job, struct err *err)
+run_job(const struct group *group, struct txn *txn, struct store_job *job, struct err *err)
 {
-	bool marked = !job->cannot_fail;
+	bool marked = !job->cannot_fail || txn->counted;
 
 	if (marked && txn->engine->mark(txn->db, err) < 0)
 		return -1;
 	txn->version = job->version;
 	txn->conflict = false;
+	txn->grown = 0;
 	job->status = job->run(txn, job, &job->err);
 	job->conflict = job->status < 0 && txn->conflict;
 	if (txn->engine->trouble(txn->db) != TROUBLE_NONE) {
@@ -160,6 +214,8 @@ run_job(struct txn *txn, struct store_job *job, struct err *err)
 			(void)err_set(err, "store: a failure was not reported");
 		return -1;
 	}
+	if (txn->counted && hold_bound(group, txn, job, err) < 0)
+		return -1;
 	if (marked)
 		return txn->engine->unmark(txn->db, job->status < 0, err);
 	if (job->status < 0)
@@ -178,14 +234,14 @@ version_save(struct txn *txn, struct err *err)
 }
 
 static int
-run_jobs(struct txn *txn, const struct store_jobs *jobs, struct err *err)
+run_jobs(const struct group *group, struct txn *txn, const struct store_jobs *jobs, struct err *err)
 {
 	struct store_job *job;
 
 	if (txn->engine->begin(txn->db, err) < 0)
 		return -1;
 	STAILQ_FOREACH (job, jobs, link) {
-		if (run_job(txn, job, err) < 0)
+		if (run_job(group, txn, job, err) < 0)
 			return -1;
 	}
 	if (txn->changed && version_save(txn, err) < 0)
@@ -200,14 +256,14 @@ run_jobs(struct txn *txn, const struct store_jobs *jobs, struct err *err)
 static void
 run_group(struct group *group, const struct store_jobs *jobs)
 {
-	struct txn txn = { .engine = group->engine };
+	struct txn txn = { .engine = group->engine, .counted = has_bound(group) };
 	struct store_job *job;
 	struct err err;
 
 	if (ensure_open(group, &err) == 0) {
 		txn.db = group->db;
-		if (run_jobs(&txn, jobs, &err) == 0) {
-			note_success(group, txn.changed);
+		if (run_jobs(group, &txn, jobs, &err) == 0) {
+			note_success(group, &txn);
 			return;
 		}
 		group->engine->rollback(group->db);
@@ -247,5 +303,5 @@ group_run(struct group *group, const struct store_jobs *jobs)
 size_t
 group_jobs_max(const struct group *group, size_t max)
 {
-	return group->health == STORE_DISK_FULL || group->damaged ? 1 : max;
+	return (group->health == STORE_DISK_FULL && !group->at_bound) || group->damaged ? 1 : max;
 }

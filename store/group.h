@@ -17,6 +17,9 @@ struct group {
 	uint64_t version;     /* of the last job that was seen; stands in meta as "version" */
 	enum store_health health;
 	struct log_limit slow;
+	struct log_limit bound_told;
+	bool bound_said;   /* that it is at its bound stands in the log */
+	bool at_bound;	   /* health is DISK_FULL for size_max alone */
 	bool damaged;	   /* a part of the file could not be read */
 	int64_t reopen_us; /* not before */
 	struct err err;	   /* the failure that made it red */

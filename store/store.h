@@ -31,7 +31,9 @@ struct store_config {
 	const struct sys *sys;	     /* clock */
 	const struct engine *engine; /* NULL: engine_sqlite */
 	struct memory_disk *disk;    /* of engine_memory */
-	uint64_t size_max; /* of engine_sqlite: bytes of the database; 0: as the disk has room */
+	/* Of engine_sqlite: bytes in use in the database; beyond, only jobs that remove more than
+	 * they put go on. 0: as the disk has room. */
+	uint64_t size_max;
 	const struct schema *schema; /* NULL: schema_present (store/schema.h) */
 	size_t jobs_max;	     /* store_is_full above; 0: 20,000 */
 	size_t bytes_max;	     /* store_is_full above; 0: 64 MiB */

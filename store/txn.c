@@ -39,6 +39,26 @@ txn_get(struct txn *txn, enum space space, struct bytes key, struct buf *value, 
 	return 1;
 }
 
+/* What has bounds of its own, or hardly grows, must not stand in the way of what makes room. */
+static bool
+counts(const struct txn *txn, enum space space, bool put)
+{
+	if (!txn->counted || space == SPACE_META || space == SPACE_POSITION || space == SPACE_TABLE)
+		return false;
+	return !put || space != SPACE_CHANGE;
+}
+
+static int
+count_removed(struct txn *txn, enum space space, struct bytes key, struct err *err)
+{
+	struct txn_row row;
+	int found = txn->engine->get(txn->db, space, key, &row, err);
+
+	if (found == 1)
+		txn->grown -= (int64_t)(row.key.len + row.value.len);
+	return found < 0 ? -1 : 0;
+}
+
 int
 txn_put(struct txn *txn, enum space space, struct bytes key, struct bytes value, struct err *err)
 {
@@ -51,6 +71,11 @@ txn_put(struct txn *txn, enum space space, struct bytes key, struct bytes value,
 		return err_set(err, "store %s: a value of %zu bytes is too large",
 		    space_rows[space].name, value.len);
 	txn->changed = true;
+	if (counts(txn, space, true)) {
+		if (count_removed(txn, space, key, err) < 0)
+			return -1;
+		txn->grown += (int64_t)(key.len + value.len);
+	}
 	return txn->engine->put(txn->db, space, &row, err);
 }
 
@@ -61,6 +86,8 @@ txn_delete(struct txn *txn, enum space space, struct bytes key, struct err *err)
 	if (key_check(space, key, err) < 0)
 		return -1;
 	txn->changed = true;
+	if (counts(txn, space, false) && count_removed(txn, space, key, err) < 0)
+		return -1;
 	return txn->engine->remove(txn->db, space, key, err);
 }
 

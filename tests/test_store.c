@@ -633,6 +633,51 @@ database_grows_to_its_bound_and_goes_on_when_there_is_room(void **state)
 	assert_int_equal(store_health(place->store), STORE_GREEN);
 }
 
+/* As tables do: the row goes, and its old image comes into the log of changes. */
+static int
+delete_one(struct txn *txn, void *arg, struct err *err)
+{
+	static char value[150000];
+	char key[16];
+
+	memset(value, 'y', sizeof(value));
+	(void)snprintf(key, sizeof(key), "much%d", *(int *)arg);
+	if (txn_put(txn, SPACE_CHANGE, text(key), bytes_of(value, sizeof(value)), err) < 0)
+		return -1;
+	return txn_delete(txn, SPACE_THING, text(key), err) == 1 ? 0 : -1;
+}
+
+static int
+delete_change(struct txn *txn, void *arg, struct err *err)
+{
+	char key[16];
+
+	(void)snprintf(key, sizeof(key), "much%d", *(int *)arg);
+	return txn_delete(txn, SPACE_CHANGE, text(key), err) == 1 ? 0 : -1;
+}
+
+static void
+database_at_its_bound_can_be_emptied(void **state)
+{
+	struct place *place = *state;
+	int first = 0;
+
+	place->config.size_max = 1024 * 1024 + 256 * 1024;
+	place_reopen(place);
+	assert_int_equal(place_call(place, put_much, &first), 0);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(place_call(place, delete_one, &i), 0);
+	/* The changes alone are beyond the bound. */
+	assert_int_equal(place_call(place, put_much, &first), -1);
+	place_reopen(place);
+	assert_int_equal(place_call(place, put_much, &first), -1);
+	assert_int_equal(store_health(place->store), STORE_DISK_FULL);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(place_call(place, delete_change, &i), 0);
+	assert_int_equal(place_call(place, put_much, &first), 0);
+	assert_int_equal(store_health(place->store), STORE_GREEN);
+}
+
 static void
 folder_that_is_a_file_is_refused(void **state)
 {
@@ -667,6 +712,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    damaged_file_is_refused_with_its_name_and_a_remedy, on_sqlite, place_end),
 		cmocka_unit_test_setup_teardown(newer_schema_is_refused, on_sqlite, place_end),
+		cmocka_unit_test_setup_teardown(
+		    database_at_its_bound_can_be_emptied, on_sqlite, place_end),
 		cmocka_unit_test_setup_teardown(
 		    database_grows_to_its_bound_and_goes_on_when_there_is_room, on_sqlite,
 		    place_end),

@@ -137,6 +137,17 @@ say_losses(struct change_followers *followers)
 	}
 }
 
+/* The log must not fill a database that has a bound: what is deleted from tables would stand in it
+ * still. */
+static uint64_t
+log_bytes_max(const struct options *options)
+{
+	int64_t own = options_number(options, OPTION_CHANGES_BYTES_MAX);
+	int64_t half = options_number(options, OPTION_DATABASE_BYTES_MAX) / 2;
+
+	return (uint64_t)(half > 0 && half < own ? half : own);
+}
+
 static void
 trim_more(void *arg)
 {
@@ -170,7 +181,7 @@ change_log_trim(struct change_followers *followers)
 	}
 	trim->followers = followers;
 	trim->log = followers->log;
-	trim->bytes_max = (uint64_t)options_number(options, OPTION_CHANGES_BYTES_MAX);
+	trim->bytes_max = log_bytes_max(options);
 	trim->oldest_ms =
 	    loop_age_ms(followers->host->loop) - options_number(options, OPTION_CHANGES_AGE_MS_MAX);
 	trim->job.run = trim_run;
