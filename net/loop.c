@@ -8,13 +8,18 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "lib/bytes.h"
 
 /* After a turn the loop stays awake for so long: to be woken takes longer than most answers of
  * workers and clients. */
 enum { AWAKE_US = 50 };
+
+/* Descriptors that are served in a turn; more wait for the next one. */
+enum { READY_MAX = 512 };
 
 struct signal_watch {
 	SLIST_ENTRY(signal_watch) link;
@@ -34,6 +39,11 @@ enum { LEAP_MS = 3600000 };
 struct loop {
 	const struct sys *sys;
 	struct event_base *base;
+	int watches;	       /* the epoll of all that are watched */
+	struct event *watched; /* that one of them is ready */
+	struct epoll_event ready[READY_MAX];
+	int ready_at; /* the next to be called */
+	int ready_count;
 	TAILQ_HEAD(, task) tasks;
 	SLIST_HEAD(, signal_watch) signals;
 	SLIST_HEAD(, garbage) garbage;
@@ -72,33 +82,67 @@ read_clock(struct loop *loop)
 	loop->clock_is_fresh = true;
 }
 
+/* What it wants may have changed since this turn began. */
+static void
+serve_watch(struct watch *watch, uint32_t what)
+{
+	bool broken = (what & (EPOLLERR | EPOLLHUP)) != 0;
+	bool readable = watch->want_read && (broken || (what & EPOLLIN) != 0);
+	bool writable = watch->want_write && (broken || (what & EPOLLOUT) != 0);
+
+	if (readable || writable)
+		watch->ready(watch->arg, readable, writable);
+}
+
+static void
+watches_fired(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *loop = arg;
+
+	(void)what;
+	read_clock(loop);
+	loop->ready_count = epoll_wait(fd, loop->ready, READY_MAX, 0);
+	for (loop->ready_at = 0; loop->ready_at < loop->ready_count;) {
+		struct epoll_event *ready = &loop->ready[loop->ready_at++];
+
+		if (ready->data.ptr != NULL)
+			serve_watch(ready->data.ptr, ready->events);
+	}
+}
+
+static struct event_base *
+base_new(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config != NULL && event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0)
+		base = event_base_new_with_config(config);
+	if (config != NULL)
+		event_config_free(config);
+	return base;
+}
+
 struct loop *
 loop_new(const struct sys *sys, struct err *err)
 {
-	struct event_config *config;
-	struct loop *loop = NULL;
-	struct event_base *base = NULL;
+	struct loop *loop = xcalloc(1, sizeof(*loop));
 
 	event_set_mem_functions(xmalloc, xrealloc, free);
-	config = event_config_new();
-	if (config == NULL)
-		goto out;
-	(void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	(void)event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
-	base = event_base_new_with_config(config);
-	if (base == NULL)
-		goto out;
-	loop = xcalloc(1, sizeof(*loop));
 	loop->sys = sys;
 	loop->believed_ms = INT64_MAX - LEAP_MS; /* whatever it shows first */
-	loop->base = base;
 	TAILQ_INIT(&loop->tasks);
-	read_clock(loop);
-out:
-	if (config != NULL)
-		event_config_free(config);
-	if (loop == NULL)
+	loop->watches = epoll_create1(EPOLL_CLOEXEC);
+	loop->base = loop->watches >= 0 ? base_new() : NULL;
+	if (loop->base != NULL)
+		loop->watched =
+		    event_new(loop->base, loop->watches, EV_READ | EV_PERSIST, watches_fired, loop);
+	if (loop->watched == NULL || event_add(loop->watched, NULL) < 0) {
 		(void)err_errno(err, "start the event loop");
+		loop_free(loop);
+		return NULL;
+	}
+	read_clock(loop);
 	return loop;
 }
 
@@ -127,7 +171,12 @@ loop_free(struct loop *loop)
 		free(watch);
 	}
 	collect_garbage(loop);
-	event_base_free(loop->base);
+	if (loop->watched != NULL)
+		event_free(loop->watched);
+	if (loop->base != NULL)
+		event_base_free(loop->base);
+	if (loop->watches >= 0)
+		(void)close(loop->watches);
 	free(loop);
 }
 
@@ -221,50 +270,47 @@ checked(struct event *event)
 	return event;
 }
 
-static void
-watch_fired(evutil_socket_t fd, short what, void *arg)
-{
-	struct watch *watch = arg;
-
-	(void)fd;
-	read_clock(watch->loop);
-	watch->ready(watch->arg, (what & EV_READ) != 0, (what & EV_WRITE) != 0);
-}
-
 void
 watch_init(struct watch *watch, struct loop *loop, int fd,
     void (*ready)(void *arg, bool readable, bool writable), void *arg)
 {
 	*watch = (struct watch){ .loop = loop, .fd = fd, .ready = ready, .arg = arg };
-	watch->event = checked(event_new(loop->base, fd, EV_PERSIST, watch_fired, watch));
 }
 
 void
 watch_want(struct watch *watch, bool read, bool write)
 {
-	short what = (short)(EV_PERSIST | (read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+	bool was = watch->want_read || watch->want_write;
+	struct epoll_event wish = { .events = (read ? EPOLLIN : 0U) | (write ? EPOLLOUT : 0U),
+		.data.ptr = watch };
+	int how = !read && !write ? EPOLL_CTL_DEL : was ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 
 	if (read == watch->want_read && write == watch->want_write)
 		return;
-	(void)event_del(watch->event);
 	watch->want_read = read;
 	watch->want_write = write;
-	if (!read && !write)
-		return;
-	if (event_assign(watch->event, watch->loop->base, watch->fd, what, watch_fired, watch) <
-		0 ||
-	    event_add(watch->event, NULL) < 0)
+	if (epoll_ctl(watch->loop->watches, how, watch->fd, &wish) < 0 && how != EPOLL_CTL_DEL)
 		abort();
+}
+
+/* It may stand among those that this turn has yet to call. */
+static void
+forget_ready(struct loop *loop, const struct watch *watch)
+{
+	for (int i = loop->ready_at; i < loop->ready_count; i++) {
+		if (loop->ready[i].data.ptr == watch)
+			loop->ready[i].data.ptr = NULL;
+	}
 }
 
 void
 watch_clear(struct watch *watch)
 {
-	if (watch->event == NULL)
+	if (watch->loop == NULL)
 		return;
-	event_free(watch->event);
-	watch->event = NULL;
-	watch->want_read = watch->want_write = false;
+	watch_want(watch, false, false);
+	forget_ready(watch->loop, watch);
+	watch->loop = NULL;
 }
 
 static void

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The event loop, on libevent, whose names do not leave this folder.
  *
+ * Descriptors are watched by an epoll of the loop's own, which libevent sees as one descriptor: an
+ * idle connection costs no memory but its struct watch.
+ *
  * A turn waits until descriptors or timers are ready, calls them all, and then runs the tasks that
  * they scheduled until none is left. Input is handled for everybody first and output is flushed
  * by tasks at the end: one system call carries what one turn produced.
@@ -40,7 +43,6 @@ int64_t loop_age_ms(const struct loop *loop);
 /* A descriptor that is watched. Embedded in its owner; all zero is valid for watch_clear. */
 struct watch {
 	struct loop *loop;
-	struct event *event;
 	void (*ready)(void *arg, bool readable, bool writable);
 	void *arg;
 	int fd;

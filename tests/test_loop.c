@@ -156,6 +156,58 @@ wall_clock_that_leaps_ahead_makes_nothing_old_for_an_hour(void **state)
 	loop_free(loop);
 }
 
+/* Two that are ready together; whoever is called first ends the other, or wants no more of it. */
+struct pair {
+	struct watch watches[2];
+	bool clear;
+	int calls;
+};
+
+static void
+on_either(void *arg, bool readable, bool writable)
+{
+	struct pair *pair = arg;
+
+	(void)writable;
+	assert_true(readable);
+	pair->calls++;
+	for (int i = 0; i < 2; i++) {
+		if (pair->clear)
+			watch_clear(&pair->watches[i]);
+		else
+			watch_want(&pair->watches[i], false, false);
+	}
+}
+
+static void
+who_is_ended_in_a_turn_is_not_called_in_it(void **state)
+{
+	for (int clear = 0; clear < 2; clear++) {
+		struct pair pair = { .clear = clear == 1 };
+		struct err err;
+		struct loop *loop = loop_new(&sys_real, &err);
+		int fds[2][2];
+
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(pipe(fds[i]), 0);
+			assert_int_equal(write(fds[i][1], "x", 1), 1);
+			watch_init(&pair.watches[i], loop, fds[i][0], on_either, &pair);
+			watch_want(&pair.watches[i], true, false);
+		}
+		assert_int_equal(loop_turn(loop, true, &err), 0);
+		assert_int_equal(pair.calls, 1);
+		assert_int_equal(loop_turn(loop, false, &err), 0);
+		assert_int_equal(pair.calls, 1);
+		for (int i = 0; i < 2; i++) {
+			watch_clear(&pair.watches[i]);
+			(void)close(fds[i][0]);
+			(void)close(fds[i][1]);
+		}
+		loop_free(loop);
+	}
+	(void)state;
+}
+
 int
 main(void)
 {
@@ -163,6 +215,7 @@ main(void)
 		cmocka_unit_test(wall_clock_that_leaps_ahead_makes_nothing_old_for_an_hour),
 		cmocka_unit_test(task_runs_once_after_the_callbacks_of_its_turn),
 		cmocka_unit_test(timer_and_signal_end_the_run),
+		cmocka_unit_test(who_is_ended_in_a_turn_is_not_called_in_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
