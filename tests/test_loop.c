@@ -185,7 +185,7 @@ who_is_ended_in_a_turn_is_not_called_in_it(void **state)
 	for (int clear = 0; clear < 2; clear++) {
 		struct pair pair = { .clear = clear == 1 };
 		struct err err;
-		struct loop *loop = loop_new(&sys_real, &err);
+		struct loop *loop = loop_new(&sys_posix, &err);
 		int fds[2][2];
 
 		for (int i = 0; i < 2; i++) {
