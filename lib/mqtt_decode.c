@@ -76,24 +76,26 @@ finish(const struct mqtt_reader *reader, struct mqtt_defect *defect)
 	return true;
 }
 
+enum { BRIDGE_BIT = 0x80 };
+
 static bool
-read_protocol(struct mqtt_reader *reader, uint8_t *version, struct mqtt_defect *defect)
+read_protocol(struct mqtt_reader *reader, struct mqtt_connect *connect, struct mqtt_defect *defect)
 {
 	struct bytes name = mqtt_read_binary(reader);
+	uint8_t level = mqtt_read_u8(reader), version = level & (uint8_t)~BRIDGE_BIT;
+	bool is_old = bytes_equal_string(name, "MQIsdp") && version == MQTT_VERSION_3_1;
 
-	*version = mqtt_read_u8(reader);
+	connect->version = level;
 	if (reader->bad)
 		return mqtt_refuse(defect, MQTT_MALFORMED, "the CONNECT is too short");
-	if (bytes_equal_string(name, "MQIsdp") && (*version & 0x7f) == MQTT_VERSION_3_1) {
-		*version = MQTT_VERSION_3_1;
-		return true;
-	}
-	if (!bytes_equal_string(name, "MQTT"))
+	if (!is_old && !bytes_equal_string(name, "MQTT"))
 		return mqtt_refuse(
 		    defect, MQTT_UNSUPPORTED_VERSION, "the protocol's name is not MQTT");
-	if (*version != MQTT_VERSION_3_1_1 && *version != MQTT_VERSION_5)
+	if (!is_old && version != MQTT_VERSION_3_1_1 && level != MQTT_VERSION_5)
 		return mqtt_refuse(defect, MQTT_UNSUPPORTED_VERSION,
 		    "only MQTT 3.1, 3.1.1 and 5.0 are spoken here");
+	connect->version = version;
+	connect->is_bridge = version != level;
 	return true;
 }
 
@@ -130,7 +132,7 @@ mqtt_connect_decode(struct bytes rest, struct mqtt_connect *connect, struct mqtt
 	uint8_t flags;
 
 	*connect = (struct mqtt_connect){ 0 };
-	if (!read_protocol(&reader, &connect->version, defect))
+	if (!read_protocol(&reader, connect, defect))
 		return false;
 	flags = mqtt_read_u8(&reader);
 	if (!check_connect_flags(flags, connect->version, defect))

@@ -184,6 +184,9 @@ void mqtt_user_property_encode(struct buf *out, struct bytes name, struct bytes 
 
 struct mqtt_connect {
 	uint8_t version; /* enum mqtt_version */
+	/* By the version's highest bit, as Mosquitto's bridges of 3.1 and 3.1.1 say it: what it
+	 * sends shall not come back to it, and RETAIN shall stay as it was published. */
+	bool is_bridge;
 	bool clean_start;
 	uint16_t keep_alive_s;
 	struct bytes client_id;

@@ -49,6 +49,7 @@ decode(struct client *client, struct bytes rest, struct mqtt_connect *connect)
 
 	if (mqtt_connect_decode(rest, connect, &defect)) {
 		client->version = connect->version;
+		client->is_bridge = connect->is_bridge;
 		return true;
 	}
 	client->version = connect->version == MQTT_VERSION_5 ? MQTT_VERSION_5 : MQTT_VERSION_3_1_1;

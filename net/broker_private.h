@@ -163,6 +163,7 @@ struct client {
 	struct session *session;
 	enum client_state state;
 	uint8_t version;
+	bool is_bridge;	    /* see struct mqtt_connect */
 	bool paused;	    /* by the hook */
 	bool window_closed; /* too many unacknowledged from this client: not read */
 	bool problem_info;

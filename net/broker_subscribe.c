@@ -132,6 +132,16 @@ no_local_on_share(const struct mqtt_subscribe *subscribe)
 	return false;
 }
 
+static void
+bridge_filter(struct mqtt_filter *filter)
+{
+	struct bytes group, rest;
+
+	topic_share_split(filter->filter, &group, &rest);
+	filter->no_local = group.len == 0;
+	filter->retain_as_published = true;
+}
+
 bool
 broker_on_subscribe(struct client *client, const struct mqtt_header *header, struct bytes rest)
 {
@@ -155,9 +165,12 @@ broker_on_subscribe(struct client *client, const struct mqtt_header *header, str
 	}
 	answer = answer_new(client, MQTT_SUBACK, subscribe.packet_id);
 	while (mqtt_filter_next(subscribe.filters, true, &at, &filter)) {
-		uint8_t code = subscribe_one(
-		    client, &filter, subscribe.props.subscription_id, &writes, &is_new);
+		uint8_t code;
 
+		if (client->is_bridge)
+			bridge_filter(&filter);
+		code = subscribe_one(
+		    client, &filter, subscribe.props.subscription_id, &writes, &is_new);
 		buf_append_u8(&answer->codes, code);
 		buf_append_u8(&answer->are_new, is_new);
 		if (code < MQTT_UNSPECIFIED)

@@ -86,6 +86,22 @@ start_moonlet "$work/functions"
 seq 101 150 | pub -q 2 -t kept -l
 same "what was kept" "$(seq 150)" "$(mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -i keeper -c -q 2 -t kept -C 150 -W 10)"
 
+echo "Mosquitto as a bridge, by both versions"
+for version in mqttv311 mqttv50; do
+  unset mosquitto_port
+  : >"$work/mosquitto.log"
+  start_mosquitto "connection $version" "address 127.0.0.1:$mqtt_port" "bridge_protocol_version $version" \
+    "remote_clientid bridge-$version" "topic up/$version out 1" "topic down/$version in 1" "notifications false" "restart_timeout 1"
+  sub "up-$version" -q 1 -t "up/$version"
+  stdbuf -oL mosquitto_sub -h 127.0.0.1 -p "$mosquitto_port" -q 1 -t "down/$version" >"$work/down-$version" &
+  remember $!
+  goes_up() { mosquitto_pub -h 127.0.0.1 -p "$mosquitto_port" -q 1 -t "up/$version" -m x; has_lines "up-$version" 1; }
+  goes_down() { pub -q 1 -t "down/$version" -m x; at_least "$work/down-$version" 1; }
+  wait_for 30 goes_up
+  wait_for 30 goes_down
+  ! grep -q 'Connection Refused' "$work/mosquitto.log" || fail "a bridge of $version is refused at first"
+done
+
 python=/usr/bin/python3
 "$python" -c 'import paho.mqtt' 2>/dev/null || python=python3
 if "$python" -c 'import paho.mqtt' 2>/dev/null; then
