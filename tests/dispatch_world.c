@@ -332,6 +332,7 @@ world_clear(struct world *world)
 
 	broker_untap(host->broker, world->tap);
 	timers_stop(host->timers);
+	change_followers_stop(host->change_followers);
 	dispatch_stop(host->dispatch);
 	dispatch_free(host->dispatch);
 	host->dispatch = NULL;

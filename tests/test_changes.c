@@ -74,9 +74,9 @@ write_changes(struct txn *txn, void *arg, struct err *err)
 
 		(void)snprintf(key, sizeof(key), "%020d", FIRST + n);
 		(void)snprintf(value, sizeof(value),
-		    "{\"table\":\"cars\",\"kind\":\"insert\",\"sequence\":%d,\"time\":1,"
+		    "{\"table\":\"cars\",\"kind\":\"insert\",\"sequence\":%d,\"time\":%lld,"
 		    "\"key\":{\"id\":%d},\"new\":{\"n\":%d}}",
-		    FIRST + n, n % KEYS, n);
+		    FIRST + n, (long long)sys_posix.wall_ms(), n % KEYS, n);
 		if (txn_put(txn, SPACE_CHANGE, text(key), text(value), err) < 0)
 			return -1;
 	}
@@ -146,7 +146,7 @@ answer_until(struct world *world, int bad, enum space space, size_t rows)
 
 /* What has had effects: each once, those of a key in their order. `all` that should have. */
 static void
-check_heard(struct world *world, bool (*should)(int n, int bad), int bad)
+check_heard_of(struct world *world, bool (*should)(int n, int bad), int bad, int all)
 {
 	int last[KEYS], count = 0, expected = 0;
 
@@ -161,9 +161,25 @@ check_heard(struct world *world, bool (*should)(int n, int bad), int bad)
 		last[n % KEYS] = n;
 		count++;
 	}
-	for (int n = 0; n < CHANGES; n++)
+	for (int n = 0; n < all; n++)
 		expected += should(n, bad);
 	assert_int_equal(count, expected);
+}
+
+static void
+check_heard(struct world *world, bool (*should)(int n, int bad), int bad)
+{
+	check_heard_of(world, should, bad, CHANGES);
+}
+
+static size_t
+count_heard(struct world *world)
+{
+	size_t count = 0;
+
+	for (const char *at = buf_string(&world->heard); (at = strstr(at, "\"n\":")) != NULL; at++)
+		count++;
+	return count;
 }
 
 static bool
@@ -239,10 +255,7 @@ bad_change_of_a_batch_holds_its_own_key_alone(void **state)
 	add_changes(world, 0);
 	for (int i = 0; i < 150 && heard < CHANGES - ((CHANGES - 1 - bad) / KEYS + 1); i++) {
 		answer_for(world, bad, 10);
-		heard = 0;
-		for (const char *at = buf_string(&world->heard);
-		     (at = strstr(at, "\"n\":")) != NULL; at++)
-			heard++;
+		heard = count_heard(world);
 	}
 	check_heard(world, has_none_before_of_its_key, bad);
 	assert_int_equal(world_rows(world, SPACE_FAILED), 0);
@@ -250,6 +263,38 @@ bad_change_of_a_batch_holds_its_own_key_alone(void **state)
 	answer_until(world, -1, SPACE_POSITION, 1);
 	check_heard(world, is_any, -1);
 	assert_int_equal(world_rows(world, SPACE_PARKED), 0);
+}
+
+/* More than are in flight at a time: those of one key that wait for its retries do not hold up
+ * others. */
+static void
+key_with_many_changes_holds_up_no_other(void **state)
+{
+	static const char *const ways[] = { "", ",\"batch\":20" };
+	enum { ROUNDS = 30, ALL = ROUNDS * CHANGES };
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		const int bad = 17;
+		const size_t others = ALL - ((ALL - 1 - bad) / KEYS + 1);
+		char manifest[250];
+		struct world *world;
+
+		assert_int_equal(setup(state), 0);
+		world = *state;
+		(void)snprintf(manifest, sizeof(manifest),
+		    "{\"on\":{\"table\":\"cars\",\"start\":\"oldest\"%s},\"allow\":{\"publish\":"
+		    "\"out/#\"},"
+		    "\"retries\":3,\"backoff\":{\"first\":\"60s\",\"max\":\"60s\"}}",
+		    ways[i]);
+		world_deploy(world, "f", manifest);
+		for (int round = 0; round < ROUNDS; round++)
+			add_changes(world, round * CHANGES);
+		for (int k = 0; k < 1000 && count_heard(world) < others; k++)
+			answer_for(world, bad, 10);
+		check_heard_of(world, has_none_before_of_its_key, bad, ALL);
+		assert_int_equal(world_rows(world, SPACE_FAILED), 0);
+		assert_int_equal(teardown(state), 0);
+	}
 }
 
 static void
@@ -278,6 +323,7 @@ main(void)
 		cmocka_unit_test(bad_change_parks_its_key_until_it_is_let_go),
 		cmocka_unit_test_setup_teardown(
 		    bad_change_of_a_batch_holds_its_own_key_alone, setup, teardown),
+		cmocka_unit_test(key_with_many_changes_holds_up_no_other),
 		cmocka_unit_test_setup_teardown(
 		    position_is_one_row_when_all_is_handled, setup, teardown),
 	};

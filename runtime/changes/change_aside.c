@@ -7,7 +7,6 @@
  * Nothing of the key is in a batch meanwhile: when it steps aside all batches are taken back, and
  * nothing is read before those that run have ended.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/log.h"
@@ -15,55 +14,13 @@
 #include "runtime/dispatch.h"
 #include "runtime/function.h"
 
-struct aside {
-	struct hash_node link; /* in its follower's asides, by the key */
-	size_t in_flight;
-	struct bytes key;
-	uint8_t data[];
-};
-
-static struct aside *
-find(const struct change_follower *follower, struct bytes key)
-{
-	struct hash_node *node = hash_find(&follower->asides, key);
-
-	return node != NULL ? HASH_OWNER(node, struct aside, link) : NULL;
-}
-
 bool
 aside_takes(const struct change_follower *follower, const struct pending *pending)
 {
 	if (pending->tried > 0)
 		return true;
-	return (follower->asides.count > 0 && find(follower, pending->key) != NULL) ||
+	return lane_is_there(follower, pending->key) ||
 	       (follower->chains.count > 0 && chain_find(follower, pending->key) != NULL);
-}
-
-void
-aside_enter(struct change_follower *follower, struct bytes key)
-{
-	struct aside *aside = find(follower, key);
-
-	if (aside == NULL) {
-		aside = xcalloc(1, sizeof(*aside) + key.len);
-		memcpy(aside->data, key.data, key.len);
-		aside->key = bytes_of(aside->data, key.len);
-		hash_insert(&follower->asides, &aside->link, aside->key);
-	}
-	aside->in_flight++;
-}
-
-void
-aside_leave(struct change_follower *follower, struct bytes key)
-{
-	struct aside *aside = find(follower, key);
-
-	if (--aside->in_flight > 0)
-		return;
-	hash_remove(&follower->asides, &aside->link);
-	free(aside);
-	if (follower->asides.count == 0)
-		hash_clear(&follower->asides);
 }
 
 bool

@@ -86,10 +86,10 @@ settled(void *arg, const struct occurrence *event, bool handled)
 	struct change_follower *follower = bunch->follower;
 
 	(void)event;
-	if (bunch->aside)
-		aside_leave(follower, bunch->list[0]->key);
-	else
+	if (!bunch->aside)
 		follower->bunches--;
+	if (bunch->in_lane)
+		lane_leave(follower, bunch->list[0]->key, handled);
 	if (!bunch->aside && bunch->generation != follower->generation)
 		follower->stale--;
 	if (bunch->falling != NULL)
@@ -154,6 +154,13 @@ take_in(struct bunch *bunch, struct pending *pending, const struct change *chang
 	bunch->follower->in_flight++;
 }
 
+static void
+enter(struct bunch *bunch, const struct pending *pending)
+{
+	bunch->in_lane = true;
+	lane_enter(bunch->follower, pending->key);
+}
+
 void
 bunch_close(struct change_follower *follower)
 {
@@ -199,7 +206,7 @@ submit_aside(struct change_follower *follower, struct pending *pending, const st
 	struct buf text = { 0 };
 
 	bunch->aside = true;
-	aside_enter(follower, pending->key);
+	enter(bunch, pending);
 	take_in(bunch, pending, change);
 	buf_append_u8(&text, '[');
 	buf_append_bytes(&text, change->text);
@@ -216,6 +223,7 @@ bunch_add(struct change_follower *follower, struct pending *pending, const struc
 
 	if (follower->wish.batch == 0) {
 		bunch = bunch_new(follower, 1);
+		enter(bunch, pending);
 		take_in(bunch, pending, change);
 		submit(bunch, change->text, pending->key, NULL);
 		return;

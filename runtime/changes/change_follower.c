@@ -11,6 +11,8 @@
 #include "runtime/function.h"
 #include "store/tables.h"
 
+enum { MERGE_ROWS = 1024, MERGE_ALWAYS = PENDING_MAX - 64 };
+
 /* --- keys --- */
 
 void
@@ -70,19 +72,25 @@ sequence_of(struct bytes digits)
 
 /* --- what is handled --- */
 
-/* The last one that is not behind it. */
+/* The last one that is not behind it. What is looked for stands near what was looked for last. */
 static struct pending *
-pending_before(const struct change_follower *follower, uint64_t sequence)
+pending_before(struct change_follower *follower, uint64_t sequence)
 {
-	struct pending *at = TAILQ_LAST(&follower->list, pendings);
+	struct pending *at =
+	    follower->found != NULL ? follower->found : TAILQ_LAST(&follower->list, pendings);
+	struct pending *next;
 
 	while (at != NULL && at->sequence > sequence)
 		at = TAILQ_PREV(at, pendings, link);
+	next = at != NULL ? TAILQ_NEXT(at, link) : NULL;
+	for (; next != NULL && next->sequence <= sequence; next = TAILQ_NEXT(at, link))
+		at = next;
+	follower->found = at != NULL ? at : TAILQ_FIRST(&follower->list);
 	return at;
 }
 
 struct pending *
-pending_find(const struct change_follower *follower, uint64_t sequence)
+pending_find(struct change_follower *follower, uint64_t sequence)
 {
 	struct pending *at = pending_before(follower, sequence);
 
@@ -90,7 +98,7 @@ pending_find(const struct change_follower *follower, uint64_t sequence)
 }
 
 bool
-change_is_handled(const struct change_follower *follower, uint64_t sequence)
+change_is_handled(struct change_follower *follower, uint64_t sequence)
 {
 	const struct pending *before = pending_before(follower, sequence);
 	const struct pending *behind =
@@ -130,6 +138,18 @@ low_of(const struct change_follower *follower)
 								     : follower->read_to;
 }
 
+static void
+pending_remove(struct pending *pending)
+{
+	struct change_follower *follower = pending->follower;
+
+	if (follower->found == pending)
+		follower->found = TAILQ_PREV(pending, pendings, link);
+	TAILQ_REMOVE(&follower->list, pending, link);
+	follower->count--;
+	free(pending);
+}
+
 void
 pending_drop(struct pending *pending)
 {
@@ -141,9 +161,7 @@ pending_drop(struct pending *pending)
 		writes_delete(&follower->old, SPACE_POSITION, buf_bytes(&key));
 		buf_clear(&key);
 	}
-	TAILQ_REMOVE(&follower->list, pending, link);
-	follower->count--;
-	free(pending);
+	pending_remove(pending);
 }
 
 static bool
@@ -159,6 +177,46 @@ drop_handled(struct change_follower *follower)
 
 	while ((first = TAILQ_FIRST(&follower->list)) != NULL && is_past(first))
 		pending_drop(first);
+}
+
+/* The second one stands for both. */
+static void
+merge(struct pending *first, struct pending *second, struct writes *writes)
+{
+	struct buf key = { 0 };
+
+	second->from = first->from != 0 ? first->from : first->sequence;
+	if (first->marked) {
+		mark_key(first->follower, first->sequence, &key);
+		writes_delete(writes, SPACE_POSITION, buf_bytes(&key));
+		buf_clear(&key);
+	}
+	pending_remove(first);
+}
+
+/* What stands in the list above what was read is not known to be without gaps. */
+static void
+pendings_merge(struct change_follower *follower)
+{
+	struct pending *at = TAILQ_FIRST(&follower->list), *next;
+	struct writes writes = { 0 };
+	bool merged = false;
+
+	for (; at != NULL; at = next) {
+		next = TAILQ_NEXT(at, link);
+		if (is_past(at) && next != NULL && is_past(next)) {
+			merge(at, next, &writes);
+			merged = true;
+		} else if (merged) {
+			put_mark(follower, at->from, at, &writes);
+			merged = false;
+		}
+	}
+	follower->merge_at = follower->count + MERGE_ROWS < MERGE_ALWAYS
+				 ? follower->count + MERGE_ROWS
+				 : MERGE_ALWAYS;
+	if (writes.count > 0)
+		store_write(follower->all->host->store, &writes, NULL, NULL);
 }
 
 /* Those that stand first in the list, but for what is handled, move the position; of the others
@@ -203,6 +261,8 @@ pendings_settle(
 		drop_handled(follower);
 	else if (first <= follower->read_to)
 		follower->read_to = low_of(follower);
+	if (handled && follower->count > follower->merge_at)
+		pendings_merge(follower);
 	if (!follower_is_live(follower))
 		return;
 	if (!handled)
@@ -214,6 +274,7 @@ pendings_settle(
 static void
 read_later(void *arg)
 {
+	lanes_feed(arg);
 	follower_read(arg);
 }
 
@@ -287,7 +348,7 @@ follower_free(struct change_follower *follower)
 		pending_drop(pending);
 	TAILQ_REMOVE(&follower->all->list, follower, link);
 	chains_clear(follower);
-	hash_clear(&follower->asides);
+	lanes_clear(follower);
 	timer_clear(&follower->timer);
 	timer_clear(&follower->window);
 	buf_clear(&follower->text);
@@ -310,7 +371,7 @@ is_at_rest(const struct change_follower *follower)
 			return false;
 	}
 	return !follower->attached && follower->in_flight == 0 && !follower->reading &&
-	       !follower->counting && follower->state != FOLLOWER_LOADING;
+	       !follower->counting && !follower->feeding && follower->state != FOLLOWER_LOADING;
 }
 
 bool
@@ -365,6 +426,7 @@ change_follower_attach(
 	if (follower == NULL) {
 		follower = xcalloc(1, sizeof(*follower));
 		follower->all = followers;
+		follower->merge_at = MERGE_ROWS;
 		follower->table = xstrdup(wish->table);
 		TAILQ_INIT(&follower->list);
 		timer_init(&follower->timer, followers->host->loop, again, follower);

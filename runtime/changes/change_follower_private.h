@@ -12,7 +12,7 @@
 
 enum {
 	WINDOW = 512,	    /* changes of one follower in flight, or two batches */
-	PENDING_MAX = 8192, /* and with those handled above one that is not */
+	PENDING_MAX = 8192, /* and with those that wait, and runs of those handled above them */
 	BATCH_BYTES_MAX = 1024 * 1024,
 	AGAIN_US = 100000, /* until what could not be submitted is tried again */
 	NOTE_US = 1000000, /* how often a position is stored that moves without commits */
@@ -38,8 +38,10 @@ struct pending {
 	int64_t time_ms;
 	bool in_flight;
 	bool handled;
-	bool marked;			  /* a mark of it stands in the store */
-	bool cut;			  /* a batch ends with it */
+	bool marked;  /* a mark of it stands in the store */
+	bool cut;     /* a batch ends with it */
+	bool waiting; /* in its key's lane */
+	TAILQ_ENTRY(pending) lane_link;
 	uint8_t tried;			  /* attempts that failed before it stood aside */
 	uint8_t event_id[EVENT_ID_BYTES]; /* of those, and ... */
 	int64_t event_ms;		  /* ... their time */
@@ -54,7 +56,8 @@ struct bunch {
 	struct chain *falling;	   /* whose first dead letter it becomes; NULL */
 	uint32_t generation;
 	bool taken_back; /* to be submitted anew at once */
-	bool aside;	 /* one change of a batch's function, in the lane of its key */
+	bool in_lane;	 /* one change, in the lane of its key */
+	bool aside;	 /* likewise, of a function that takes batches */
 	bool in_array;
 	unsigned hops; /* the most of its changes */
 	size_t count;
@@ -99,8 +102,10 @@ struct change_follower {
 	enum follower_state state;
 	TAILQ_HEAD(pendings, pending) list; /* by sequence */
 	size_t count;
-	size_t in_flight; /* changes */
-	size_t bunches;	  /* events, but for those aside */
+	size_t merge_at;       /* the count from which runs are looked for */
+	struct pending *found; /* by the last look, where the next one begins; or NULL */
+	size_t in_flight;      /* changes */
+	size_t bunches;	       /* events, but for those aside */
 	/* Raised where all that waits is to be taken back and put together anew. Nothing is read
 	 * while events of earlier generations are there, or later ones could overtake them. */
 	uint32_t generation;
@@ -109,10 +114,12 @@ struct change_follower {
 	struct buf text;    /* its event */
 	struct timer window;
 	struct hash_map chains;
-	struct hash_map asides; /* change_aside.c */
-	uint64_t read_to;	/* every change up to it has been seen */
-	uint64_t stored;	/* the low that stands in the store, as far as is known */
-	struct writes old;	/* deletions of marks below low */
+	struct hash_map lanes; /* change_lane.c */
+	size_t waiting;	       /* changes, in all lanes */
+	bool feeding;
+	uint64_t read_to;  /* every change up to it has been seen */
+	uint64_t stored;   /* the low that stands in the store, as far as is known */
+	struct writes old; /* deletions of marks below low */
 	bool reading;
 	bool again;  /* there may be more than what is being read */
 	bool behind; /* the log has more than what was read */
@@ -150,9 +157,9 @@ struct change_followers {
 };
 
 void follower_key(const struct change_follower *follower, struct buf *key);
-struct pending *pending_find(const struct change_follower *follower, uint64_t sequence);
+struct pending *pending_find(struct change_follower *follower, uint64_t sequence);
 /* The change is handled, as a mark or its place in the list says. */
-bool change_is_handled(const struct change_follower *follower, uint64_t sequence);
+bool change_is_handled(struct change_follower *follower, uint64_t sequence);
 struct pending *pending_add(struct change_follower *follower, uint64_t sequence, struct bytes key);
 void pending_drop(struct pending *pending);
 void drop_handled(struct change_follower *follower); /* what no position needs any more */
@@ -184,11 +191,20 @@ void bunches_take_back(struct change_follower *follower); /* raises the generati
 /* change_aside.c */
 /* Whether the change goes by its key's lane, and not into a batch. */
 bool aside_takes(const struct change_follower *follower, const struct pending *pending);
-void aside_enter(struct change_follower *follower, struct bytes key);
-void aside_leave(struct change_follower *follower, struct bytes key);
 /* A change failed alone, in the lane of the batches. False: it is not tried again. */
 bool aside_begins(struct change_follower *follower, struct pending *pending,
     const struct occurrence *event, struct bytes message);
+
+/* change_lane.c */
+/* Something of the key is in flight, or waits. */
+bool lane_is_there(const struct change_follower *follower, struct bytes key);
+/* A change of the key is in flight; no more, and it was handled or not. */
+void lane_enter(struct change_follower *follower, struct bytes key);
+void lane_leave(struct change_follower *follower, struct bytes key, bool handled);
+/* It waits for those of its key before it. False: there is room for it. */
+bool lane_takes(struct change_follower *follower, struct pending *pending);
+void lanes_feed(struct change_follower *follower); /* those that wait go on where there is room */
+void lanes_clear(struct change_follower *follower);
 
 /* change_park.c */
 struct chain *chain_find(const struct change_follower *follower, struct bytes key); /* or NULL */

@@ -95,7 +95,7 @@ take_change(struct change_follower *follower, const struct change *change)
 	struct pending *pending = pending_find(follower, change->sequence);
 	struct chain *chain;
 
-	if ((pending != NULL && pending->in_flight) ||
+	if ((pending != NULL && (pending->in_flight || pending->waiting)) ||
 	    change_is_handled(follower, change->sequence))
 		return true;
 	if (!follower_has_room(follower))
@@ -103,6 +103,8 @@ take_change(struct change_follower *follower, const struct change *change)
 	if (pending == NULL)
 		pending = pending_add(follower, change->sequence, change->key);
 	pending->time_ms = change->time_ms;
+	if (lane_takes(follower, pending))
+		return true;
 	chain = follower->chains.count > 0 ? chain_find(follower, pending->key) : NULL;
 	if (chain_takes(chain))
 		chain_park(chain, pending, change);
@@ -178,6 +180,7 @@ page_done(struct store_job *job)
 	} else if (follower->read_to == page->after) {
 		all = take_rows(follower, page);
 		drop_handled(follower);
+		lanes_feed(follower);
 		follower->behind = !all || !page->ended;
 		/* Without a window nothing waits for more. */
 		if (!follower->behind && follower->wish.window_ms == 0)
@@ -369,6 +372,7 @@ follower_begin(struct change_follower *follower)
 	if (follower->state != FOLLOWER_NEW || !follower->attached) {
 		if (follower->state == FOLLOWER_READY)
 			chains_go_on(follower);
+		lanes_feed(follower);
 		follower_read(follower);
 		return;
 	}
