@@ -32,7 +32,7 @@ struct http_limits {
 	uint64_t body_bytes_max; /* a Content-Length above it: 413 */
 };
 
-enum { HTTP_HEADERS_MAX = 100, HTTP_SEGMENTS_MAX = 32 };
+enum { HTTP_HEADERS_MAX = 100, HTTP_SEGMENTS_MAX = 64 };
 
 struct http_header {
 	struct bytes name;

@@ -223,6 +223,8 @@ void broker_resume(struct broker *broker);
  * not (the topic is the host's; there are too many retained messages). For those who publish by
  * broker_publish; packets have been asked. */
 uint8_t broker_takes(struct broker *broker, const struct message *message);
+/* Why a topic or filter is more than clients may use; NULL: it is not. */
+const char *broker_topic_excess(const struct broker *broker, struct bytes topic);
 
 /* Publishing by the host, by two steps with a commit between them. broker_route finds the
  * subscribers and appends to `durable` what must be durable before they get it (nothing where no

@@ -325,10 +325,8 @@ void client_forget_meter(struct client *client);
 void client_check_progress(struct client *client, int64_t now_us);
 /* False: ended, for all clients together have too much of unfinished packets. */
 bool client_may_keep_input(struct client *client, size_t bytes);
-/* Why a topic or filter is more than clients may use; NULL: it is not. */
-/* False: ended, for it is. */
+/* False: ended, for the topic is more than clients may use. */
 bool broker_topic_fits(struct client *client, struct bytes topic);
-const char *broker_topic_excess(const struct broker *broker, struct bytes topic);
 /* Counted and logged where not. */
 bool broker_has_client_room(struct client *client, struct bytes client_id);
 bool broker_has_subscription_room(struct session *session);

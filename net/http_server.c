@@ -263,7 +263,8 @@ begin_exchange(struct http_conn *conn, struct bytes head_bytes)
 	exchange->keep_alive = exchange->head.keep_alive;
 	if (http_routes_match(conn->server->routes, exchange->head.method, exchange->head.path,
 		&exchange->match) < 0)
-		refuse(conn, 400, "the path has a wrong %XX or a segment \".\" or \"..\"");
+		refuse(conn, 400,
+		    "the path has a wrong %XX, a segment \".\" or \"..\", or too many segments");
 	else if (exchange->head.framing == HTTP_NO_BODY)
 		dispatch(conn);
 	else

@@ -175,7 +175,8 @@ query_flag(const struct http_exchange *exchange, const char *name)
 }
 
 static const char *
-defect_of(const struct message *message, int64_t qos, int64_t expiry_s, int retain)
+defect_of(const struct host *host, const struct message *message, int64_t qos, int64_t expiry_s,
+    int retain)
 {
 	enum topic_defect defect = topic_name_check(message->topic);
 
@@ -187,7 +188,7 @@ defect_of(const struct message *message, int64_t qos, int64_t expiry_s, int reta
 		return "messageExpiry must be a number of seconds";
 	if (retain < 0)
 		return "retain must be true or false";
-	return NULL;
+	return broker_topic_excess(host->broker, message->topic);
 }
 
 /* False: it has been answered. */
@@ -219,7 +220,7 @@ post_topic(const struct data_plane_call *call)
 		.has_expiry = expiry_s > 0,
 		.expiry_s = expiry_s > 0 ? (uint32_t)expiry_s : 0,
 	};
-	const char *defect = defect_of(&message, qos, expiry_s, retain);
+	const char *defect = defect_of(host, &message, qos, expiry_s, retain);
 	struct buf properties = { 0 };
 	struct err err;
 

@@ -54,6 +54,12 @@ ask 400 POST '/topics/iot/+/x' -d x
 is '"wildcard" in a["message"] and a["traceId"]'
 grep -qi '^x-amzn-ErrorType: InvalidRequestException' "$work/head" || fail "no name of the error"
 ask 400 POST '/topics/a?qos=2' -d x
+deep=$(seq -s / 32)
+ask 200 POST "/topics/$deep" -d x
+ask 400 POST "/topics/$deep/33" -d x
+is '"more levels" in a["message"]'
+ask 400 POST "/topics/$(head -c 1025 /dev/zero | tr '\0' a)" -d x
+is '"longer" in a["message"]'
 ask 400 POST '/topics/a?retain=perhaps' -d x
 ask 403 POST '/topics/$aws/events/presence/connected/audi22' -d x
 ask 400 POST '/topics/a?responseTopic=a/%23' -d x
