@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: MIT
  * Connections.
- *
- * Output is a buffer of own bytes and, where blocks are queued by reference, a list of pieces:
- *
- *      own bytes  [........|.....|..........]
- *      pieces      own 0-8, blob, own 8-13, blob; the rest of the own bytes is the implicit tail
  */
 #include "net/conn_private.h"
 
@@ -17,8 +12,6 @@
 
 enum {
 	READ_BYTES = 262144,
-	IOV_MAX_USED = 64,
-	SPARE_BYTES = 65536,
 	FLUSH_US_MAX = 5000000,
 	LINGER_US_MAX = 2000000,
 };
@@ -33,32 +26,30 @@ conn_group_new(struct loop *loop)
 	return group;
 }
 
-/* An idle connection owns no buffer: it borrows one from the group while it has output. */
-static void
-borrow_buffer(struct conn *conn)
+/* An idle connection has none: it has one while something is to leave. */
+static struct output *
+output_of(struct conn *conn)
 {
-	struct conn_group *group = conn->group;
-
-	if (conn->out.cap > 0)
-		return;
-	if (group->spares > 0)
-		conn->out = group->spare[--group->spares];
-	else
-		(void)buf_reserve(&conn->out, 4096);
+	if (conn->output == NULL)
+		conn->output = output_new(&conn->group->outputs);
+	return conn->output;
 }
 
 static void
-return_buffer(struct conn *conn)
+drop_output(struct conn *conn)
 {
-	struct conn_group *group = conn->group;
+	if (conn->output == NULL)
+		return;
+	conn->group->pending -= conn->output->counted;
+	output_free(&conn->group->outputs, conn->output);
+	conn->output = NULL;
+}
 
-	if (conn->out.cap <= SPARE_BYTES * 8 && group->spares < SPARE_BUFFERS) {
-		buf_reset(&conn->out);
-		group->spare[group->spares++] = conn->out;
-		conn->out = (struct buf){ 0 };
-	} else {
-		buf_clear(&conn->out);
-	}
+static void
+schedule(struct conn *conn, enum conn_due what)
+{
+	conn->due |= (uint8_t)what;
+	task_schedule(&conn->task, conn->group->loop);
 }
 
 static void
@@ -67,20 +58,10 @@ update_watch(struct conn *conn, bool blocked)
 	watch_want(&conn->watch, conn->reading && conn->state == CONN_OPEN, blocked);
 }
 
-static void
-drop_pieces(struct conn *conn)
-{
-	for (size_t i = 0; i < conn->piece_count; i++)
-		blob_unref(conn->pieces[i].blob);
-	free(conn->pieces);
-	conn->pieces = NULL;
-	conn->piece_count = conn->piece_cap = 0;
-}
-
 size_t
 conn_pending(const struct conn *conn)
 {
-	return conn->out.len - conn->own_gone + conn->blob_bytes - conn->sent;
+	return conn->output != NULL ? output_pending(conn->output) : 0;
 }
 
 static void
@@ -88,22 +69,28 @@ count_pending(struct conn *conn)
 {
 	size_t pending = conn_pending(conn);
 
-	conn->group->pending += pending - conn->counted;
-	conn->counted = pending;
+	if (conn->output == NULL)
+		return;
+	conn->group->pending += pending - conn->output->counted;
+	conn->output->counted = pending;
 }
 
 static void
 keep_rest(struct conn *conn, struct bytes rest)
 {
+	assert(conn->rest == NULL);
 	conn->group->kept += rest.len;
-	buf_append_bytes(&conn->rest, rest);
+	conn->rest = rest.len > 0 ? blob_new(rest) : NULL;
 }
 
 static void
 drop_rest(struct conn *conn)
 {
-	conn->group->kept -= conn->rest.len;
-	buf_clear(&conn->rest);
+	if (conn->rest == NULL)
+		return;
+	conn->group->kept -= conn->rest->len;
+	blob_unref(conn->rest);
+	conn->rest = NULL;
 }
 
 size_t
@@ -133,17 +120,13 @@ static void
 release_own(struct conn *conn)
 {
 	watch_clear(&conn->watch);
-	if (conn->end_timer != NULL)
-		timer_clear(conn->end_timer);
-	free(conn->end_timer);
-	task_cancel(&conn->flush_task);
-	task_cancel(&conn->input_task);
-	drop_pieces(conn);
+	task_cancel(&conn->task);
 	drop_rest(conn);
-	conn->group->pending -= conn->counted;
-	return_buffer(conn);
-	free(conn->reason);
-	conn->reason = NULL;
+	drop_output(conn);
+	if (conn->ending != NULL)
+		timer_clear(&conn->ending->timer);
+	free(conn->ending);
+	conn->ending = NULL;
 	loop_free_later(conn->group->loop, conn);
 }
 
@@ -164,19 +147,17 @@ conn_take(struct conn *conn, struct stream *stream)
 	stream->fd = conn->watch.fd;
 	stream->transport = conn->transport;
 	stream->state = conn->transport_state;
-	stream->ahead = conn->rest;
-	conn->group->kept -= conn->rest.len;
-	conn->rest = (struct buf){ 0 };
+	stream->ahead = (struct buf){ 0 };
+	if (conn->rest != NULL)
+		buf_append_bytes(&stream->ahead, blob_bytes(conn->rest));
 	conn->state = CONN_ENDED;
 	release_own(conn);
 }
 
 static void
-finish_conn(void *arg)
+finish_conn(struct conn *conn)
 {
-	struct conn *conn = arg;
-
-	conn->events->ended(conn->arg, conn->reason);
+	conn->events->ended(conn->arg, conn->ending->reason);
 	release(conn);
 }
 
@@ -186,32 +167,27 @@ end_linger(void *arg)
 	struct conn *conn = arg;
 
 	conn->state = CONN_ENDED;
-	TAILQ_REMOVE(&conn->group->lingering, conn, link);
+	TAILQ_REMOVE(&conn->group->lingering, conn->ending, link);
 	release(conn);
 }
 
 static void
 set_end_timer(struct conn *conn, void (*fire)(void *arg), int64_t delay_us)
 {
-	if (conn->end_timer == NULL)
-		conn->end_timer = xcalloc(1, sizeof(*conn->end_timer));
-	else
-		timer_clear(conn->end_timer);
-	timer_init(conn->end_timer, conn->group->loop, fire, conn);
-	timer_set(conn->end_timer, delay_us);
+	timer_clear(&conn->ending->timer);
+	timer_init(&conn->ending->timer, conn->group->loop, fire, conn);
+	timer_set(&conn->ending->timer, delay_us);
 }
 
 static void
-start_linger(void *arg)
+start_linger(struct conn *conn)
 {
-	struct conn *conn = arg;
 	struct conn_group *group = conn->group;
 
-	conn->events->ended(conn->arg, conn->reason);
+	conn->events->ended(conn->arg, conn->ending->reason);
 	drop_rest(conn);
-	task_cancel(&conn->flush_task);
 	conn->state = CONN_LINGERING;
-	TAILQ_INSERT_TAIL(&group->lingering, conn, link);
+	TAILQ_INSERT_TAIL(&group->lingering, conn->ending, link);
 	if (conn->transport->shut(conn->transport_state, loop_sys(group->loop), conn->watch.fd) <
 	    0) {
 		end_linger(conn);
@@ -227,9 +203,8 @@ conn_group_free(struct conn_group *group)
 	if (group == NULL)
 		return;
 	while (!TAILQ_EMPTY(&group->lingering))
-		end_linger(TAILQ_FIRST(&group->lingering));
-	for (size_t i = 0; i < group->spares; i++)
-		buf_clear(&group->spare[i]);
+		end_linger(TAILQ_FIRST(&group->lingering)->conn);
+	outputs_clear(&group->outputs);
 	buf_clear(&group->scratch);
 	free(group);
 }
@@ -237,18 +212,22 @@ conn_group_free(struct conn_group *group)
 static void
 set_reason(struct conn *conn, const char *reason)
 {
-	if (conn->reason == NULL)
-		conn->reason = xstrdup(reason);
+	size_t size = strlen(reason) + 1;
+
+	if (conn->ending != NULL)
+		return;
+	conn->ending = xcalloc(1, sizeof(*conn->ending) + size);
+	conn->ending->conn = conn;
+	memcpy(conn->ending->reason, reason, size);
 }
 
 /* The rest of the end happens when this turn's callbacks are through. */
 static void
-end_by(struct conn *conn, void (*run)(void *arg))
+end_by(struct conn *conn, enum conn_due how)
 {
 	watch_want(&conn->watch, false, false);
-	task_cancel(&conn->input_task);
-	task_init(&conn->input_task, run, conn);
-	task_schedule(&conn->input_task, conn->group->loop);
+	conn->due = 0;
+	schedule(conn, how);
 }
 
 static void
@@ -258,7 +237,7 @@ end_now(struct conn *conn, const char *reason)
 		return;
 	set_reason(conn, reason);
 	conn->state = CONN_ENDED;
-	end_by(conn, finish_conn);
+	end_by(conn, DUE_FINISH);
 }
 
 static void
@@ -279,8 +258,8 @@ conn_end(struct conn *conn, bool flush, const char *reason)
 	}
 	conn->state = CONN_FLUSHING;
 	set_end_timer(conn, flush_timed_out, FLUSH_US_MAX);
-	task_cancel(&conn->input_task);
-	task_schedule(&conn->flush_task, conn->group->loop);
+	conn->due = 0;
+	schedule(conn, DUE_FLUSH);
 	update_watch(conn, conn->watch.want_write);
 }
 
@@ -293,7 +272,7 @@ conn_leave(struct conn *conn, const char *reason)
 	}
 	set_reason(conn, reason);
 	conn->state = CONN_FLUSHING;
-	end_by(conn, start_linger);
+	end_by(conn, DUE_LINGER);
 }
 
 bool
@@ -302,74 +281,24 @@ conn_is_ending(const struct conn *conn)
 	return conn->state != CONN_OPEN;
 }
 
-static size_t
-gather(const struct conn *conn, struct iovec *parts)
-{
-	size_t count = 0, tail = conn->own_queued, skip = conn->sent;
-
-	for (size_t i = 0; i < conn->piece_count && count < IOV_MAX_USED - 1; i++) {
-		const struct piece *piece = &conn->pieces[i];
-		uint8_t *base = piece->blob != NULL ? piece->blob->data : conn->out.data;
-
-		parts[count].iov_base = base + piece->at + skip;
-		parts[count++].iov_len = piece->len - skip;
-		skip = 0;
-	}
-	if (count == conn->piece_count && conn->out.len > tail) {
-		parts[count].iov_base = conn->out.data + tail + skip;
-		parts[count++].iov_len = conn->out.len - tail - skip;
-	}
-	return count;
-}
-
-/* Takes `len` bytes that have left off the front. */
-static void
-advance(struct conn *conn, size_t len)
-{
-	size_t gone = 0;
-
-	conn->sent += len;
-	while (gone < conn->piece_count && conn->sent >= conn->pieces[gone].len) {
-		conn->sent -= conn->pieces[gone].len;
-		if (conn->pieces[gone].blob != NULL)
-			conn->blob_bytes -= conn->pieces[gone].len;
-		else
-			conn->own_gone += conn->pieces[gone].len;
-		blob_unref(conn->pieces[gone].blob);
-		gone++;
-	}
-	if (gone > 0) {
-		conn->piece_count -= gone;
-		memmove(
-		    conn->pieces, conn->pieces + gone, conn->piece_count * sizeof(*conn->pieces));
-	}
-	if (conn->piece_count == 0 && conn->own_queued > 0) {
-		buf_drain(&conn->out, conn->own_queued);
-		conn->own_queued = conn->own_gone = 0;
-	}
-}
-
 static void
 all_left(struct conn *conn)
 {
-	conn->sent = 0;
-	drop_pieces(conn);
-	return_buffer(conn);
+	drop_output(conn);
 	update_watch(conn, false);
 	if (conn->state == CONN_FLUSHING)
-		end_by(conn, start_linger);
+		end_by(conn, DUE_LINGER);
 	else if (conn->events->drained != NULL)
 		conn->events->drained(conn->arg);
 }
 
 static void
-flush_conn(void *arg)
+flush_conn(struct conn *conn)
 {
-	struct conn *conn = arg;
-	struct iovec parts[IOV_MAX_USED];
+	struct iovec parts[OUTPUT_PARTS_MAX];
 
 	while (conn->state != CONN_ENDED && conn_pending(conn) > 0) {
-		size_t count = gather(conn, parts);
+		size_t count = output_gather(conn->output, parts);
 		ssize_t wrote = conn->transport->writev(conn->transport_state,
 		    loop_sys(conn->group->loop), conn->watch.fd, parts, (int)count);
 
@@ -385,7 +314,7 @@ flush_conn(void *arg)
 			return;
 		}
 		conn->left += (uint64_t)wrote;
-		advance(conn, (size_t)wrote);
+		output_advance(conn->output, (size_t)wrote);
 	}
 	count_pending(conn);
 	if (conn->state != CONN_ENDED)
@@ -397,14 +326,13 @@ conn_wrote(struct conn *conn)
 {
 	count_pending(conn);
 	if (conn->state == CONN_OPEN && !conn->watch.want_write)
-		task_schedule(&conn->flush_task, conn->group->loop);
+		schedule(conn, DUE_FLUSH);
 }
 
 struct buf *
 conn_out(struct conn *conn)
 {
-	borrow_buffer(conn);
-	return &conn->out;
+	return &output_of(conn)->own;
 }
 
 void
@@ -414,27 +342,12 @@ conn_write(struct conn *conn, struct bytes bytes)
 	conn_wrote(conn);
 }
 
-static void
-add_piece(struct conn *conn, struct blob *blob, size_t at, size_t len)
-{
-	if (conn->piece_count == conn->piece_cap) {
-		conn->piece_cap = conn->piece_cap == 0 ? 8 : conn->piece_cap * 2;
-		conn->pieces = xrealloc(conn->pieces, conn->piece_cap * sizeof(*conn->pieces));
-	}
-	conn->pieces[conn->piece_count++] = (struct piece){ blob, at, len };
-}
-
 void
 conn_write_blob(struct conn *conn, struct blob *blob)
 {
 	if (blob->len == 0)
 		return;
-	if (conn->out.len > conn->own_queued) {
-		add_piece(conn, NULL, conn->own_queued, conn->out.len - conn->own_queued);
-		conn->own_queued = conn->out.len;
-	}
-	add_piece(conn, blob_ref(blob), 0, blob->len);
-	conn->blob_bytes += blob->len;
+	output_add(output_of(conn), blob);
 	conn_wrote(conn);
 }
 
@@ -459,19 +372,39 @@ scratch_with_rest(struct conn *conn)
 	struct buf *scratch = &conn->group->scratch;
 
 	buf_reset(scratch);
-	buf_append_bytes(scratch, buf_bytes(&conn->rest));
+	if (conn->rest != NULL)
+		buf_append_bytes(scratch, blob_bytes(conn->rest));
 	drop_rest(conn);
 	(void)buf_reserve(scratch, READ_BYTES);
 	return scratch;
 }
 
 static void
-offer_rest(void *arg)
+offer_rest(struct conn *conn)
+{
+	if (conn->state == CONN_OPEN && conn->reading && conn->rest != NULL)
+		offer(conn, buf_bytes(scratch_with_rest(conn)));
+}
+
+static void
+do_due(void *arg)
 {
 	struct conn *conn = arg;
+	uint8_t due = conn->due;
 
-	if (conn->state == CONN_OPEN && conn->reading && conn->rest.len > 0)
-		offer(conn, buf_bytes(scratch_with_rest(conn)));
+	conn->due = 0;
+	if ((due & DUE_FINISH) != 0) {
+		finish_conn(conn);
+		return;
+	}
+	if ((due & DUE_LINGER) != 0) {
+		start_linger(conn);
+		return;
+	}
+	if ((due & DUE_INPUT) != 0)
+		offer_rest(conn);
+	if ((due & DUE_FLUSH) != 0)
+		flush_conn(conn);
 }
 
 static void
@@ -530,8 +463,8 @@ conn_read(struct conn *conn, bool on)
 		return;
 	conn->reading = on;
 	update_watch(conn, conn->watch.want_write);
-	if (on && conn->rest.len > 0)
-		task_schedule(&conn->input_task, conn->group->loop);
+	if (on && conn->rest != NULL)
+		schedule(conn, DUE_INPUT);
 }
 
 bool
@@ -564,16 +497,14 @@ conn_open(
 	conn->arg = arg;
 	conn->transport = stream->transport;
 	conn->transport_state = stream->state;
-	conn->rest = stream->ahead;
-	group->kept += conn->rest.len;
-	stream->ahead = (struct buf){ 0 };
+	keep_rest(conn, buf_bytes(&stream->ahead));
+	buf_clear(&stream->ahead);
 	conn->reading = true;
 	watch_init(&conn->watch, group->loop, stream->fd, conn_ready, conn);
-	task_init(&conn->flush_task, flush_conn, conn);
-	task_init(&conn->input_task, offer_rest, conn);
+	task_init(&conn->task, do_due, conn);
 	watch_want(&conn->watch, true, false);
-	if (conn->rest.len > 0)
-		task_schedule(&conn->input_task, group->loop);
+	if (conn->rest != NULL)
+		schedule(conn, DUE_INPUT);
 	return conn;
 }
 
