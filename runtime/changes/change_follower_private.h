@@ -204,6 +204,8 @@ void lane_leave(struct change_follower *follower, struct bytes key, bool handled
 /* It waits for those of its key before it. False: there is room for it. */
 bool lane_takes(struct change_follower *follower, struct pending *pending);
 void lanes_feed(struct change_follower *follower); /* those that wait go on where there is room */
+/* The log's bounds took all up to it: what waits there is lost. */
+void lanes_lose(struct change_follower *follower, uint64_t gone_to);
 void lanes_clear(struct change_follower *follower);
 
 /* change_park.c */

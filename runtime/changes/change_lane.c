@@ -171,12 +171,29 @@ feed_run(struct txn *txn, struct store_job *job, struct err *err)
 	return found < 0 ? -1 : 0;
 }
 
-/* The log's bounds took it while it waited. */
 static void
 lose(struct change_follower *follower, struct pending *pending)
 {
 	pending->handled = true;
 	follower->lost++;
+}
+
+void
+lanes_lose(struct change_follower *follower, uint64_t gone_to)
+{
+	struct hash_node *node = NULL, *next;
+
+	if (follower->waiting == 0)
+		return;
+	for (node = hash_next(&follower->lanes, NULL); node != NULL; node = next) {
+		struct lane *lane = HASH_OWNER(node, struct lane, link);
+
+		next = hash_next(&follower->lanes, node);
+		while (!TAILQ_EMPTY(&lane->waiting) &&
+		       TAILQ_FIRST(&lane->waiting)->sequence <= gone_to)
+			lose(follower, take_first(follower, lane));
+		end_if_idle(follower, lane);
+	}
 	drop_handled(follower);
 }
 
@@ -211,6 +228,7 @@ feed_one(struct change_follower *follower, struct bytes key, uint64_t sequence, 
 		lose(follower, pending);
 	else
 		go_on(follower, pending, row);
+	drop_handled(follower);
 	lane->in_flight--;
 	end_if_idle(follower, lane);
 	return true;

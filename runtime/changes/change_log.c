@@ -96,8 +96,11 @@ trim_run(struct txn *txn, struct store_job *job, struct err *err)
 static void
 take_losses(const struct trim *trim)
 {
-	for (size_t i = 0; i < trim->need_count; i++)
+	for (size_t i = 0; i < trim->need_count; i++) {
 		trim->needs[i].follower->lost += trim->needs[i].lost;
+		if (trim->removed > 0)
+			lanes_lose(trim->needs[i].follower, trim->log.gone_to);
+	}
 }
 
 static void
