@@ -4,6 +4,7 @@
 #include "lib/json_text.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "lib/utf8.h"
@@ -322,6 +323,49 @@ json_text_is_within(struct bytes text, int depth_max)
 			return false;
 		else
 			depth -= byte == '}' || byte == ']';
+	}
+	return true;
+}
+
+static bool
+is_of_number(uint8_t byte)
+{
+	return byte == '+' || byte == '-' || byte == '.' || byte == 'e' || byte == 'E' ||
+	       (byte >= '0' && byte <= '9');
+}
+
+static bool
+number_is_finite(struct bytes number)
+{
+	struct buf text = { 0 };
+	bool finite;
+
+	buf_append_bytes(&text, number);
+	finite = isfinite(strtod(buf_string(&text), NULL));
+	buf_clear(&text);
+	return finite;
+}
+
+bool
+json_text_is_finite(struct bytes text)
+{
+	bool in_string = false;
+	size_t len;
+
+	for (size_t i = 0; i < text.len; i += len) {
+		uint8_t byte = text.data[i];
+
+		len = 1;
+		if (byte == '"') {
+			in_string = !in_string;
+		} else if (in_string) {
+			len += byte == '\\';
+		} else if (byte == '-' || (byte >= '0' && byte <= '9')) {
+			while (i + len < text.len && is_of_number(text.data[i + len]))
+				len++;
+			if (!number_is_finite(bytes_of(text.data + i, len)))
+				return false;
+		}
 	}
 	return true;
 }

@@ -16,6 +16,9 @@ bool json_text_is_valid(struct bytes text, size_t *at);
 /* Whether the text, which is valid, has at most so many levels (1 to JSON_TEXT_DEPTH_MAX). */
 bool json_text_is_within(struct bytes text, int depth_max);
 
+/* Whether all numbers of the text, which is valid, are finite as doubles: 1e999 is not. */
+bool json_text_is_finite(struct bytes text);
+
 /* Calls `each` for each member of the object that the text is, in order, with the raw text of the
  * name (between its quotes, escapes as they are) and of the value. It returns false to stop.
  * False: the text is not valid, or no object (`*at`: where). */

@@ -93,20 +93,35 @@ take_hash(lua_State *lua, const struct question *question, struct db_key *key)
 	db_take_value(lua, &hash, key);
 }
 
+/* All strings start with an empty prefix: from the least of them on. */
+static bool
+push_least_string(lua_State *lua, const struct question *question)
+{
+	bool is_empty = push_option(lua, question, "prefix") && lua_isstring(lua, -1) &&
+			lua_rawlen(lua, -1) == 0;
+
+	if (is_empty)
+		lua_pushlstring(lua, "", 1);
+	return is_empty;
+}
+
 /* A bound of the sort key; empty where it is not there. */
 static void
 put_bound(lua_State *lua, const struct question *question, const char *name, struct sink *out)
 {
 	struct db_attribute sort = sort_of(question);
 	struct db_key key = { .len = 0 };
+	int top = lua_gettop(lua);
 
-	if (push_option(lua, question, name)) {
+	if (push_option(lua, question, name) ||
+	    (strcmp(name, "from") == 0 && push_least_string(lua, question))) {
 		if (sort.name == NULL)
 			(void)world_error(lua, "%s: %s has no sort key for \"%s\"", question->what,
 			    sort.owner, name);
 		sort.name = name;
 		db_take_value(lua, &sort, &key);
 	}
+	lua_settop(lua, top);
 	sink_bytes(lua, out, bytes_of(key.bytes, key.len));
 }
 

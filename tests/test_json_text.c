@@ -110,10 +110,30 @@ levels_are_counted_outside_of_strings(void **state)
 	assert_true(json_text_is_within(bytes_of_string("7"), 1));
 }
 
+static void
+numbers_beyond_doubles_are_found(void **state)
+{
+	static const char *const finite[] = { "7", "-1e308", "{\"a\":[1,\"1e999\",\"\\\"-1e999\"]}",
+		"[0.5,1e-999]", "\"1e999\"", "null" };
+	static const char *const infinite[] = { "1e999", "-1e999", "{\"a\":[1,{\"b\":2E+400}]}",
+		"[\"x\\\\\",1e309]" };
+	char digits[401];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(finite) / sizeof(*finite); i++)
+		assert_true(json_text_is_finite(bytes_of_string(finite[i])));
+	for (size_t i = 0; i < sizeof(infinite) / sizeof(*infinite); i++)
+		assert_false(json_text_is_finite(bytes_of_string(infinite[i])));
+	memset(digits, '9', sizeof(digits) - 1);
+	digits[sizeof(digits) - 1] = '\0';
+	assert_false(json_text_is_finite(bytes_of_string(digits)));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_beyond_doubles_are_found),
 		cmocka_unit_test(levels_are_counted_outside_of_strings),
 		cmocka_unit_test(text_is_json_or_not),
 		cmocka_unit_test(depth_is_bounded),

@@ -127,6 +127,8 @@ read_key(const struct table *table, struct bytes json, struct buf *key, struct e
 		if (item_key_json(key, json) && key->len <= ITEM_KEY_STRING_BYTES_MAX + 3)
 			return 0;
 		defect = ITEM_BAD_HASH;
+	} else if (json_text_kind(json) != JSON_TEXT_OBJECT) {
+		defect = ITEM_NO_SORT;
 	} else {
 		defect = table_item_key(&table->def, json, key);
 	}
@@ -230,6 +232,28 @@ trimmed(struct bytes text)
 	return text;
 }
 
+static bool
+find_infinite(void *arg, struct bytes name, struct bytes value)
+{
+	struct bytes *found = arg;
+
+	if (!json_text_is_finite(value))
+		*found = name;
+	return found->len == 0;
+}
+
+static int
+check_numbers(const struct table *table, struct bytes item, struct err *err)
+{
+	struct bytes found = { 0 };
+	size_t at;
+
+	if (json_text_members(item, find_infinite, &found, &at) && found.len == 0)
+		return 0;
+	return err_set(err, "%s: \"%.*s\" has a number beyond the range of doubles",
+	    table->def.name, (int)(found.len < 100 ? found.len : 100), (const char *)found.data);
+}
+
 static void
 change_item(struct api *api, struct http_exchange *exchange, bool is_delete)
 {
@@ -245,6 +269,7 @@ change_item(struct api *api, struct http_exchange *exchange, bool is_delete)
 	if (is_delete)
 		item = json_text_member(item, bytes_of_string("key"));
 	if (read_key(table, item, &key, &err) < 0 ||
+	    (!is_delete && check_numbers(table, item, &err) < 0) ||
 	    read_conditions(exchange, table, buf_bytes(&key), &expectations, &err) < 0) {
 		http_exchange_error(exchange, 400, "%s", err.text);
 	} else {

@@ -200,18 +200,51 @@ append_value(struct buf *json, const char *text)
 		json_text_quote(bytes_of_string(text), json);
 }
 
+static const cJSON *
+table_named(const cJSON *tables, const char *name)
+{
+	const cJSON *table;
+
+	cJSON_ArrayForEach(table, tables)
+	{
+		if (strcmp(text_of(table, "name"), name) == 0)
+			return table;
+	}
+	return NULL;
+}
+
+static int
+append_both(const cJSON *table, const struct command_call *call, struct buf *json, struct err *err)
+{
+	if (table == NULL)
+		return err_set(err, "there is no table \"%s\"; moonlet db create makes one",
+		    call->arguments[1]);
+	if (*text_of(table, "sort") == '\0')
+		return err_set(err, "table %s has no sort key: its key is \"%s\" alone",
+		    call->arguments[1], text_of(table, "key"));
+	buf_append_u8(json, '{');
+	json_text_quote(bytes_of_string(text_of(table, "key")), json);
+	buf_append_u8(json, ':');
+	append_value(json, call->arguments[2]);
+	buf_append_u8(json, ',');
+	json_text_quote(bytes_of_string(text_of(table, "sort")), json);
+	buf_append_u8(json, ':');
+	append_value(json, call->arguments[3]);
+	buf_append_u8(json, '}');
+	return 0;
+}
+
 /* {"key": ...}: '{"id":"audi22"}', or a value; with a sort key both values: audi22 5. */
 static int
 append_key(const struct command_call *call, struct buf *json, struct err *err)
 {
 	struct buf reply = { 0 };
-	const char *key = call->arguments[2], *sort = call->count > 3 ? call->arguments[3] : NULL;
-	const cJSON *table;
+	const char *key = call->arguments[2];
 	cJSON *tables;
-	int status = 0;
+	int status;
 
 	buf_append_string(json, "{\"key\":");
-	if (sort == NULL) {
+	if (call->count <= 3) {
 		append_value(json, key);
 		buf_append_u8(json, '}');
 		return 0;
@@ -219,20 +252,8 @@ append_key(const struct command_call *call, struct buf *json, struct err *err)
 	status = command_ask(call,
 	    &(struct command_request){ .method = "GET", .target = "/v1/tables" }, &reply, err);
 	tables = cJSON_ParseWithLength((const char *)reply.data, reply.len);
-	cJSON_ArrayForEach(table, tables)
-	{
-		if (strcmp(text_of(table, "name"), call->arguments[1]) != 0)
-			continue;
-		buf_append_u8(json, '{');
-		json_text_quote(bytes_of_string(text_of(table, "key")), json);
-		buf_append_u8(json, ':');
-		append_value(json, key);
-		buf_append_u8(json, ',');
-		json_text_quote(bytes_of_string(text_of(table, "sort")), json);
-		buf_append_u8(json, ':');
-		append_value(json, sort);
-		buf_append_u8(json, '}');
-	}
+	if (status == 0)
+		status = append_both(table_named(tables, call->arguments[1]), call, json, err);
 	buf_append_u8(json, '}');
 	cJSON_Delete(tables);
 	buf_clear(&reply);

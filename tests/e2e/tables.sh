@@ -54,6 +54,10 @@ same "index" "-1 2.5 3 9 10" "$(db query readings x --index by_place | sed 's/.*
 same "limit" 2 "$(db scan readings --limit 2 | wc -l)"
 after=$(db scan readings --limit 2 --json | sed 's/.*"after":"\([0-9a-f]*\)".*/\1/')
 same "after" 3 "$(db scan readings --after "$after" | wc -l)"
+refused '"ts" is missing' get readings a
+refused "table cars has no sort key" get cars audi22 5
+refused "there is no table" get planes a b
+refused '"far" has a number beyond' put cars '{"id":"audi22","far":[1e999]}'
 refused "no sort key" query cars audi22 --from 1
 refused 'no index "nope"' query readings a --index nope
 

@@ -10,6 +10,7 @@ local tests = {
     assert(#items == 2 and items[1].ts == 1 and after == "6e657874")
     items, after = db.query("readings", 7, { prefix = "x", after = after })
     assert(#items == 0 and after == nil)
+    db.query("readings", 8, { prefix = "" }) -- all strings, but no numbers
   end,
 
   an_index_has_its_own_key = function()
@@ -63,6 +64,7 @@ return {
   replies = {
     ["query readings/a"] = { items = { { id = "a", ts = 1 }, { id = "a", ts = 2 } }, next = "next" },
     ["query readings/7"] = { },
+    ["query readings/8"] = { },
     ["query readings/x"] = { { id = "a", ts = 1 } },
     ["query readings/b"] = { },
     ["scan cars"] = { { id = "a" }, { id = "b" } },
@@ -72,6 +74,7 @@ return {
       calls = {
         { call = "query readings/a", from = "1", to = "2.5", reverse = true, limit = 2 },
         { call = "query readings/7", prefix = "x", after_bytes = 4 },
+        { call = "query readings/8", from = "\\u0000" },
       },
     },
     an_index_has_its_own_key = {
