@@ -216,6 +216,9 @@ void broker_shut(struct broker *broker);
 void broker_hold(struct broker *broker);
 uint32_t broker_client_count(const struct broker *broker);
 
+/* Ends the connection of a client (0x98). `forget`: its session ends too. `quietly`: without its
+ * will. False: nobody of this identifier is connected. */
+bool broker_cut(struct broker *broker, struct bytes client_id, bool forget, bool quietly);
 /* Clients that were paused are read again. */
 void broker_resume(struct broker *broker);
 

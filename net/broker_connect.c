@@ -130,6 +130,22 @@ take_decision(struct client *client, const struct mqtt_connect *connect,
 		client->principal = bytes_to_string(connect->user);
 }
 
+bool
+broker_cut(struct broker *broker, struct bytes client_id, bool forget, bool quietly)
+{
+	struct session *session = session_find(broker, client_id);
+	struct client *client = session != NULL ? session->client : NULL;
+
+	if (client == NULL || client->state != CLIENT_CONNECTED)
+		return false;
+	if (forget)
+		session->expiry_s = 0;
+	if (quietly)
+		client->keep_will = false;
+	broker_client_end(client, MQTT_ADMINISTRATIVE, "somebody who may has ended the connection");
+	return true;
+}
+
 static void
 take_over(struct session *session)
 {

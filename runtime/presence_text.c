@@ -79,6 +79,7 @@ presence_reason(const struct presence *presence)
 		{ MQTT_MESSAGE_RATE_TOO_HIGH, "THROTTLED" },
 		{ MQTT_QUOTA_EXCEEDED, "THROTTLED" },
 		{ MQTT_SERVER_UNAVAILABLE, "SERVER_ERROR" },
+		{ MQTT_ADMINISTRATIVE, "API_INITIATED_DISCONNECT" },
 	};
 
 	if (presence->by_client)

@@ -245,6 +245,28 @@ post_topic(const struct data_plane_call *call)
 	buf_clear(&properties);
 }
 
+/* --- connections --- */
+
+static void
+delete_connection(const struct data_plane_call *call)
+{
+	struct host *host = call->host;
+	struct http_exchange *exchange = call->exchange;
+	struct bytes client = http_match_param(http_exchange_match(exchange), "client");
+	int forget = query_flag(exchange, "cleanSession");
+	int quietly = query_flag(exchange, "preventWillMessage");
+
+	if (!data_plane_permits(call, "iot:DeleteConnection", "client/", client))
+		return;
+	if (forget < 0 || quietly < 0)
+		data_plane_say(
+		    host, exchange, 400, "cleanSession and preventWillMessage are true or false");
+	else if (broker_cut(host->broker, client, forget > 0, quietly > 0))
+		data_plane_say(host, exchange, 200, "OK");
+	else
+		data_plane_say(host, exchange, 404, "no client of this identifier is connected");
+}
+
 /* --- retained messages --- */
 
 static cJSON *
@@ -354,6 +376,8 @@ list_retained(const struct data_plane_call *call)
 static const struct data_plane_route routes[] = {
 	{ HTTP_POST, "/topics/{topic...}", post_topic,
 	    "qos=0|1, retain=true, contentType=, responseTopic=, messageExpiry=: publishes" },
+	{ HTTP_DELETE, "/connections/{client...}", delete_connection,
+	    "cleanSession=true, preventWillMessage=true: ends a client's connection" },
 	{ HTTP_GET, "/retainedMessage/{topic...}", get_retained, "a retained message" },
 	{ HTTP_GET, "/retainedMessage", list_retained,
 	    "maxResults=, nextToken=: topics of retained messages" },

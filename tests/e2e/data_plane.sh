@@ -131,6 +131,33 @@ token=$(python3 -c 'import json, sys, urllib.parse; print(urllib.parse.quote(jso
 ask 200 GET "/retainedMessage?nextToken=$token"
 is '[t["topic"] for t in a["retainedTopics"]] == ["state/2", "state/3", "state/4"] and "nextToken" not in a'
 
+echo "connections"
+ask 404 DELETE '/connections/nobody'
+ask 400 DELETE '/connections/nobody?cleanSession=perhaps'
+sub presence -t '$aws/events/presence/disconnected/#' -t 'wills/#'
+# cut CLIENT QUERY: a client with a session and a will is cut. Its exit status is mosquitto's.
+cut_one() {
+  stdbuf -oL mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -V mqttv5 -d -i "$1" -c -x 600 -q 1 -t "kept/$1" \
+    --will-topic "wills/$1" --will-payload gone --will-qos 1 >"$work/cut" 2>&1 &
+  local pid=$!
+  remember $pid
+  wait_for 10 grep -q '^Subscribed' "$work/cut"
+  ask 200 DELETE "/connections/${1/\//%2F}$2"
+  wait_for 10 grep -q "^\$aws/events/presence/disconnected/$1 .*API_INITIATED_DISCONNECT" "$work/presence"
+  kill $pid 2>/dev/null || true # it may have left already
+  wait $pid 2>/dev/null || true
+}
+kept() {
+  mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -q 1 -t "kept/$1" -m "for $1"
+  mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -V mqttv5 -i "$1" -c -x 600 -q 1 -t "kept/$1" -C 1 -W "$2" 2>/dev/null || true
+}
+cut_one audi22/one ''
+wait_for 10 grep -q '^wills/audi22/one .*gone' "$work/presence"
+cut_one quiet '?cleanSession=true&preventWillMessage=true'
+same "a session that was kept" "for audi22/one" "$(kept audi22/one 30)"
+same "one that was forgotten" "" "$(kept quiet 1)"
+! grep -q '^wills/quiet' "$work/presence" || fail "a will that was prevented is published"
+
 echo "loopback needs no TLS"
 same "plain" 200 "$(curl -s -o "$work/answer" -w '%{http_code}' -d x "http://127.0.0.1:$http_port/topics/plain?qos=1")"
 
