@@ -45,6 +45,7 @@ open_read_only(const char *path, struct err *err)
 		return NULL;
 	}
 	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, page_check_name()) != SQLITE_OK ||
+	    sqlite3_extended_result_codes(db, 1) != SQLITE_OK ||
 	    sqlite3_exec(db, "PRAGMA trusted_schema = OFF; SELECT count(*) FROM meta", NULL, NULL,
 		NULL) != SQLITE_OK) {
 		(void)sql_error(db, path, "open", err);

@@ -105,6 +105,7 @@ for ((i = 0; i < cases; i++)); do
     grep -Eq "backup|remove" "$work/moonlet.log" || fail "$what: names no remedy"
     same "$what: the files" "$before" "$(sums)"
     "$moonlet" verify --data "$work/data" >"$work/out" 2>&1 && fail "$what: moonlet verify finds nothing"
+    ! grep -q 'I/O error' "$work/out" || fail "$what: moonlet verify says $(cat "$work/out")"
     refused=$((refused + 1))
   fi
 done
