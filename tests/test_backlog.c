@@ -145,7 +145,7 @@ new_events_go_behind_those_on_the_disk_and_are_acknowledged_there(void **state)
 		(void)world_publish(world, topic, payload, &wanted[i].ack);
 		ack_release(&wanted[i].ack, 0);
 	}
-	for (int i = 0; i < 100 && !wanted[KEYS - 1].settled; i++)
+	for (int i = 0; i < 6000 && !wanted[KEYS - 1].settled; i++)
 		world_wait(world, 10);
 	for (int i = 0; i < KEYS; i++)
 		assert_true(wanted[i].settled && wanted[i].ack.code == 0);

@@ -48,7 +48,7 @@ status_of(void (*body)(const struct call *call), const struct call *call)
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		(void)alarm(20);
+		(void)alarm(120);
 		body(call);
 		_exit(SURVIVED);
 	}

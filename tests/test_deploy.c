@@ -68,7 +68,7 @@ hear(struct fixture *fixture, const char *text)
 {
 	struct err err;
 
-	for (int turn = 0; turn < 400; turn++) {
+	for (int turn = 0; turn < 12000; turn++) {
 		if (strstr(buf_string(&fixture->heard), text) != NULL) {
 			buf_reset(&fixture->heard);
 			return;

@@ -255,7 +255,7 @@ events_whose_commits_fail_together_all_run_again(void **state)
 	/* The first one's row is to be removed: both commits go to the disk, which fails. */
 	memory_disk_fail(world->place.config.disk, TROUBLE_FULL, 1);
 	world_answer_all(world);
-	for (int turns = 0; turns < 20000 && !is_idle(world); turns++) {
+	for (int turns = 0; turns < 300000 && !is_idle(world); turns++) {
 		world_answer_all(world);
 		world_turn(world);
 		(void)usleep(200);

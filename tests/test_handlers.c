@@ -19,7 +19,7 @@
 #include "tests/handler_frames.h"
 #include "tests/worker_peer.h"
 
-enum { TIMEOUT_MS = 20000 };
+enum { TIMEOUT_MS = 120000 };
 
 #define DEFAULT_EVENT                                                                     \
 	"{\"deviceid\":\"audi22\",\"speed\":140,\"lat\":48.14,\"lon\":11.58,\"tags\":[]," \

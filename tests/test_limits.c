@@ -11,7 +11,7 @@
 #include "tests/broker_world.h"
 #include "tests/unit.h"
 
-enum { US = 1000000, WAIT_US = 30 * US, PAYLOAD_BYTES = 2000 };
+enum { US = 1000000, WAIT_US = 120 * US, PAYLOAD_BYTES = 2000 };
 
 static int
 set_up(void **state)

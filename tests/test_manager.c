@@ -87,15 +87,18 @@ hear(struct managed *managed, char news[NEWS_BYTES])
 	return got > 0;
 }
 
+/* What is told from time to time may come in front of it. */
 static void
 hear_next(struct managed *managed, const char *expected)
 {
 	char news[NEWS_BYTES];
 
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 60000; i++) {
 		if (hear(managed, news)) {
-			assert_non_null(strstr(news, expected));
-			return;
+			if (strstr(news, expected) != NULL)
+				return;
+			assert_true(
+			    strncmp(news, "STATUS=", 7) == 0 || strcmp(news, "WATCHDOG=1") == 0);
 		}
 		world_turn(&managed->world);
 		(void)usleep(1000);
@@ -164,6 +167,7 @@ a_store_that_hangs_does_not_feed_the_watchdog(void **state)
 	struct managed *managed = *state;
 	struct stuck stuck = { .job = { .run = run_stuck, .done = stuck_done } };
 	char news[NEWS_BYTES];
+	int fed = 0;
 
 	manager_ready(managed->world.host.manager);
 	hear_next(managed, "READY=1");
@@ -177,7 +181,9 @@ a_store_that_hangs_does_not_feed_the_watchdog(void **state)
 		world_turn(&managed->world);
 		(void)usleep(1000);
 	}
-	assert_true(!hear(managed, news) || !hear(managed, news));
+	while (hear(managed, news))
+		fed += strcmp(news, "WATCHDOG=1") == 0;
+	assert_in_range(fed, 0, 1);
 	pthread_mutex_unlock(&stuck.mutex);
 	hear_next(managed, "WATCHDOG=1");
 	assert_true(stuck.ended);

@@ -9,7 +9,7 @@
 #include "net/listener.h"
 #include "net/mqtt_client.h"
 
-enum { HELD_MAX = 32, TURNS_MAX = 2000 };
+enum { HELD_MAX = 32, TURNS_MAX = 60000 };
 
 /* What the client sends, and what it hands over. */
 struct world {

@@ -98,7 +98,7 @@ an_event_that_kills_its_worker_each_time_is_given_up_and_others_go_on(void **sta
 	world_deploy(world, "f", plain);
 	(void)world_publish(world, "in/a", "a:1", NULL);
 	(void)world_publish(world, "in/b", "b:1", NULL);
-	for (int turns = 0; turns < 20000 && !is_idle(world); turns++) {
+	for (int turns = 0; turns < 600000 && !is_idle(world); turns++) {
 		struct fake *fake;
 		struct run *run;
 
@@ -136,7 +136,7 @@ one_under_suspicion_gets_a_worker_although_all_are_busy(void **state)
 	fake_end(fake);
 	world_until(world, two_serve);
 	/* Each worker always has more to do than it has answered. */
-	for (turns = 0; turns < 20000 && !has_a(world); turns++) {
+	for (turns = 0; turns < 600000 && !has_a(world); turns++) {
 		(void)world_publish(world, "in/b", "b:1", NULL);
 		world_turn(world);
 		if (turns % 2 == 0 && (run = world_run(world, "b:1", &fake)) != NULL)
@@ -145,7 +145,7 @@ one_under_suspicion_gets_a_worker_although_all_are_busy(void **state)
 			fake_done(fake, run, NULL, NULL);
 	}
 	assert_true(has_a(world) || one_is_reserved(world));
-	for (turns = 0; turns < 20000 && !is_idle(world); turns++) {
+	for (turns = 0; turns < 600000 && !is_idle(world); turns++) {
 		world_answer_all(world);
 		world_turn(world);
 	}

@@ -494,7 +494,7 @@ failed_store_takes_changes_back(void **state)
 	submit(world);
 	settle(world);
 	assert_int_equal(world->failed, 1);
-	for (int i = 0; registry_thing(world->registry, text("new")) != NULL && i < 100000; i++)
+	for (int i = 0; registry_thing(world->registry, text("new")) != NULL && i < 600000; i++)
 		turn(world);
 	world->failed = 0;
 	assert_int_equal(registry_thing_count(world->registry), 2);
@@ -523,7 +523,7 @@ no_change_is_stored_upon_a_failed_one(void **state)
 	}
 	settle(world);
 	assert_int_equal(world->failed, 20);
-	for (int i = 0; registry_thing_count(world->registry) > 0 && i < 100000; i++)
+	for (int i = 0; registry_thing_count(world->registry) > 0 && i < 600000; i++)
 		turn(world);
 	assert_int_equal(registry_thing_count(world->registry), 0);
 	world->failed = 0;

@@ -109,7 +109,7 @@ assert_heard(struct world *world, const char *text)
 static void
 answer_until_idle(struct world *world)
 {
-	for (int i = 0; i < 20000 && !is_idle(world); i++) {
+	for (int i = 0; i < 60000 && !is_idle(world); i++) {
 		world_wait(world, 1);
 		world_answer_all(world);
 	}

@@ -165,7 +165,7 @@ await(struct place *place, const int *count, int target)
 	while (*count < target) {
 		struct pollfd fd = { .fd = store_fd(place->store), .events = POLLIN };
 
-		assert_int_equal(poll(&fd, 1, 10000), 1);
+		assert_int_equal(poll(&fd, 1, 60000), 1);
 		store_poll(place->store);
 	}
 }
@@ -257,7 +257,7 @@ what_a_job_relies_on_is_checked_against_the_versions_told_at_submission(void **s
 	while (jobs[2].over == 0) {
 		struct pollfd fd = { .fd = store_fd(place->store), .events = POLLIN };
 
-		assert_int_equal(poll(&fd, 1, 10000), 1);
+		assert_int_equal(poll(&fd, 1, 60000), 1);
 		store_poll(place->store);
 	}
 	assert_int_equal(jobs[0].job.status, 0);

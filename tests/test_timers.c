@@ -465,11 +465,12 @@ what_is_overdue_fires_at_a_bounded_rate(void **state)
 	world.options.values[OPTION_TIMERS_PER_SECOND_MAX].number = 100;
 	world_deploy(&world, "f", KEYED);
 	put_overdue(&world, 50);
-	begun_us = sys_posix.monotonic_us();
+	/* The loop's time: it may be behind the clock. */
+	begun_us = loop_now_us(world.host.loop);
 	timers_start(world.host.timers);
 	world_until(&world, all_are_done);
 	/* The first ten may go at once. */
-	assert_true(sys_posix.monotonic_us() - begun_us >= 390000);
+	assert_true(loop_now_us(world.host.loop) - begun_us >= 390000);
 	assert_int_equal(timers_figures(world.host.timers).fired, 50);
 	world_clear(&world);
 }

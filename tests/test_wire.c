@@ -34,7 +34,7 @@
 
 #include "tests/broker_world.h"
 
-enum { CLIENTS = 26, LINE_BYTES = 4096, NEST_MAX = 8, WAIT_MS = 3000, QUIET_TURNS = 8 };
+enum { CLIENTS = 26, LINE_BYTES = 4096, NEST_MAX = 8, WAIT_MS = 60000, QUIET_TURNS = 8 };
 
 struct wire_peer {
 	int fd; /* -1: not connected */

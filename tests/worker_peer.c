@@ -13,7 +13,7 @@
 
 #include "lib/zygote_report.h"
 
-enum { CHANNEL = 3, START_TIMEOUT_MS = 20000, READ_BYTES = 65536, MEMORY_BYTES_MAX = 16 << 20 };
+enum { CHANNEL = 3, START_TIMEOUT_MS = 120000, READ_BYTES = 65536, MEMORY_BYTES_MAX = 16 << 20 };
 
 static int
 start_zygote(struct worker_peer *peer, const char *program, struct err *err)

@@ -18,7 +18,7 @@ for table in cars services; do
     -d "{\"name\":\"$table\",\"key\":\"id\"}" >"$work/reply" || fail "$(cat "$work/reply")"
 done
 stop_moonlet
-"$build_dir/tests/reliability/fleet" --kills "$lives" --cars 40 --seed "${TEST_SEED:-$RANDOM}" \
+"$build_dir/tests/reliability/fleet" --kills "$lives" --cars 40 --seed "$(seed)" \
   --allocations "$shim" --data "$work/data" --log "$work/moonlet.log" -- "$moonlet" run --functions "$functions" \
   --data "$work/data" --mqtt 127.0.0.1:0 --http off
 "$moonlet" verify --data "$work/data"

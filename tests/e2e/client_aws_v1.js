@@ -13,7 +13,7 @@ function fail(what) {
   console.error('SDK v1: ' + what);
   process.exit(1);
 }
-setTimeout(() => fail('took too long'), 20000).unref();
+setTimeout(() => fail('took too long'), 120000).unref();
 
 function device(next) {
   const client = aws.device({ ...settings, clientId: thing });

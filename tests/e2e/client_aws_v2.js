@@ -13,7 +13,7 @@ function fail(what) {
   console.error('SDK v2: ' + what);
   process.exit(1);
 }
-setTimeout(() => fail('took too long'), 30000).unref();
+setTimeout(() => fail('took too long'), 120000).unref();
 
 function event(emitter, name) {
   return new Promise((resolve) => emitter.once(name, resolve));

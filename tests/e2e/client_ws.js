@@ -13,7 +13,7 @@ function fail(what) {
   process.exit(1);
 }
 
-const timer = setTimeout(() => fail('took too long'), 20000);
+const timer = setTimeout(() => fail('took too long'), 120000);
 const ca = caFile && caFile !== '-' ? fs.readFileSync(caFile) : undefined;
 const headers = origin && origin !== '-' ? { Origin: origin } : {};
 const identity = certFile ? { cert: fs.readFileSync(certFile), key: fs.readFileSync(keyFile), clientId: thing } : {};

@@ -13,7 +13,7 @@ PINGREQ, PINGRESP = b"\xc0\x00", b"\xd0\x00"
 
 class Peer:
     def __init__(self, behind=b""):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=5)
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=120)
         head = ("GET /mqtt HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
                 "Sec-WebSocket-Protocol: mqtt\r\n\r\n")

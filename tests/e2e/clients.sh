@@ -43,7 +43,7 @@ same "size of the large message" 200000 "$(got large | tr -d '\n' | wc -c)"
 
 echo "retained"
 pub -r -q 1 -t state/door -m open
-same "retained" "state/door open" "$(mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -v -t 'state/#' -C 1 -W 5 2>&1)"
+same "retained" "state/door open" "$(mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -v -t 'state/#' -C 1 -W 120 2>&1)"
 pub -r -n -q 1 -t state/door
 same "removed" "" "$(mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -v -t 'state/#' -W 1 2>/dev/null || true)"
 
@@ -84,7 +84,7 @@ seq 100 | pub -q 1 -t kept -l
 stop_moonlet KILL
 start_moonlet "$work/functions"
 seq 101 150 | pub -q 2 -t kept -l
-same "what was kept" "$(seq 150)" "$(mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -i keeper -c -q 2 -t kept -C 150 -W 10)"
+same "what was kept" "$(seq 150)" "$(mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -i keeper -c -q 2 -t kept -C 150 -W 120)"
 
 echo "Mosquitto as a bridge, by both versions"
 for version in mqttv311 mqttv50; do

@@ -29,9 +29,9 @@ cli pub in/b '{"id":"b"}' -q 1
 wait "$sub"
 same "what sub shows" 'out/a {"id":"a"}' "$(grep -m1 out/a "$work/sub.log")"
 cli pub kept/here 'as it is' --retain --qos 1
-same "a retained message" "as it is" "$(mosquitto_sub -p "$mqtt_port" -t kept/here -C 1 -W 5)"
+same "a retained message" "as it is" "$(mosquitto_sub -p "$mqtt_port" -t kept/here -C 1 -W 120)"
 head -c 1000 /dev/urandom >"$work/bytes"
-mosquitto_sub -p "$mqtt_port" -t raw -C 1 -W 10 -N >"$work/got" &
+mosquitto_sub -p "$mqtt_port" -t raw -C 1 -W 120 -N >"$work/got" &
 raw=$!
 remember "$raw"
 raw_arrived() { cli pub raw - <"$work/bytes"; sleep 0.05; ! kill -0 "$raw" 2>/dev/null; }
@@ -86,7 +86,7 @@ wait_for 5 none
 cannot() { # TEXT OPTION...
   local status=0 out text=$1
   shift
-  out=$(timeout 20 "$moonlet" run --functions "$work/functions" "$@" 2>&1) || status=$?
+  out=$(timeout 120 "$moonlet" run --functions "$work/functions" "$@" 2>&1) || status=$?
   same "exit status of run $*" 1 "$status"
   case $(echo "$out" | tail -1) in *"$text"*) ;; *) fail "run $*: expected '$text', got '$out'" ;; esac
 }

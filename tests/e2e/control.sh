@@ -24,7 +24,7 @@ run() { "$moonlet" "$@" --data "$work/data"; }
 field() { python3 -c 'import json, sys; v = json.load(sys.stdin)
 for k in sys.argv[1:]: v = v[int(k) if k.isdigit() else k]
 print(v if isinstance(v, str) else json.dumps(v))' "$@"; }
-api() { curl -sS -m 10 --unix-socket "$work/data/moonlet.sock" "http://moonlet$1" "${@:2}"; }
+api() { curl -sS -m 120 --unix-socket "$work/data/moonlet.sock" "http://moonlet$1" "${@:2}"; }
 
 same "mode of the socket" 600 "$(stat -c %a "$work/data/moonlet.sock")"
 
@@ -38,7 +38,7 @@ same "payload" '{"n":42}' "$(field payload <"$work/heard")"
 
 # What runs.
 same "functions" '["double", "poison"]' "$(run ls --json | python3 -c 'import json, sys; print(json.dumps(sorted(f["name"] for f in json.load(sys.stdin))))')"
-run ls | grep -q 'topic in/+' || fail "ls without the topic: $(run ls)"
+run ls | holds 'topic in/+' || fail "ls without the topic: $(run ls)"
 api /v1/workers | python3 -c 'import json, sys; assert len(json.load(sys.stdin)) >= 1' || fail "workers"
 
 # Logs, read and followed.

@@ -7,7 +7,7 @@ need python3 mosquitto_pub mosquitto_sub
 
 cases=12
 [ -z "${TEST_LONG:-}" ] || cases=200
-seed=${TEST_SEED:-$RANDOM}
+seed=$(seed)
 mkdir "$work/functions"
 cat >"$work/functions/put.lua" <<'LUA'
 return {

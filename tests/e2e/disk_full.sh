@@ -14,11 +14,11 @@ wait_for 10 grep -q ready "$work/gateway.log"
 port=$(sed -n 's/MQTT on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/gateway.log")
 
 client=(-V 5 -h 127.0.0.1 -p "$port")
-mosquitto_sub "${client[@]}" -i keeper -c -x 10000 -q 1 -t 'kept/#' -W 1 >/dev/null || true
+mosquitto_sub "${client[@]}" -i keeper -c -x 10000 -q 1 -t 'kept/#' -E
 
 publish() { mosquitto_pub "${client[@]}" -q 1 -d -t kept/1 -m "$1" 2>&1; }
-is_taken() { publish "$1" | grep -q 'RC:0'; }
-is_refused() { publish "$1" | grep -Eq 'RC:151|Quota'; }
+is_taken() { publish "$1" | holds 'RC:0'; }
+is_refused() { publish "$1" | holds -E 'RC:151|Quota'; }
 
 is_taken first || fail "the first message was not taken: $(publish first)"
 dd if=/dev/zero of="$work/disk/ballast" bs=1k 2>/dev/null || true
@@ -26,13 +26,16 @@ wait_for 10 is_refused while-full
 grep -q 'disk is full' "$work/gateway.log" || fail "the log does not tell"
 
 # What needs no store goes on.
-mosquitto_sub "${client[@]}" -t live/1 -C 1 -W 10 >"$work/live.out" &
+mosquitto_sub "${client[@]}" -t live/1 -C 1 -W 120 >"$work/live.out" &
 live=$!
 wait_for 10 bash -c "mosquitto_pub ${client[*]} -t live/1 -m hello && grep -q hello '$work/live.out'"
 wait "$live"
 
 rm "$work/disk/ballast"
 wait_for 10 is_taken after
-mosquitto_sub "${client[@]}" -i keeper -c -x 10000 -q 1 -t 'kept/#' -W 2 >"$work/kept.out" || true
+mosquitto_sub "${client[@]}" -i keeper -c -x 10000 -q 1 -t 'kept/#' >"$work/kept.out" &
+keeper=$!
+remember "$keeper"
+wait_for 10 grep -q after "$work/kept.out"
 grep -q first "$work/kept.out" || fail "what was acknowledged before is gone"
-grep -q after "$work/kept.out" || fail "what was acknowledged afterwards is gone"
+kill "$keeper"

@@ -26,7 +26,7 @@ publish() {
   local n
   for n in $(seq "$1" $(($1 + $2 - 1))); do
     until mosquitto_pub -d -V 5 -p "$mosquitto_port" -q 1 -t "in/car$((n % 5))" -m "{\"n\":$n}" 2>/dev/null |
-      grep -q "received PUBACK.*RC:0)"; do
+      holds "received PUBACK.*RC:0)"; do
       sleep 0.05
     done
   done
@@ -48,22 +48,20 @@ has_seen() { [ "$(seen)" -ge "$1" ]; }
 
 # all_seen COUNT: waits until every message up to COUNT has come, or says which have not.
 all_seen() {
-  local n tries=2000
-  until has_seen "$1" || [ $tries -eq 0 ]; do
-    tries=$((tries - 1))
-    sleep 0.02
-  done
+  local n
+  wait_for 60 has_seen "$1"
   for n in $(seq "$1"); do
     grep -qx "out/$n" "$work/out" || fail "message $n is lost ($(seen) of $1 came)"
   done
 }
 
 watch_outputs() {
+  mosquitto_sub -p "$mqtt_port" -q 1 -c -i watcher -t 'out/+' -E
   mosquitto_sub -p "$mqtt_port" -q 1 -c -i watcher -t 'out/+' -F '%t' >>"$work/out" &
   remember $!
 }
 
-broker_is() { "$moonlet" ls --data "$work/data" | grep -q "^broker plant: $1"; }
+broker_is() { "$moonlet" ls --data "$work/data" | holds "^broker plant: $1"; }
 
 # Kills a process that lib.sh started, and forgets it.
 kill_hard() {
@@ -136,7 +134,8 @@ configure moonlet second
 remember $!
 wait_for 10 grep -q 'plant: connected' "$work/second.log"
 second_port=$(sed -n 's/.*MQTT on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/second.log" | tail -1)
-mosquitto_sub -p "$second_port" -q 1 -i second -t 'out/+' -F '%t' >"$work/out2" &
+mosquitto_sub -p "$second_port" -q 1 -c -i second -t 'out/+' -E
+mosquitto_sub -p "$second_port" -q 1 -c -i second -t 'out/+' -F '%t' >"$work/out2" &
 remember $!
 wait_for 5 "$moonlet" ls --data "$work/data2"
 # Those of this part: the first host may still repeat what it did when it was killed.

@@ -40,10 +40,11 @@ broker() {
   wait_for 10 port_answers "$tls_port"
 }
 state() { curl -s "http://127.0.0.1:$http_port/healthz" | sed 's/.*"brokers":\[\([^]]*\)\].*/\1/'; }
-state_is() { state | grep -q "$1"; }
+state_is() { state | holds "$1"; }
 files="cert=$work/moonlet.pem&key=$work/moonlet.key"
 
-tls_port=$(free_port)
+take_ports 1
+tls_port=${ports[0]}
 broker server
 for host in localhost 127.0.0.1; do
   echo "a broker at $host"

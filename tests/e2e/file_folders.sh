@@ -51,7 +51,7 @@ wait_for 20 ran 'all inbox/same.csv one' 1
 wait_for 20 ran 'all scans/same.csv two' 1
 echo three >"$work/scans/deep/c.csv"
 wait_for 20 ran 'all scans/deep/c.csv three' 1
-"$moonlet" ls --data "$work/data" 2>&1 | grep -q 'outbox/.*begins with the name of a folder of the option files' ||
+"$moonlet" ls --data "$work/data" 2>&1 | holds 'outbox/.*begins with the name of a folder of the option files' ||
   fail "a pattern of no folder: $("$moonlet" ls --data "$work/data" 2>&1)"
 
 # A file that goes while nobody looks is forgotten at the start; it comes again as a new one.

@@ -88,9 +88,9 @@ gone() { [ "$(ask "SELECT count(*) FROM file WHERE instr(CAST(key AS BLOB), CAST
 wait_for 10 gone
 
 peek() { curl -s "http://127.0.0.1:$http_port/peek" -d "{\"path\":\"$1\"}"; }
-peek inbox/a.csv | grep -q '"content":"two' || fail "$(peek inbox/a.csv)"
+peek inbox/a.csv | holds '"content":"two' || fail "$(peek inbox/a.csv)"
 for path in ../elsewhere/secret.csv /etc/passwd inbox/link/secret.csv inbox/passwd.csv inbox nothing; do
-  peek "$path" | grep -q '"ok":false' || fail "$path: $(peek "$path")"
+  peek "$path" | holds '"ok":false' || fail "$path: $(peek "$path")"
 done
 stop_moonlet
 same "exit status" 0 "$moonlet_status"

@@ -18,7 +18,7 @@ done
 stop_moonlet
 same "exit status" 0 "$moonlet_status"
 
-"$build_dir/tests/reliability/fleet" --kills "$kills" --cars "$cars" --seed "${TEST_SEED:-$RANDOM}" \
+"$build_dir/tests/reliability/fleet" --kills "$kills" --cars "$cars" --seed "$(seed)" \
   --data "$work/data" --log "$work/moonlet.log" -- "$moonlet" run --functions "$functions" \
   --data "$work/data" --mqtt 127.0.0.1:0 --http off
 "$moonlet" verify --data "$work/data"

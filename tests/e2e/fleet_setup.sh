@@ -45,7 +45,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -s
 openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout keys/kia4.key -out kia4.csr -subj /CN=kia4 2>/dev/null
 openssl x509 -req -in kia4.csr -CA factory.pem -CAkey factory.key -CAcreateserial -days 10 -out keys/kia4.pem 2>/dev/null
 moon ca add factory.pem --registration pending
-waits() { ! publish kia4 iot/kia4; moon cert ls --status PENDING_ACTIVATION | grep -q "$(id_of keys/kia4.pem)"; }
+waits() { ! publish kia4 iot/kia4; moon cert ls --status PENDING_ACTIVATION | holds "$(id_of keys/kia4.pem)"; }
 wait_for 20 waits
 moon cert activate "$(id_of keys/kia4.pem)"
 moon thing create kia4

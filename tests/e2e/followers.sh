@@ -46,8 +46,8 @@ for n in 1 2 3; do
   (set +e
   until [ -e "$work/enough" ]; do
     seq 100 | sed 's/.*/{"state":{"reported":{"n":&}}}/' |
-      timeout 2 mosquitto_pub -p "$mqtt_port" -i "device-$n" -q 1 -t "\$aws/things/car-$n/shadow/update" -l
-    seq 50 | timeout 2 mosquitto_pub -p "$mqtt_port" -i "other-$n" -q 1 -t "change/car-$n" -l
+      timeout 10 mosquitto_pub -p "$mqtt_port" -i "device-$n" -q 1 -t "\$aws/things/car-$n/shadow/update" -l
+    seq 50 | timeout 10 mosquitto_pub -p "$mqtt_port" -i "other-$n" -q 1 -t "change/car-$n" -l
   done) >/dev/null 2>&1 &
   devices+=($!)
 done
@@ -56,8 +56,8 @@ remember "${devices[@]}"
 sql() { sqlite3 -readonly "$work/data/moonlet.db" ".timeout 5000" "$1" 2>/dev/null; }
 changes() { sql "select coalesce(sum(json_extract(value, '$.version')), 0) from shadow"; }
 has_gone_on() { [ "$(changes)" -gt "$1" ]; }
-for _ in $(seq "$kills"); do
-  wait_for 20 has_gone_on "$(($(changes) + RANDOM % 200))"
+for round in $(seq "$kills"); do
+  wait_for 20 has_gone_on "$(($(changes) + round * 67 % 200))"
   stop_moonlet KILL
   cat "$work/moonlet.log" >>"$work/all"
   start_moonlet "$work/functions"

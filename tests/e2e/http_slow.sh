@@ -11,32 +11,46 @@ return { on = { http = "POST /echo" }, handler = function(event) return event en
 LUA
 start_moonlet "$functions" --http-head-timeout 1s --http-body-timeout 1s --http-idle-timeout 1s
 python3 - "$http_port" <<'PY'
-import asyncio, sys, time
+import asyncio, socket, sys, time
 
 port = int(sys.argv[1])
+
+async def all_of(sock):
+    """What comes before the end or the reset: a stream of asyncio's forgets it where a write fails."""
+    came = b""
+    while True:
+        try:
+            more = await asyncio.get_running_loop().sock_recv(sock, 4096)
+        except ConnectionError:
+            return came
+        if not more:
+            return came
+        came += more
 
 async def trickle(start, status):
     """Sends a byte every 100 ms for ever; returns after how long it was cut, and with what."""
     began = time.monotonic()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(start)
-    answer = asyncio.ensure_future(reader.read())
+    sock = socket.socket()
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+    sock.send(start)
+    answer = asyncio.ensure_future(all_of(sock))
     while not answer.done():
         try:
-            writer.write(b"x")
-            await writer.drain()
+            sock.send(b"x")
         except ConnectionError:
             pass
         await asyncio.sleep(0.1)
+    sock.close()
     took = time.monotonic() - began
     assert status in answer.result().split(b"\r\n")[0], (start, answer.result())
-    assert 0.9 < took < 15, (start, took)
+    assert 0.9 < took < 60, (start, took)
 
 async def idle():
     began = time.monotonic()
     reader, _ = await asyncio.open_connection("127.0.0.1", port)
     assert await reader.read() == b""
-    assert 0.9 < time.monotonic() - began < 15
+    assert 0.9 < time.monotonic() - began < 60
 
 async def others():
     """Meanwhile everybody else is answered at once."""
@@ -46,7 +60,7 @@ async def others():
         writer.write(b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\n1")
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 200"), answer
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         writer.close()
         await asyncio.sleep(0.05)
 
@@ -57,7 +71,7 @@ async def main():
         *(idle() for _ in range(200)),
         others())
 
-asyncio.run(asyncio.wait_for(main(), 30))
+asyncio.run(asyncio.wait_for(main(), 120))
 PY
 stop_moonlet
 same "exit" 0 "$moonlet_status"

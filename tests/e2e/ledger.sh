@@ -10,7 +10,7 @@ worker_kills=100
 run_ledger() {
   local data=$1
   shift
-  "$build_dir/tests/reliability/ledger" --in in --out 'out/#' --seed "${TEST_SEED:-$RANDOM}" \
+  "$build_dir/tests/reliability/ledger" --in in --out 'out/#' --seed "$(seed)" \
     "$@" --data "$data" --log "$work/moonlet.log" -- "$moonlet" run \
     --functions "$tests_dir/reliability/functions" --data "$data" --mqtt 127.0.0.1:0 \
     --http 127.0.0.1:0

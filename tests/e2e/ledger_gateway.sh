@@ -6,7 +6,7 @@
 kills=20
 [ -z "${TEST_LONG:-}" ] || kills=1000
 for what in "" --shadow; do
-  "$build_dir/tests/reliability/ledger" $what --kills "$kills" --seed "${TEST_SEED:-$RANDOM}" \
+  "$build_dir/tests/reliability/ledger" $what --kills "$kills" --seed "$(seed)" \
     --data "$work/data$what" --log "$work/gateway.log" -- \
     "$build_dir/tests/reliability/gateway" "$work/data$what"
 done

@@ -53,10 +53,10 @@ stop_moonlet
 # Away: it is shown and counted; forgetting needs a word; coming back goes on.
 mv "$work/functions/much.lua" "$work/away/"
 start
-gone() { on_host ls --all | grep -q "^much .*gone (0.0 h), 1 events wait, 1 timers, 3 states, [12] positions, 1 ticks, 1 files"; }
+gone() { on_host ls --all | holds "^much .*gone (0.0 h), 1 events wait, 1 timers, 3 states, [12] positions, 1 ticks, 1 files"; }
 wait_for 10 gone
-on_host ls | grep -q much && fail "ls without --all shows it"
-on_host ls --all --json | grep -q '"gone":[[:space:]]*true' || fail "$(on_host ls --all --json)"
+on_host ls | holds much && fail "ls without --all shows it"
+on_host ls --all --json | holds '"gone":[[:space:]]*true' || fail "$(on_host ls --all --json)"
 counted() { curl -sf "http://127.0.0.1:$http_port/metrics" | grep "^moonlet_$1 $2\$" >/dev/null; }
 wait_for 10 counted gone_functions 1
 wait_for 10 counted gone_functions_waiting 2
@@ -92,7 +92,7 @@ stop_moonlet
 rm "$work/functions/some.lua" "$work/functions/timed.lua"
 start --forget-after 2s
 wait_for 20 has state some 0
-grep -q 'what function some left (1 rows) is forgotten' "$work/moonlet.log" || fail "it was silent"
+wait_for 10 grep -q 'what function some left (1 rows) is forgotten' "$work/moonlet.log"
 wait_for 20 grep -q 'function timed is away for longer than forget_after, and 1 events, timers' "$work/moonlet.log"
 has timer timed 1 || fail "a timer was forgotten"
 has state much 3 || fail "a function that is there lost its state"

@@ -46,14 +46,16 @@ skip() { echo "skipped: $*" >&2; exit 77; }
 # Skips the test where a program is missing.
 need() {
   for program in "$@"; do
-    command -v "$program" >/dev/null || skip "$program is not installed"
+    type -P "$program" >/dev/null || skip "$program is not installed"
   done
 }
 
-# wait_for SECONDS COMMAND...: until the command succeeds; fails the test when the time is over.
+# wait_for SECONDS COMMAND...: until the command succeeds; fails the test when the time is over. The
+# seconds are those of an idle machine: a slow one that sanitizes too gets two minutes at least.
 wait_for() {
   local seconds=$1 tries
   shift
+  [ "$seconds" -ge 120 ] || seconds=120
   tries=$((seconds * 50))
   until "$@" >/dev/null 2>&1; do
     tries=$((tries - 1))
@@ -63,12 +65,45 @@ wait_for() {
 }
 
 # same WHAT EXPECTED ACTUAL
+# COMMAND | holds PATTERN: as grep -q, but it reads to the end. A command that still writes would be
+# ended by a signal, which fails the pipe.
+holds() { grep "$@" >/dev/null; }
+
+# Waits for a lock that another one has for a moment.
+sqlite3() { command sqlite3 -cmd ".timeout 60000" "$@"; }
+
+# The same in each quick run, another one in each long one.
+seed() {
+  local value=${TEST_SEED:-1}
+  [ -z "${TEST_LONG:-}" ] || value=${TEST_SEED:-$RANDOM}
+  echo "seed $value" >&2
+  echo "$value"
+}
+
 same() { [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"; }
 
 lines() { wc -l <"$1" | tr -d ' '; }
 
 # at_least FILE COUNT: the file has that many lines (for wait_for).
 at_least() { [ -f "$1" ] && [ "$(wc -l <"$1")" -ge "$2" ]; }
+
+# take_ports COUNT [low]: sets the array `ports`, see hold_ports.py.
+take_ports() {
+  local file
+  file=$(mktemp "$work/ports.XXXXXX")
+  python3 "$tests_dir/e2e/hold_ports.py" "$@" >"$file" &
+  remember $!
+  wait_for 10 at_least "$file" 1
+  read -ra ports <"$file"
+}
+
+# A host that is started again listens where it did: nobody else shall get the port meanwhile.
+choose_ports() {
+  if { [ "${mqtt_port:-0}" != 0 ] && [ "${http_port:-0}" != 0 ]; } || ! type -P python3 >/dev/null; then return 0; fi
+  take_ports 2
+  [ "${mqtt_port:-0}" != 0 ] || mqtt_port=${ports[0]}
+  [ "${http_port:-0}" != 0 ] || http_port=${ports[1]}
+}
 
 # start_moonlet FUNCTIONS_DIR [OPTION...]: starts the daemon on free ports with its data in
 # $work/data and waits until it is ready. Its log is $work/moonlet.log.
@@ -77,6 +112,7 @@ start_moonlet() {
   shift
   mkdir -p "$functions"
   : >"$work/moonlet.log"
+  choose_ports
   "$moonlet" run --functions "$functions" --data "$work/data" --mqtt "127.0.0.1:${mqtt_port:-0}" \
     --http "127.0.0.1:${http_port:-0}" "$@" >>"$work/moonlet.log" 2>&1 &
   moonlet_pid=$!
@@ -101,7 +137,10 @@ stop_moonlet() {
 # start_mosquitto [CONFIG_LINE...]: a real broker on a free port. Sets mosquitto_port, mosquitto_pid.
 start_mosquitto() {
   need mosquitto
-  mosquitto_port=${mosquitto_port:-$(free_port)}
+  if [ -z "${mosquitto_port:-}" ]; then
+    take_ports 1
+    mosquitto_port=${ports[0]}
+  fi
   { printf 'listener %s 127.0.0.1\nallow_anonymous true\n' "$mosquitto_port"; printf '%s\n' "$@"; } >"$work/mosquitto.conf"
   mosquitto -c "$work/mosquitto.conf" >>"$work/mosquitto.log" 2>&1 &
   mosquitto_pid=$!
@@ -110,5 +149,3 @@ start_mosquitto() {
 }
 
 port_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }

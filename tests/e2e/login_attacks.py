@@ -29,8 +29,8 @@ def begin(password, client="attacker", user="jwt", source="127.0.0.1"):
         length //= 128
         if length == 0:
             break
-    s = socket.create_connection(("127.0.0.1", port), 30, (source, 0))
-    s.settimeout(30)
+    s = socket.create_connection(("127.0.0.1", port), 120, (source, 0))
+    s.settimeout(120)
     s.sendall(head + body)
     return s
 

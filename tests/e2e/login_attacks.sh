@@ -33,7 +33,7 @@ json.dump({"keys": [
     {"kty": "EC", "crv": "P-256", "kid": "e1", "x": b64(point[:32]), "y": b64(point[32:])},
     {"kty": "oct", "kid": "o1", "k": b64(b"secret")}]}, open(work + "/keys/jwks.json", "w"))
 PYTHON
-start_moonlet "$work/functions" --anonymous none --jwt-jwks-url "http://127.0.0.1:$(cat "$work/keys/port")/jwks.json" \
+start_moonlet "$work/functions" --anonymous none --connect-timeout 120s --jwt-jwks-url "http://127.0.0.1:$(cat "$work/keys/port")/jwks.json" \
   --jwt-issuer https://id.example --jwt-audience moonlet
 echo '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}' >"$work/fleet.json"
 "$moonlet" policy create fleet "$work/fleet.json" --data "$work/data"

@@ -36,7 +36,7 @@ code=$(status -d x "https://$address:$https/topics/x")
 same "shadows" "$code" "$(status "https://$address:$https/things/x/shadow")"
 
 echo "MQTT"
-refused() { ! timeout 20 mosquitto_pub -h "$address" -q 1 -t x -m x "$@" >"$work/refused.out" 2>&1 || fail "let in: $*"; }
+refused() { ! timeout 120 mosquitto_pub -h "$address" -q 1 -t x -m x "$@" >"$work/refused.out" 2>&1 || fail "let in: $*"; }
 refused -p "$mqtt"
 refused -p "$https" --cafile "$work/data/tls/ca.pem" --tls-alpn mqtt
 echo right >"$work/password"

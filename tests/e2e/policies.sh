@@ -105,8 +105,8 @@ may --policy alerts --thing audi22 publish alerts/audi/1; because 'statement 1, 
 may_not --thing audi22 publish alerts/audi/1
 moon policy attach alerts thing:audi22
 moon policy attach alerts "cert:${id:0:10}"
-moon policy ls | grep -q '^alerts .* attached to 1$' || fail "$(moon policy ls)"
-moon policy show alerts 2>&1 >/dev/null | grep -q "cert:$id" || fail "not said to whom"
+moon policy ls | holds '^alerts .* attached to 1$' || fail "$(moon policy ls)"
+moon policy show alerts 2>&1 >/dev/null | holds "cert:$id" || fail "not said to whom"
 may --thing audi22 publish alerts/audi/1
 may --thing audi22 publish types/car
 may_not --thing audi22 --address 192.0.2.1 publish alerts/audi/1; because 'statement 2, NotFromOutside of policy alerts denies it'

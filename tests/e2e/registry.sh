@@ -75,7 +75,8 @@ stdbuf -oL mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -i vw1 -t x -d >"$work/vw1
 vw1=$!
 remember "$vw1"
 wait_for 10 grep -q '^Subscribed' "$work/vw1"
-same "connected" vw1 "$(found 'connectivity.connected:true')"
+connected() { [ "$(found 'connectivity.connected:true')" = vw1 ]; }
+wait_for 10 connected
 { kill -9 "$vw1" && wait "$vw1"; } 2>/dev/null || true
 gone() { [ "$(found 'connectivity.disconnectReason:CONNECTION_LOST AND connectivity.timestamp>1700000000000')" = vw1 ]; }
 wait_for 10 gone

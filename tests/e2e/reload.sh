@@ -17,7 +17,7 @@ start_moonlet "$work/functions" -c "$config"
 
 mosquitto_sub -p "$mqtt_port" -t told >"$work/told" &
 remember $!
-asked() { mosquitto_pub -p "$mqtt_port" -t ask -m '{}'; tail -1 "$work/told" | grep -qx "$1"; }
+asked() { mosquitto_pub -p "$mqtt_port" -t ask -m '{}'; tail -1 "$work/told" | holds -x "$1"; }
 wait_for 5 asked one
 
 said() { grep -q "$1" "$work/moonlet.log"; }

@@ -29,14 +29,14 @@ wait_for 5 heard 'shadow/update/rejected {"code":409,"message":"Version conflict
 tell name/tyres/update '{"state":{"reported":{"bar":2.4}}}'
 wait_for 5 heard 'shadow/name/tyres/update/accepted {"state":{"reported":{"bar":2.4}}'
 
-shadow get car | grep -q '"speed_limit":[[:space:]]*120' || fail "moonlet shadow get: $(shadow get car)"
+shadow get car | holds '"speed_limit":[[:space:]]*120' || fail "moonlet shadow get: $(shadow get car)"
 shadow update car '{"state":{"reported":{"speed_limit":120}}}' >/dev/null
 wait_for 5 heard 'shadow/update/accepted {"state":{"reported":{"speed_limit":120}}'
 shadow get nobody >/dev/null 2>&1 && fail "moonlet shadow get of nobody succeeded"
 
 stop_moonlet KILL
 start_moonlet "$work/functions"
-shadow get car | grep -q '"version":[[:space:]]*2' || fail "after kill -9: $(shadow get car)"
+shadow get car | holds '"version":[[:space:]]*2' || fail "after kill -9: $(shadow get car)"
 shadow delete car >/dev/null
 shadow get car >/dev/null 2>&1 && fail "the shadow is there after it was deleted"
-shadow get car --name tyres | grep -q '2.4' || fail "the named shadow went with the classic one"
+shadow get car --name tyres | holds '2.4' || fail "the named shadow went with the classic one"

@@ -18,7 +18,7 @@ refused() {
 }
 
 start
-db ls | grep -q '^declared *key id  index by_place place$' || fail "declared: $(db ls)"
+db ls | holds '^declared *key id  index by_place place$' || fail "declared: $(db ls)"
 db create cars --key id
 db create readings --key id --sort ts --ttl expires --index by_place=place,ts
 same "create again" "" "$(db create cars --key id)"
@@ -97,7 +97,7 @@ cat >"$work/moonlet.lua" <<'LUA'
 tables = { declared = { key = "id" }, later = { key = "id", ttl = "ends" } }
 LUA
 kill -HUP "$moonlet_pid"
-declared() { db ls | grep -q '^later *key id  ttl ends$' && db ls | grep -q '^declared *key id$'; }
+declared() { db ls | holds '^later *key id  ttl ends$' && db ls | holds '^declared *key id$'; }
 wait_for 10 declared
 
 db drop readings

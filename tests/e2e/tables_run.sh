@@ -67,7 +67,7 @@ same "each saw those before it" "0 1 2" \
 same "put once" 1 "$(sql "SELECT count(*) FROM db_log WHERE id = 'first'")"
 
 invoke() { echo "$2" | "$moonlet" invoke "$1" - --data "$work/data" 2>&1; }
-invoke transfer '{}' | grep -q '"n":[[:space:]]*30' || fail "batch: $(invoke transfer '{}')"
+invoke transfer '{}' | holds '"n":[[:space:]]*30' || fail "batch: $(invoke transfer '{}')"
 invoke transfer '{"fail":true}' >"$work/failed" && fail "the failing run succeeded"
 same "nothing half written" 0 "$(sql "SELECT count(*) FROM db_log WHERE id = 'half'")"
 same "the batch wrote" 1 "$(sql "SELECT count(*) FROM db_log WHERE id = 'whole'")"

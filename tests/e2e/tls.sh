@@ -37,7 +37,7 @@ roundtrip() {
   local name=$1
   shift
   # shellcheck disable=SC2046
-  stdbuf -oL mosquitto_sub $(tls) "$@" -q 1 -t "echo/${thing:-$name}" -C 1 -W 10 -d >"$work/$name.out" 2>&1 &
+  stdbuf -oL mosquitto_sub $(tls) "$@" -q 1 -t "echo/${thing:-$name}" -C 1 -W 120 -d >"$work/$name.out" 2>&1 &
   remember $!
   wait_for 10 grep -q '^Subscribed' "$work/$name.out"
   # shellcheck disable=SC2046
@@ -47,7 +47,7 @@ roundtrip() {
 
 refused() {
   # shellcheck disable=SC2046
-  if timeout 10 mosquitto_pub $(tls) "$@" -q 1 -t x -m x >"$work/refused.out" 2>&1; then
+  if timeout 120 mosquitto_pub $(tls) "$@" -q 1 -t x -m x >"$work/refused.out" 2>&1; then
     fail "not refused: $*"
   fi
 }
@@ -83,7 +83,7 @@ make_certificate "$own" server 'extendedKeyUsage=serverAuth'
 # alert_for NAME: its number (RFC 5246 §7.2); the refusal comes behind the handshake.
 alert_for() {
   # shellcheck disable=SC2046
-  { timeout 20 openssl s_client -connect "127.0.0.1:$mqtts_port" $(with "$1" | sed 's/^--/-/') -ign_eof </dev/null 2>&1 || true; } |
+  { timeout 120 openssl s_client -connect "127.0.0.1:$mqtts_port" $(with "$1" | sed 's/^--/-/') -ign_eof </dev/null 2>&1 || true; } |
     sed -n 's/.*SSL alert number \([0-9]*\).*/\1/p' | head -1
 }
 same "an unknown authority" 48 "$(alert_for stranger)"
@@ -92,7 +92,7 @@ same "a server's certificate" 43 "$(alert_for server)"
 
 echo "large messages both ways"
 head -c 187500 /dev/urandom | base64 -w0 >"$work/large"
-stdbuf -oL mosquitto_sub $(tls) -q 1 -t large -C 20 -W 20 -d -F '%l' >"$work/large.out" 2>&1 &
+stdbuf -oL mosquitto_sub $(tls) -q 1 -t large -C 20 -W 120 -d -F '%l' >"$work/large.out" 2>&1 &
 remember $!
 wait_for 10 grep -q '^Subscribed' "$work/large.out"
 for _ in $(seq 20); do mosquitto_pub $(tls) -q 1 -t large -f "$work/large"; done

@@ -110,9 +110,13 @@ start_moonlet "$functions" -c "$work/moonlet.lua" --record --workers 1 --trace-c
 printf '{"n":%d}\n' $(seq 10000) | mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -t exact/in -q 1 -l
 handled() { run ls --json | python3 -c 'import json, sys; sys.exit(next(f["invocations"] for f in json.load(sys.stdin) if f["name"] == "exact") < 10000)'; }
 wait_for 60 handled
-same "bound of traces" 200 "$(traces_of exact -n 1000)"
-id=$(run trace --json --function exact -n 1 | field 0 id)
-grep -q '"n":10000' <<<"$(run trace "$id" --json | field runs 0 event payload)" || fail "the newest is not the last"
+newest_is_last() {
+  id=$(run trace --json --function exact -n 1 | field 0 id)
+  grep -q '"n":10000' <<<"$(run trace "$id" --json | field runs 0 event payload)"
+}
+wait_for 10 newest_is_last
+bounded() { [ "$(traces_of exact -n 1000)" = 200 ]; }
+wait_for 10 bounded
 for i in $(seq 20); do
   replays "replay $i" 0 "$id"
   says replay "the same, to the bit"
@@ -127,7 +131,8 @@ start_moonlet "$functions" --trace-sample 10
 printf '{"n":%d}\n' $(seq 100) | mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -t prices/a -q 1 -l
 sampled() { [ "$(traces_of price -n 1000)" = 10 ]; }
 wait_for 10 sampled
-curl -sS -m 10 "http://127.0.0.1:$http_port/metrics" | grep '^moonlet_traces_total 10$' >/dev/null || fail "the metric of traces"
+counted() { curl -sS -m 120 "http://127.0.0.1:$http_port/metrics" | holds '^moonlet_traces_total 10$'; }
+wait_for 10 counted
 stop_moonlet
 
 # Tables, state and the answers that a run makes itself: every kept run is the same again.
@@ -153,7 +158,7 @@ return {
 LUA
 start_moonlet "$functions" --record
 for table in '{"name":"cars","key":"id"}' '{"name":"readings","key":"id","sort":"n"}'; do
-  curl -sS -m 10 --unix-socket "$work/data/moonlet.sock" -X PUT -d "$table" \
+  curl -sS -m 120 --unix-socket "$work/data/moonlet.sock" -X PUT -d "$table" \
     "http://moonlet/v1/tables/$(field name <<<"$table")" >"$work/defined" || fail "define $table"
 done
 printf '{"id":"audi","n":%d}\n' 1 2 3 4 | mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -t trips/a -q 1 -l
@@ -168,11 +173,12 @@ stop_moonlet
 
 # Live figures.
 start_moonlet "$functions"
-{ for i in $(seq 60); do printf '{"n":%d}\n' "$i"; sleep 0.05; done; } | mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -t prices/a -q 1 -l &
+until [ -e "$work/enough" ]; do echo '{"n":1}'; sleep 0.05; done | mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -t prices/a -q 1 -l &
 remember $!
 busy() { run top --once --json | python3 -c 'import json, sys; t = json.load(sys.stdin); f = t["functions"][0]; sys.exit(not (f["function"] == "price" and f["events_per_s"] > 1 and 0 <= f["p50_ms"] <= f["p99_ms"]))'; }
 wait_for 20 busy
 run top --once >"$work/top"
+touch "$work/enough"
 says top "events/s"
 grep -q '^price ' "$work/top" || fail "top without the function: $(cat "$work/top")"
 stop_moonlet

@@ -61,7 +61,7 @@ client=(-h 127.0.0.1 -p "$mqtt_port")
 # What time could delete: an item, a dead letter, a trace, a session with its message, one retained.
 "$moonlet" db put --data "$work/data" beats "{\"id\":\"kept\",\"expires\":$(($(date +%s) + 3600))}" >"$work/reply"
 mosquitto_pub "${client[@]}" -q 1 -t break/1 -m '{}'
-mosquitto_sub "${client[@]}" -V 5 -i sleeper -c -x 3600 -q 1 -t 'sleep/#' -W 1 >/dev/null 2>&1 || true
+mosquitto_sub "${client[@]}" -V 5 -i sleeper -c -x 3600 -q 1 -t 'sleep/#' -E
 mosquitto_pub "${client[@]}" -V 5 -q 1 -t sleep/1 -m held -D publish message-expiry-interval 3600
 mosquitto_pub "${client[@]}" -V 5 -q 1 -r -t kept/1 -m retained -D publish message-expiry-interval 3600
 mosquitto_sub "${client[@]}" -q 1 -t 'rang/#' >"$work/rang" &
@@ -108,9 +108,9 @@ most=$((4 * seconds * 3 + 60))
 [ "$beats" -ge $((seconds * 2)) ] && [ "$beats" -le "$most" ] || fail "$beats beats"
 hourly=$(sql "SELECT count(*) FROM item WHERE value LIKE '%hourly%'")
 [ "$hourly" -le 5 ] || fail "$hourly hourly ticks"
-mosquitto_sub "${client[@]}" -V 5 -i sleeper -c -x 3600 -q 1 -t 'sleep/#' -C 1 -W 10 >"$work/held"
+mosquitto_sub "${client[@]}" -V 5 -i sleeper -c -x 3600 -q 1 -t 'sleep/#' -C 1 -W 120 >"$work/held"
 same "the message of a session" held "$(cat "$work/held")"
-mosquitto_sub "${client[@]}" -t kept/1 -C 1 -W 10 >"$work/held"
+mosquitto_sub "${client[@]}" -t kept/1 -C 1 -W 120 >"$work/held"
 same "the retained message" retained "$(cat "$work/held")"
 "$moonlet" trace --data "$work/data" >"$work/traces"
 grep -q breaks "$work/traces" || fail "the trace is gone"

@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 need mosquitto_pub python3 curl sqlite3
 
-port=$(free_port)
+take_ports 1
+port=${ports[0]}
 touch "$work/peer"
 mkdir "$work/functions"
 cat >"$work/functions/hook.lua" <<L
@@ -14,7 +15,7 @@ return { on = { topic = "hook/+" }, allow = { http = "http://127.0.0.1:$port", p
     webhook.send("http://127.0.0.1:$port/" .. context.topic:sub(6), event)
   end }
 L
-start() { mqtt_port=0; http_port=0; start_moonlet "$work/functions" --webhook-backoff 200ms --webhook-backoff-max 400ms --webhooks-max 5 --webhooks-bytes-max 100KiB; }
+start() { mqtt_port=0; http_port=0; start_moonlet "$work/functions" --webhook-retries 1000 --webhook-backoff 200ms --webhook-backoff-max 400ms --webhooks-max 5 --webhooks-bytes-max 100KiB; }
 send() { mosquitto_pub -p "$mqtt_port" -q 1 -t "hook/$1" -m "$2"; }
 failed() { "$moonlet" failed --data "$work/data" "$@"; }
 figure() { curl -sf "http://127.0.0.1:$http_port/metrics" | sed -n "s/^moonlet_webhooks_$1 //p"; }
@@ -25,7 +26,7 @@ start
 for i in 1 2 3 4 5; do send "$i" "$i"; done
 wait_for 10 is stored 5
 send 6 6
-full() { failed | grep -q 'webhook.send: 5 requests wait to be sent, more than webhooks_max (5)'; }
+full() { failed | holds 'webhook.send: 5 requests wait to be sent, more than webhooks_max (5)'; }
 wait_for 10 full
 same "messages of a commit that was refused" 0 "$(told 6)"
 same "messages of one that was not" 1 "$(told 5)"
@@ -48,7 +49,7 @@ is stored_bytes 0 || fail "bytes: $(figure stored_bytes)"
 wait_for 10 grep -q '^/6 [^ ]* 200 ' "$work/peer"
 head -c 120000 /dev/zero | tr '\0' x >"$work/large"
 mosquitto_pub -p "$mqtt_port" -q 1 -t hook/8 -f "$work/large"
-large() { failed | grep -q 'more than webhooks_bytes_max (102400)'; }
+large() { failed | holds 'more than webhooks_bytes_max (102400)'; }
 wait_for 10 large
 same "requests beyond the bounds" 0 "$(grep -c '^/[78] ' "$work/peer")"
 wait_for 10 is stored 0

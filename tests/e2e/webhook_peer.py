@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A server that takes webhooks: webhook_peer.py PORT LOG. A line of the log for each request: path,
 Idempotency-Key, status, body. /fail/N/... answers 503 to the first N requests of each key, /busy/...
-429 with Retry-After: 1 to the first, /never/... always 500, /gone/... 410, /hang/... answers after a
-while; everything else 200."""
+429 with Retry-After: 1 to the first, /never/... always 500, /gone/... 410, /hang/... does not
+answer the first; everything else 200."""
 import sys
 import threading
 import time
@@ -17,6 +17,7 @@ class Peer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def status(self, key):
+        """What to answer; None: nothing."""
         words = self.path.split("/")
         with lock:
             seen[(self.path, key)] = seen.get((self.path, key), 0) + 1
@@ -25,6 +26,8 @@ class Peer(BaseHTTPRequestHandler):
             return 503 if count <= int(words[2]) else 200
         if words[1] == "busy":
             return 429 if count == 1 else 200
+        if words[1] == "hang" and count == 1:
+            return None
         return {"never": 500, "gone": 410}.get(words[1], 200)
 
     def do_POST(self):
@@ -33,8 +36,9 @@ class Peer(BaseHTTPRequestHandler):
         status = self.status(key)
         with lock:
             log.write(f"{self.path} {key} {status} {time.time():.3f} {body}\n")
-        if self.path.startswith("/hang/"):
-            time.sleep(0.5)
+        if status is None:
+            time.sleep(600)
+            return
         self.send_response(status)
         if status == 429:
             self.send_header("Retry-After", "1")

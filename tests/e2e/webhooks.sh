@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 need mosquitto_pub mosquitto_sub python3
 
-port=$(free_port)
+take_ports 1
+port=${ports[0]}
 touch "$work/peer"
 start_peer() {
   python3 "$tests_dir/e2e/webhook_peer.py" "$port" "$work/peer" >"$work/peer.out" 2>&1 &
@@ -20,12 +21,12 @@ return { on = { topic = "hook/#" }, allow = { http = "http://127.0.0.1:$port" },
     if event == "fail" then error("no") end
   end }
 L
-options=(--webhook-backoff 50ms --webhook-backoff-max 400ms --webhook-retries 6)
-start_moonlet "$work/functions" "${options[@]}"
+options=(--webhook-backoff 50ms --webhook-backoff-max 400ms)
+start_moonlet "$work/functions" "${options[@]}" --webhook-retries 1000
 failed() { "$moonlet" failed --data "$work/data" "$@"; }
 send() { mosquitto_pub -p "$mqtt_port" -q 1 -t "hook/$1" -m "$2"; }
 taken() { [ "$(grep -c "^/$1 [^ ]* 200 " "$work/peer")" = "$2" ]; }
-has_failed() { failed | grep -q "$1"; }
+has_failed() { failed | holds "$1"; }
 start_peer
 
 # Taken at once; after failures, with one key; after what Retry-After asks for. JSON and text.
@@ -33,7 +34,7 @@ send plain '{"n":1}'
 send fail/3/a x
 send busy/a y
 wait_for 10 taken plain 1
-grep '^/plain' "$work/peer" | grep -q '{"n":1}$' || fail "body: $(cat "$work/peer")"
+grep '^/plain' "$work/peer" | holds '{"n":1}$' || fail "body: $(cat "$work/peer")"
 wait_for 10 taken fail/3/a 1
 same "requests of fail/3" 4 "$(grep -c ^/fail/3/a "$work/peer")"
 same "keys of fail/3" 1 "$(grep ^/fail/3/a "$work/peer" | cut -d' ' -f2 | sort -u | wc -l)"
@@ -80,7 +81,7 @@ for i in $(seq 20); do send "later/$i" "$i"; done
 wait_for 10 grep -q 'attempt 1 for 127.0.0.1' "$work/moonlet.log"
 stop_moonlet KILL
 start_peer
-mqtt_port=0; http_port=0; start_moonlet "$work/functions" "${options[@]}"
+mqtt_port=0; http_port=0; start_moonlet "$work/functions" "${options[@]}" --webhook-retries 1000
 all_later() { [ "$(grep '^/later/[0-9]* [^ ]* 200 ' "$work/peer" | cut -d' ' -f1 | sort -u | wc -l)" = 20 ]; }
 wait_for 20 all_later
 same "keys of later" 20 "$(grep ^/later "$work/peer" | cut -d' ' -f2 | sort -u | wc -l)"
@@ -89,7 +90,7 @@ same "keys of later" 20 "$(grep ^/later "$work/peer" | cut -d' ' -f2 | sort -u |
 send hang/a z
 wait_for 10 grep -q ^/hang/a "$work/peer"
 stop_moonlet KILL
-mqtt_port=0; http_port=0; start_moonlet "$work/functions" "${options[@]}"
+mqtt_port=0; http_port=0; start_moonlet "$work/functions" "${options[@]}" --webhook-retries 6
 wait_for 10 bash -c "[ \$(grep -c ^/hang/a '$work/peer') -ge 2 ]"
 same "keys of hang" 1 "$(grep ^/hang/a "$work/peer" | cut -d' ' -f2 | sort -u | wc -l)"
 

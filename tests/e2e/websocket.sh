@@ -1,8 +1,8 @@
 #!/bin/bash
-# MQTT by WebSocket: the door to it with curl, frames by hand, and MQTT.js over ws:// and wss:// where it
+# MQTT by WebSocket: the door to it, frames by hand, and MQTT.js over ws:// and wss:// where it
 # is installed.
 . "$(dirname "$0")/lib.sh"
-need curl python3
+need python3
 
 start_moonlet "$work/functions" --mqtts 127.0.0.1:0 --https 127.0.0.1:0 --ws-origins 'same https://panel.example'
 https_port=$(sed -n 's/.*HTTPS on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/moonlet.log")
@@ -12,11 +12,19 @@ key='Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
 ask() {
   local status=$1
   shift
-  local arguments=()
-  for header in "$@"; do arguments+=(-H "$header"); done
-  got=$(curl -s -o "$work/body" -D "$work/head" -w '%{http_code}' --max-time 0.3 --http1.1 "${arguments[@]}" \
-    "http://127.0.0.1:$http_port/mqtt" || true)
-  same "status for: $*" "$status" "$got"
+  python3 - "$http_port" "$@" >"$work/head" <<'END'
+import socket, sys
+sock = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=120)
+lines = ["GET /mqtt HTTP/1.1", "Host: 127.0.0.1:" + sys.argv[1], *sys.argv[2:]]
+sock.sendall("".join(line + "\r\n" for line in lines + [""]).encode())
+head = b""
+while b"\r\n\r\n" not in head:
+    more = sock.recv(4096)
+    assert more, head
+    head += more
+print(head.split(b"\r\n\r\n")[0].decode())
+END
+  same "status for: $*" "$status" "$(sed -n '1s/^[^ ]* \([0-9]*\).*/\1/p' "$work/head")"
 }
 open=('Connection: keep-alive, Upgrade' 'Upgrade: websocket')
 
