@@ -346,6 +346,8 @@ tick(void *arg)
 	int64_t now_us = loop_now_us(pool->host->loop);
 	bool busy = false;
 
+	if (pool->stopping)
+		return;
 	for (unsigned i = 0; i < pool->highest; i++) {
 		struct worker *worker = &pool->workers[i];
 
