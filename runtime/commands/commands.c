@@ -236,7 +236,8 @@ const struct command command_table[] = {
 	{ .name = "invoke", .arguments = "NAME [EVENT.json|-]", .run = cmd_invoke, .arguments_min = 1,
 	  .arguments_max = 2, .switches = invoke_switches,
 	  .help = "run a function once, show result, log and effects",
-	  .more = "The event is the file's content, or what stands on standard input (-); without it {}.\n" },
+	  .more = "The event is the file's content, or what stands on standard input (-); without it {}.\n"
+		  "It may stand as the argument itself: '{\"deviceid\":\"audi22\",\"speed\":140}'.\n" },
 	{ .name = "pub", .arguments = "TOPIC [PAYLOAD|-]", .run = cmd_pub, .arguments_min = 1, .arguments_max = 2,
 	  .switches = pub_switches, .help = "publish a message" },
 	{ .name = "sub", .arguments = "FILTER", .run = cmd_sub, .arguments_min = 1, .arguments_max = 1,

@@ -53,6 +53,7 @@ grep -q 'heard in/c' "$work/follow.log" || fail "logs -f lacks what the handler 
 
 echo '{"id":"d"}' >"$work/event.json"
 has '"heard":"d"' invoke echo "$work/event.json" || fail "invoke does not show the result: $(cli invoke echo "$work/event.json")"
+has '"heard":"d"' invoke echo "$(cat "$work/event.json")" || fail "invoke does not take the event itself"
 has 'out/d' invoke echo "$work/event.json" --dry-run || fail "invoke --dry-run does not show the effect"
 mosquitto_sub -p "$mqtt_port" -t 'out/e' -C 1 -W 2 >"$work/dry" &
 dry=$!
