@@ -396,10 +396,33 @@ add_authority(void *arg, struct http_exchange *exchange)
 	api_change(arg, exchange, true, add_authority_steps);
 }
 
+/* The whole id of the authority of the route, where what was given begins one alone; else what was
+ * given. To be freed. */
+static char *
+authority_id_of(const struct api_change *made)
+{
+	char *given = api_param(made->exchange, "authority");
+	const struct registry_authority *found = NULL;
+	size_t len = strlen(given);
+
+	for (struct registry_authority *at = registry_authority_next(made->registry, NULL);
+	     at != NULL && len >= PREFIX_MIN; at = registry_authority_next(made->registry, at)) {
+		if (strncmp(at->id, given, len) != 0)
+			continue;
+		if (found != NULL)
+			return given;
+		found = at;
+	}
+	if (found == NULL)
+		return given;
+	free(given);
+	return xstrdup(found->id);
+}
+
 static int
 change_authority_steps(const struct api_change *made, struct err *err)
 {
-	char *id = api_param(made->exchange, "authority");
+	char *id = authority_id_of(made);
 	const char *text = field(made, "registration");
 	enum registration registration;
 	int status = text != NULL && registration_parse(text, &registration)
@@ -419,7 +442,11 @@ change_authority(void *arg, struct http_exchange *exchange)
 static int
 remove_authority_steps(const struct api_change *made, struct err *err)
 {
-	return by_param(made, "authority", registry_delete_authority, err);
+	char *id = authority_id_of(made);
+	int status = registry_delete_authority(made->change, id, err);
+
+	free(id);
+	return status;
 }
 
 static void
