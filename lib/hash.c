@@ -100,7 +100,7 @@ hash_find(const struct hash_map *map, struct bytes key)
 }
 
 static void
-resize(struct hash_map *map, size_t slots)
+resize(struct hash_map *map, uint32_t slots)
 {
 	struct hash_node **table = xcalloc(slots, sizeof(*table));
 

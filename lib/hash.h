@@ -25,8 +25,8 @@ struct hash_node {
 /* All zero is a valid empty map. */
 struct hash_map {
 	struct hash_node **slots;
-	size_t count;
-	size_t mask; /* slots - 1; 0 with `slots` NULL: no table yet */
+	uint32_t count;
+	uint32_t mask; /* slots - 1; 0 with `slots` NULL: no table yet */
 };
 
 struct hash_node *hash_find(const struct hash_map *map, struct bytes key); /* NULL: not there */

@@ -11,11 +11,24 @@
 
 enum { ALIASED_TOPIC_BYTES_MAX = 1024 };
 
+struct aliases {
+	struct bytes *theirs; /* by number; heap copies; NULL: none */
+	struct hash_map ours; /* by topic */
+};
+
 struct alias {
 	struct hash_node link; /* by topic */
 	uint16_t number;
 	char text[];
 };
+
+static struct aliases *
+aliases_of(struct client *client)
+{
+	if (client->aliases == NULL)
+		client->aliases = xcalloc(1, sizeof(*client->aliases));
+	return client->aliases;
+}
 
 /* Replaces the topic of a PUBLISH by what its alias stands for, or remembers a new one. */
 uint8_t
@@ -23,15 +36,17 @@ alias_resolve(struct client *client, struct mqtt_publish *publish)
 {
 	uint16_t alias_max = client->broker->config.topic_alias_maximum;
 	uint16_t alias = publish->props.topic_alias;
+	struct aliases *aliases;
 	struct bytes *slot;
 
 	if (!mqtt_props_has(&publish->props, MQTT_TOPIC_ALIAS))
 		return MQTT_SUCCESS;
 	if (alias == 0 || alias > alias_max)
 		return MQTT_TOPIC_ALIAS_INVALID;
-	if (client->aliases == NULL)
-		client->aliases = xcalloc(alias_max, sizeof(*client->aliases));
-	slot = &client->aliases[alias - 1];
+	aliases = aliases_of(client);
+	if (aliases->theirs == NULL)
+		aliases->theirs = xcalloc(alias_max, sizeof(*aliases->theirs));
+	slot = &aliases->theirs[alias - 1];
 	if (publish->topic.len == 0) {
 		publish->topic = *slot;
 		return slot->len > 0 ? MQTT_SUCCESS : MQTT_PROTOCOL_ERROR;
@@ -46,17 +61,19 @@ alias_resolve(struct client *client, struct mqtt_publish *publish)
 void
 alias_use(struct client *client, struct mqtt_outgoing *publish)
 {
+	const struct aliases *aliases;
 	struct hash_node *node;
 
 	if (client->alias_maximum == 0)
 		return;
-	node = hash_find(&client->aliased, publish->topic);
+	aliases = aliases_of(client);
+	node = hash_find(&aliases->ours, publish->topic);
 	if (node != NULL) {
 		publish->topic_alias = HASH_OWNER(node, struct alias, link)->number;
 		publish->topic.len = 0;
-	} else if (client->aliased.count < client->alias_maximum &&
+	} else if (aliases->ours.count < client->alias_maximum &&
 		   publish->topic.len <= ALIASED_TOPIC_BYTES_MAX) {
-		publish->topic_alias = (uint16_t)(client->aliased.count + 1);
+		publish->topic_alias = (uint16_t)(aliases->ours.count + 1);
 	}
 }
 
@@ -70,22 +87,27 @@ alias_sent(struct client *client, const struct mqtt_outgoing *publish)
 	alias = xcalloc(1, sizeof(*alias) + publish->topic.len);
 	alias->number = publish->topic_alias;
 	memcpy(alias->text, publish->topic.data, publish->topic.len);
-	hash_insert(&client->aliased, &alias->link, bytes_of(alias->text, publish->topic.len));
+	hash_insert(
+	    &client->aliases->ours, &alias->link, bytes_of(alias->text, publish->topic.len));
 }
 
 void
 alias_clear(struct client *client)
 {
+	struct aliases *aliases = client->aliases;
+	uint16_t alias_max = client->broker->config.topic_alias_maximum;
 	struct hash_node *node;
 
-	for (size_t i = 0;
-	     client->aliases != NULL && i < client->broker->config.topic_alias_maximum; i++)
-		free((void *)client->aliases[i].data);
-	free(client->aliases);
-	client->aliases = NULL;
-	while ((node = hash_next(&client->aliased, NULL)) != NULL) {
-		hash_remove(&client->aliased, node);
+	if (aliases == NULL)
+		return;
+	for (size_t i = 0; aliases->theirs != NULL && i < alias_max; i++)
+		free((void *)aliases->theirs[i].data);
+	free(aliases->theirs);
+	while ((node = hash_next(&aliases->ours, NULL)) != NULL) {
+		hash_remove(&aliases->ours, node);
 		free(HASH_OWNER(node, struct alias, link));
 	}
-	hash_clear(&client->aliased);
+	hash_clear(&aliases->ours);
+	free(aliases);
+	client->aliases = NULL;
 }

@@ -160,7 +160,7 @@ take_over(struct session *session)
 	old->session = NULL;
 	session_detach(session);
 	/* With clean start or without a delay the will of the old connection is due now. */
-	if (session->will.waits && session->will.delay_s == 0)
+	if (session->will != NULL && session->will->waits && session->will->delay_s == 0)
 		will_publish(session);
 }
 
@@ -194,7 +194,7 @@ open_session(struct client *client, const struct mqtt_connect *connect, struct b
 		session = session_find(broker, client_id);
 	}
 	if (session != NULL && (connect->clean_start || session->expiry_s == 0)) {
-		if (session->will.waits)
+		if (session->will != NULL && session->will->waits)
 			will_publish(session);
 		session_destroy(session, writes);
 		session = NULL;
@@ -374,7 +374,7 @@ broker_admit(struct client *client, const struct mqtt_connect *connect,
 	client_count(client);
 	take_limits(client, connect);
 	session = open_session(client, connect, client_id, &writes, &present);
-	will_set(session, connect);
+	will_take(session, connect);
 	client->keep_will = true;
 	if (session->durable) {
 		persist_session(&writes, session);

@@ -334,8 +334,8 @@ on_pubcomp(struct client *client, const struct mqtt_ack *ack)
 static void
 received_forget(struct session *session, uint16_t packet_id)
 {
-	session_set_bit(&session->received, packet_id, false);
-	session_set_bit(&session->processed, packet_id, false);
+	session_set_mark(session, MARK_RECEIVED, packet_id, false);
+	session_set_mark(session, MARK_PROCESSED, packet_id, false);
 }
 
 /* A PUBCOMP that waits for the store: once it has left, the client may use the packet id for
@@ -376,7 +376,7 @@ static bool
 on_pubrel(struct client *client, const struct mqtt_ack *ack)
 {
 	struct session *session = client->session;
-	bool known = session_bit(&session->received, ack->packet_id);
+	bool known = session_has_mark(session, MARK_RECEIVED, ack->packet_id);
 
 	if (known)
 		client_free_quota(client);

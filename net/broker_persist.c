@@ -172,10 +172,10 @@ persist_retained(struct writes *writes, const struct broker *broker, const struc
 void
 persist_will(struct writes *writes, const struct session *session)
 {
-	const struct will *will = &session->will;
+	const struct will *will = session->will;
 	struct buf value = { 0 };
 
-	if (!will->set) {
+	if (will == NULL) {
 		writes_delete(writes, SPACE_WILL, session->link.key);
 		return;
 	}
@@ -296,8 +296,8 @@ restore_received(struct broker *broker, struct bytes key, struct cursor *cursor)
 
 	if (session == NULL || id.len != PACKET_ID_BYTES || !cursor_end(cursor))
 		return false;
-	session_set_bit(&session->received, (uint16_t)get_big(id), true);
-	session_set_bit(&session->processed, (uint16_t)get_big(id), true);
+	session_set_mark(session, MARK_RECEIVED, (uint16_t)get_big(id), true);
+	session_set_mark(session, MARK_PROCESSED, (uint16_t)get_big(id), true);
 	return true;
 }
 
@@ -326,7 +326,7 @@ static bool
 restore_will(struct broker *broker, struct bytes key, struct cursor *cursor)
 {
 	struct session *session = session_find(broker, key);
-	struct will will = { .set = true, .waits = true };
+	struct will will = { .waits = true };
 
 	will.kept = read_message(broker, cursor);
 	will.qos = cursor_u8(cursor);
@@ -338,8 +338,7 @@ restore_will(struct broker *broker, struct bytes key, struct cursor *cursor)
 		return false;
 	}
 	will.due_us = loop_now_us(broker->loop) + (int64_t)will.delay_s * 1000000;
-	will_clear(session);
-	session->will = will;
+	will_set(session, &will);
 	return true;
 }
 

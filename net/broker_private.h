@@ -103,7 +103,6 @@ struct tap {
 };
 
 struct will {
-	bool set;
 	bool waits; /* for its delay, without a connection */
 	uint8_t qos;
 	bool retain;
@@ -113,6 +112,19 @@ struct will {
 	struct kept *kept;
 };
 
+/* What has come with QoS 2 (MQTT 5.0 §4.3.3), by its packet identifier. */
+enum packet_mark {
+	MARK_RECEIVED,
+	MARK_PROCESSED, /* it has been answered with PUBREC */
+	MARKS
+};
+
+struct incoming {
+	uint8_t marks[MARKS][PACKET_IDS / 8 + 1];
+	TAILQ_HEAD(, inbound) taken; /* not answered yet */
+};
+
+/* Of an idle one there is no more than this. */
 struct session {
 	struct hash_node link; /* by client id */
 	TAILQ_ENTRY(session) away_link;
@@ -120,9 +132,6 @@ struct session {
 	struct client *client; /* NULL: away */
 	uint32_t refs;	       /* the broker's own and whoever waits with it */
 	uint32_t expiry_s;     /* UINT32_MAX: never */
-	bool durable;	       /* outlives its connection, so it stands in the store */
-	bool dead;	       /* removed; kept only for its references */
-	bool is_away;	       /* in broker->away */
 	int64_t expires_us;
 	uint64_t connection; /* counts its connections */
 	struct hash_map subscriptions;
@@ -132,13 +141,14 @@ struct session {
 	uint32_t inflight;
 	uint64_t queued_bytes; /* of payloads and properties */
 	uint64_t last_number;
-	uint8_t *received;  /* bits of packet ids of QoS 2 from the client; NULL: none yet */
-	uint8_t *processed; /* of those, which have been answered with PUBREC */
-	TAILQ_HEAD(, inbound) taken; /* QoS 2 messages that are not answered yet */
-	uint32_t routes_waiting;     /* messages of this client that wait for the store */
-	struct will will;
-	uint32_t match_slot; /* in the route that is being made */
+	struct incoming *incoming; /* NULL: nothing with QoS 2 yet */
+	struct will *will;	   /* NULL: none */
 	uint64_t match_serial;
+	uint32_t match_slot;	 /* in the route that is being made */
+	uint32_t routes_waiting; /* messages of this client that wait for the store */
+	bool durable;		 /* outlives its connection, so it stands in the store */
+	bool dead;		 /* removed; kept only for its references */
+	bool is_away;		 /* in broker->away */
 	char id[];
 };
 
@@ -172,6 +182,7 @@ struct client {
 	bool counted;		    /* in metrics.connected */
 	bool choked;		    /* not read until it has read its answers */
 	uint8_t end_reason;	    /* why it is being ended */
+	uint16_t alias_maximum;	    /* of ours that it takes */
 	int64_t number;		    /* of the connection: struct presence */
 	char *principal;	    /* NULL: its certificate's fingerprint, or nobody known */
 	struct broker_login *login; /* NULL: it waits for no decision */
@@ -186,9 +197,7 @@ struct client {
 	int64_t accepted_us;
 	int64_t last_input_us;
 	int64_t packet_since_us; /* began to come in and is not complete; 0: none */
-	struct bytes *aliases;	 /* the client's, by number; heap copies */
-	struct hash_map aliased; /* topics that have an alias of ours */
-	uint16_t alias_maximum;	 /* of ours that it takes */
+	struct aliases *aliases; /* broker_alias.c's; NULL: none */
 	struct peer *peer;
 	struct meter *meter; /* NULL: its rate is not limited */
 	uint64_t arrived;    /* of what it was sent, when that was looked at */
@@ -381,8 +390,9 @@ struct subscription *session_subscribe(
 bool session_unsubscribe(struct session *session, struct bytes filter);
 /* False, counted and logged: the session has as much waiting as it may have. */
 bool session_has_queue_room(struct session *session, size_t content_bytes);
-bool session_bit(uint8_t *const *bits, uint16_t packet_id);
-void session_set_bit(uint8_t **bits, uint16_t packet_id, bool on);
+bool session_has_mark(const struct session *session, enum packet_mark mark, uint16_t packet_id);
+void session_set_mark(struct session *session, enum packet_mark mark, uint16_t packet_id, bool on);
+struct incoming *session_incoming(struct session *session); /* makes it */
 
 /* broker_alias.c */
 /* A reason code: an alias that is above the maximum, or that nobody set (§3.3.4). */
@@ -425,7 +435,9 @@ void retained_send(struct subscription *subscription, bool is_new);
 void retained_clear(struct broker *broker);
 
 /* broker_will.c */
-void will_set(struct session *session, const struct mqtt_connect *connect);
+/* The will of a CONNECT, or none, instead of the one that was there. */
+void will_take(struct session *session, const struct mqtt_connect *connect);
+void will_set(struct session *session, const struct will *will); /* takes over its message */
 void will_clear(struct session *session);
 void will_publish(struct session *session);
 /* Of a client that leaves: its will goes with it where it may not publish that any more. */

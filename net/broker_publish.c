@@ -11,7 +11,7 @@
 /* A QoS 1 or 2 message of a client that has no answer yet. */
 struct inbound {
 	struct ack ack;
-	TAILQ_ENTRY(inbound) link; /* in session->taken; QoS 2 only */
+	TAILQ_ENTRY(inbound) link; /* in incoming->taken; QoS 2 only */
 	struct session *session;
 	uint64_t connection; /* the one it came by; another one gets no answer to it */
 	uint16_t packet_id;
@@ -36,8 +36,8 @@ answer(struct inbound *inbound)
 		.reason = inbound->ack.code };
 
 	if (inbound->qos == 2) {
-		TAILQ_REMOVE(&session->taken, inbound, link);
-		session_set_bit(inbound->ack.code == 0 ? &session->processed : &session->received,
+		TAILQ_REMOVE(&session->incoming->taken, inbound, link);
+		session_set_mark(session, inbound->ack.code == 0 ? MARK_PROCESSED : MARK_RECEIVED,
 		    inbound->packet_id, inbound->ack.code == 0);
 	}
 	if (client != NULL && session->connection == inbound->connection) {
@@ -98,7 +98,7 @@ inbound_new(struct client *client, const struct mqtt_publish *publish)
 	inbound->packet_id = publish->packet_id;
 	inbound->qos = publish->qos;
 	if (publish->qos == 2)
-		TAILQ_INSERT_TAIL(&client->session->taken, inbound, link);
+		TAILQ_INSERT_TAIL(&session_incoming(client->session)->taken, inbound, link);
 	client->unacknowledged++;
 	client->quota_used++;
 	return inbound;
@@ -215,8 +215,8 @@ refuse(struct client *client, const struct mqtt_publish *publish, uint8_t reason
 	mqtt_ack_encode(conn_out(client->conn), type, client->version, &ack);
 	conn_wrote(client->conn);
 	if (publish->qos == 2 && client->version < MQTT_VERSION_5) {
-		session_set_bit(&client->session->received, publish->packet_id, true);
-		session_set_bit(&client->session->processed, publish->packet_id, true);
+		session_set_mark(client->session, MARK_RECEIVED, publish->packet_id, true);
+		session_set_mark(client->session, MARK_PROCESSED, publish->packet_id, true);
 	}
 }
 
@@ -249,7 +249,7 @@ adopt(struct client *client, uint16_t packet_id)
 	struct session *session = client->session;
 	struct inbound *inbound;
 
-	TAILQ_FOREACH (inbound, &session->taken, link) {
+	TAILQ_FOREACH (inbound, &session->incoming->taken, link) {
 		if (inbound->packet_id != packet_id || inbound->connection == session->connection)
 			continue;
 		inbound->connection = session->connection;
@@ -265,9 +265,9 @@ is_repeated(struct client *client, const struct mqtt_publish *publish)
 	struct session *session = client->session;
 	const struct mqtt_ack ack = { .packet_id = publish->packet_id };
 
-	if (publish->qos != 2 || !session_bit(&session->received, publish->packet_id))
+	if (publish->qos != 2 || !session_has_mark(session, MARK_RECEIVED, publish->packet_id))
 		return false;
-	if (session_bit(&session->processed, publish->packet_id)) {
+	if (session_has_mark(session, MARK_PROCESSED, publish->packet_id)) {
 		mqtt_ack_encode(conn_out(client->conn), MQTT_PUBREC, client->version, &ack);
 		conn_wrote(client->conn);
 	} else {
@@ -296,7 +296,7 @@ take(struct client *client, const struct mqtt_publish *publish)
 		mqtt_props_forward(&broker->scratch, publish->props.raw);
 	message.properties = buf_bytes(&broker->scratch);
 	if (publish->qos == 2) {
-		session_set_bit(&session->received, publish->packet_id, true);
+		session_set_mark(session, MARK_RECEIVED, publish->packet_id, true);
 		if (session->durable) {
 			persist_received(&marker, session, publish->packet_id, true);
 			message.marker = &marker;

@@ -11,7 +11,7 @@
 #include "net/broker_private.h"
 
 /* A sweep looks at so many of those who are away, and a quarter of all: at each within a second. */
-enum { BITS_BYTES = 8192, SWEEP_SESSIONS_MIN = 1024 };
+enum { SWEEP_SESSIONS_MIN = 1024 };
 
 struct session *
 session_find(struct broker *broker, struct bytes client_id)
@@ -29,7 +29,6 @@ session_new(struct broker *broker, struct bytes client_id)
 	session->broker = broker;
 	session->refs = 1;
 	TAILQ_INIT(&session->outbound);
-	TAILQ_INIT(&session->taken);
 	if (client_id.len > 0)
 		memcpy(session->id, client_id.data, client_id.len);
 	hash_insert(&broker->sessions, &session->link, bytes_of(session->id, client_id.len));
@@ -53,31 +52,36 @@ session_unref(struct session *session)
 	if (--session->refs > 0)
 		return;
 	assert(session->dead);
-	free(session->received);
-	free(session->processed);
+	free(session->incoming);
 	free(session);
 }
 
-bool
-session_bit(uint8_t *const *bits, uint16_t packet_id)
+struct incoming *
+session_incoming(struct session *session)
 {
-	return *bits != NULL && ((*bits)[packet_id / 8] >> packet_id % 8 & 1) != 0;
+	if (session->incoming == NULL) {
+		session->incoming = xcalloc(1, sizeof(*session->incoming));
+		TAILQ_INIT(&session->incoming->taken);
+	}
+	return session->incoming;
+}
+
+bool
+session_has_mark(const struct session *session, enum packet_mark mark, uint16_t packet_id)
+{
+	return session->incoming != NULL &&
+	       (session->incoming->marks[mark][packet_id / 8] >> packet_id % 8 & 1) != 0;
 }
 
 void
-session_set_bit(uint8_t **bits, uint16_t packet_id, bool on)
+session_set_mark(struct session *session, enum packet_mark mark, uint16_t packet_id, bool on)
 {
-	uint8_t mask = (uint8_t)(1 << packet_id % 8);
+	uint8_t bit = (uint8_t)(1 << packet_id % 8), *byte;
 
-	if (*bits == NULL) {
-		if (!on)
-			return;
-		*bits = xcalloc(1, BITS_BYTES);
-	}
-	if (on)
-		(*bits)[packet_id / 8] |= mask;
-	else
-		(*bits)[packet_id / 8] &= (uint8_t)~mask;
+	if (!on && session->incoming == NULL)
+		return;
+	byte = &session_incoming(session)->marks[mark][packet_id / 8];
+	*byte = (uint8_t)(on ? *byte | bit : *byte & ~bit);
 }
 
 static struct share *
@@ -206,9 +210,9 @@ drop_outbound(struct session *session, struct writes *writes)
 static void
 drop_received(struct session *session, struct writes *writes)
 {
-	for (uint32_t id = 1; session->received != NULL && writes != NULL && id <= PACKET_IDS;
+	for (uint32_t id = 1; session->incoming != NULL && writes != NULL && id <= PACKET_IDS;
 	     id++) {
-		if (session_bit(&session->received, (uint16_t)id))
+		if (session_has_mark(session, MARK_RECEIVED, (uint16_t)id))
 			persist_received(writes, session, (uint16_t)id, false);
 	}
 }
@@ -245,17 +249,18 @@ void
 session_detach(struct session *session)
 {
 	struct broker *broker = session->broker;
+	struct will *will = session->will;
 	int64_t now_us = loop_now_us(broker->loop);
 
 	session->client = NULL;
 	session->expires_us = session->expiry_s == UINT32_MAX
 				  ? INT64_MAX
 				  : now_us + (int64_t)session->expiry_s * 1000000;
-	if (session->will.set && !broker->shutting) {
-		session->will.waits = true;
-		session->will.due_us = now_us + (int64_t)session->will.delay_s * 1000000;
-		if (session->will.due_us > session->expires_us)
-			session->will.due_us = session->expires_us;
+	if (will != NULL && !broker->shutting) {
+		will->waits = true;
+		will->due_us = now_us + (int64_t)will->delay_s * 1000000;
+		if (will->due_us > session->expires_us)
+			will->due_us = session->expires_us;
 	}
 	session->is_away = true;
 	TAILQ_INSERT_TAIL(&broker->away, session, away_link);
@@ -268,7 +273,7 @@ settle(struct session *session, struct writes *writes)
 	struct broker *broker = session->broker;
 	int64_t now_us = loop_now_us(broker->loop);
 
-	if (session->will.waits && session->will.due_us <= now_us)
+	if (session->will != NULL && session->will->waits && session->will->due_us <= now_us)
 		will_publish(session);
 	if (session->expires_us <= now_us && !broker->shutting)
 		session_destroy(session, writes);

@@ -1,20 +1,34 @@
 /* SPDX-License-Identifier: MIT
  * Wills (MQTT 5.0 §3.1.2.5): published when a connection ends without a proper goodbye.
  */
+#include <stdlib.h>
+
 #include "net/broker_private.h"
 
 void
 will_clear(struct session *session)
 {
-	kept_unref(session->will.kept);
-	session->will = (struct will){ 0 };
+	if (session->will == NULL)
+		return;
+	kept_unref(session->will->kept);
+	free(session->will);
+	session->will = NULL;
 }
 
 void
-will_set(struct session *session, const struct mqtt_connect *connect)
+will_set(struct session *session, const struct will *will)
+{
+	will_clear(session);
+	session->will = xmalloc(sizeof(*will));
+	*session->will = *will;
+}
+
+void
+will_take(struct session *session, const struct mqtt_connect *connect)
 {
 	struct broker *broker = session->broker;
 	struct buf forward = { 0 };
+	struct will will;
 	struct message message = { .topic = connect->will_topic,
 		.payload = connect->will_payload,
 		.has_expiry = mqtt_props_has(&connect->will_props, MQTT_MESSAGE_EXPIRY),
@@ -25,12 +39,12 @@ will_set(struct session *session, const struct mqtt_connect *connect)
 		return;
 	mqtt_props_forward(&forward, connect->will_props.raw);
 	message.properties = buf_bytes(&forward);
-	session->will = (struct will){ .set = true,
-		.qos = connect->will_qos,
+	will = (struct will){ .qos = connect->will_qos,
 		.retain = connect->will_retain,
 		.delay_s = connect->will_props.will_delay_s,
 		.expiry_s = message.expiry_s,
 		.kept = kept_new(broker, &message) };
+	will_set(session, &will);
 	buf_clear(&forward);
 }
 
@@ -38,10 +52,10 @@ void
 will_publish(struct session *session)
 {
 	struct broker *broker = session->broker;
-	struct will will = session->will;
+	struct will *will = session->will;
 	struct message message;
 
-	session->will = (struct will){ 0 };
+	session->will = NULL;
 	if (session->durable) {
 		struct writes writes = { 0 };
 
@@ -49,23 +63,24 @@ will_publish(struct session *session)
 		broker_persist(broker, &writes, NULL, NULL);
 		writes_clear(&writes);
 	}
-	kept_message(will.kept, broker, &message);
+	kept_message(will->kept, broker, &message);
 	/* Its expiry interval counts from its publication. */
-	message.expiry_s = will.expiry_s;
+	message.expiry_s = will->expiry_s;
 	message.publisher = session->link.key;
-	message.qos = will.qos;
-	message.retain = will.retain;
+	message.qos = will->qos;
+	message.retain = will->retain;
 	(void)broker_publish(broker, &message, NULL);
-	kept_unref(will.kept);
+	kept_unref(will->kept);
+	free(will);
 }
 
 void
 will_recheck(struct client *client)
 {
-	const struct will *will = &client->session->will;
+	const struct will *will = client->session->will;
 
-	if (will->set && (!broker_authorized(client, BROKER_ACTION_PUBLISH, will->kept->topic) ||
-			     (will->retain && !broker_authorized(client, BROKER_ACTION_RETAIN,
-						  will->kept->topic))))
+	if (will != NULL && (!broker_authorized(client, BROKER_ACTION_PUBLISH, will->kept->topic) ||
+				(will->retain && !broker_authorized(client, BROKER_ACTION_RETAIN,
+						     will->kept->topic))))
 		client->keep_will = false;
 }

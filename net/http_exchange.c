@@ -193,7 +193,7 @@ http_exchange_upgrade(struct http_exchange *exchange, const struct http_answer *
 
 	assert(!exchange->streaming);
 	if (conn != NULL) {
-		buf_append_bytes(&conn->peer->request, buf_bytes(&exchange->head_bytes));
+		conn->peer->request = blob_new(buf_bytes(&exchange->head_bytes));
 		exchange->keep_alive = true;
 		write_head(exchange, answer);
 		buf_append_string(conn_out(conn->conn), "\r\n");

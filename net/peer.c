@@ -3,7 +3,7 @@
  */
 #include "net/peer.h"
 
-#include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,11 +25,12 @@ is_loopback(const char *address)
 struct peer *
 peer_new(const char *address)
 {
-	struct peer *peer = xcalloc(1, sizeof(*peer));
+	size_t size = strlen(address) + 1;
+	struct peer *peer = xcalloc(1, offsetof(struct peer, address) + size);
 
 	peer->refs = 1;
 	peer->is_loopback = is_loopback(address);
-	(void)snprintf(peer->address, sizeof(peer->address), "%s", address);
+	memcpy(peer->address, address, size);
 	return peer;
 }
 
@@ -43,9 +44,11 @@ peer_ref(struct peer *peer)
 void
 peer_forget_request(struct peer *peer)
 {
-	if (peer->request.len > 0)
-		explicit_bzero(peer->request.data, peer->request.len);
-	buf_clear(&peer->request);
+	if (peer->request == NULL)
+		return;
+	explicit_bzero(peer->request->data, peer->request->len);
+	blob_unref(peer->request);
+	peer->request = NULL;
 }
 
 void
@@ -53,7 +56,7 @@ peer_unref(struct peer *peer)
 {
 	if (peer == NULL || --peer->refs > 0)
 		return;
-	gate_leave(peer->from, peer->verdict);
+	gate_leave(peer->from, (enum gate_verdict)peer->verdict);
 	peer_forget_request(peer);
 	certificate_free(peer->certificate);
 	free(peer->server_name);

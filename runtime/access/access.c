@@ -225,10 +225,10 @@ read_request(const struct peer *peer)
 	struct http_head *head;
 	size_t used;
 
-	if (peer->request.len == 0)
+	if (peer->request == NULL)
 		return NULL;
 	head = xmalloc(sizeof(*head));
-	if (http_head_parse(buf_bytes(&peer->request), &limits, head, &used, &refusal) == HTTP_OK)
+	if (http_head_parse(blob_bytes(peer->request), &limits, head, &used, &refusal) == HTTP_OK)
 		return head;
 	free(head);
 	return NULL;
