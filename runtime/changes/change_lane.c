@@ -2,7 +2,7 @@
  * Lanes: what of each key is in flight, and what of it waits. A key has only a few changes in
  * flight, so that one that is slow, or waits for its retries, does not fill its follower's window.
  *
- *   handled | in flight (at most LANE_MAX) | waiting | not read yet
+ *   handled | in flight (a quarter of the window at most) | waiting | not read yet
  *
  * What waits stands in the follower's list without its content; when there is room it is read out
  * of the log again, by its sequence. A change that comes back unhandled makes all that waits behind
@@ -15,7 +15,7 @@
 #include "lib/frame.h"
 #include "runtime/changes/change_follower_private.h"
 
-enum { LANE_MAX = 16, FEED_ROWS = 256, FEED_BYTES = 1024 * 1024 };
+enum { FEED_ROWS = 256, FEED_BYTES = 1024 * 1024 };
 
 struct lane {
 	struct hash_node link; /* in its follower's lanes, by the key */
@@ -87,15 +87,24 @@ lane_leave(struct change_follower *follower, struct bytes key, bool handled)
 	end_if_idle(follower, lane);
 }
 
-/* Half of the window is for keys that have nothing in flight. */
+/* The fuller the window, the fewer of a key: what is left is for keys that have little in flight.
+ */
+static size_t
+lane_max(const struct change_follower *follower)
+{
+	size_t window = window_of(follower);
+
+	if (follower->in_flight < window / 2)
+		return window / 4;
+	return follower->in_flight < window / 4 * 3 ? window / 32 : 1;
+}
+
 static size_t
 room_of(const struct change_follower *follower, const struct lane *lane)
 {
-	if (lane->in_flight == 0)
-		return follower->in_flight < window_of(follower) / 2 ? LANE_MAX : 1;
-	if (follower->in_flight >= window_of(follower) / 2 || lane->in_flight >= LANE_MAX)
-		return 0;
-	return LANE_MAX - lane->in_flight;
+	size_t max = lane_max(follower);
+
+	return lane->in_flight < max ? max - lane->in_flight : 0;
 }
 
 /* One that came back is read again behind those that it stands before. */
@@ -264,7 +273,8 @@ want(struct feed *feed, const struct lane *lane)
 {
 	const struct change_follower *follower = feed->follower;
 	const struct pending *pending;
-	size_t room = lane->in_flight <= LANE_MAX / 2 ? room_of(follower, lane) : 0;
+	size_t max = lane_max(follower);
+	size_t room = lane->in_flight <= max / 2 ? max - lane->in_flight : 0;
 
 	TAILQ_FOREACH (pending, &lane->waiting, lane_link) {
 		if (room-- == 0 || feed->count == FEED_ROWS)
