@@ -304,6 +304,8 @@ fail_by_code(struct tls_handshake *handshake)
 
 	if (handshake->code == MBEDTLS_ERR_SSL_CONN_EOF)
 		(void)err_set(&err, "the peer has closed the connection%s", doubt);
+	else if (handshake->code == MBEDTLS_ERR_SSL_INVALID_MAC) /* in TLS 1.3 an alert too */
+		(void)err_set(&err, "the peer has sent what cannot be read%s", doubt);
 	else if (handshake->code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
 		(void)err_set(&err, "the peer has sent an alert%s", doubt);
 	else if (handshake->code == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED)
