@@ -22,7 +22,7 @@
 #include "tests/reliability/peer.h"
 #include "tests/reliability/victim.h"
 
-enum { PUBLISHERS = 4, WINDOW = 30, CARS_MAX = 4000, CONVERGE_US = 30000000, SERVICE_EVERY = 10 };
+enum { PUBLISHERS = 4, WINDOW = 30, CARS_MAX = 4000, CONVERGE_US = 120000000, SERVICE_EVERY = 10 };
 
 /* A message on its way; its packet id is its place in the window + 1. */
 struct flight {

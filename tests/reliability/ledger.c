@@ -24,7 +24,7 @@
 #include "tests/reliability/peer.h"
 #include "tests/reliability/victim.h"
 
-enum { PUBLISHERS = 4, WINDOW = 20, SEQUENCES_MAX = 16000000, CONVERGE_US = 15000000 };
+enum { PUBLISHERS = 4, WINDOW = 20, SEQUENCES_MAX = 16000000, CONVERGE_US = 120000000 };
 
 struct publisher {
 	struct peer peer;
