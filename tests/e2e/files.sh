@@ -35,8 +35,9 @@ echo secret >"$work/elsewhere/secret.csv"
 echo early >"$work/files/inbox/early.csv"
 touch -d '1 hour ago' "$work/files/inbox/early.csv"
 
-start_moonlet "$work/functions" --files "$work/files"
-curl -sf --unix-socket "$work/data/moonlet.sock" -X PUT http://local/v1/tables/imports -d '{"name":"imports","key":"id"}' >"$work/reply"
+echo 'tables = { imports = { key = "id" } }' >"$work/moonlet.lua"
+start() { start_moonlet "$work/functions" --files "$work/files" -c "$work/moonlet.lua"; }
+start
 ask() { sqlite3 "$work/data/moonlet.db" "$1"; }
 has() { [ "$(ask "SELECT count(*) FROM item WHERE json_extract(value, '\$.id') LIKE '$1'")" = 1 ]; }
 
@@ -61,7 +62,7 @@ for i in 1 2 3; do
   for j in 1 2 3 4 5; do echo "$i$j" >"$work/files/inbox/many-$i-$j.csv"; done
   stop_moonlet KILL
   echo down >"$work/files/inbox/down-$i.csv"
-  start_moonlet "$work/functions" --files "$work/files"
+  start
   for j in 1 2 3 4 5; do wait_for 15 has "inbox/many-$i-$j.csv $i$j%"; done
   wait_for 15 has "inbox/down-$i.csv down%"
 done
@@ -70,7 +71,7 @@ done
 # is found while it is young does not wait for the folder to be quiet.
 stop_moonlet
 for i in $(seq 300); do echo "c$i" >"$work/files/inbox/crowd-$i.csv"; done
-start_moonlet "$work/functions" --files "$work/files"
+start
 while :; do echo x >"$work/files/inbox/noise.txt"; sleep 0.05; done &
 noise=$!; remember "$noise"
 crowd() { [ "$(ask "SELECT count(*) FROM item WHERE json_extract(value, '\$.id') LIKE 'inbox/crowd-%'")" = 300 ]; }

@@ -94,7 +94,7 @@ take_ports() {
   python3 "$tests_dir/e2e/hold_ports.py" "$@" >"$file" &
   remember $!
   wait_for 10 at_least "$file" 1
-  read -ra ports <"$file"
+  IFS=' ' read -ra ports <"$file"
 }
 
 # A host that is started again listens where it did: nobody else shall get the port meanwhile.

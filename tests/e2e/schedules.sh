@@ -26,14 +26,15 @@ return {
 }
 LUA
 done
-start_moonlet "$work/functions"
-curl -sf --unix-socket "$work/data/moonlet.sock" -X PUT http://local/v1/tables/beats -d '{"name":"beats","key":"id"}' >"$work/reply"
+start() { start_moonlet "$work/functions" -c "$work/moonlet.lua"; }
+echo 'tables = { beats = { key = "id" } }' >"$work/moonlet.lua"
+start
 ask() { sqlite3 "$work/data/moonlet.db" "$1"; }
 beats() { [ "$(ask "SELECT count(*) FROM item WHERE value LIKE '%count%'")" -ge "$1" ]; }
 wait_for 10 beats 2
 for _ in 1 2 3; do
   stop_moonlet KILL
-  start_moonlet "$work/functions"
+  start
   wait_for 10 beats "$(($(ask 'SELECT count(*) FROM item') + 1))"
 done
 same "beats that counted more than once" 0 "$(ask "SELECT count(*) FROM item WHERE json_extract(value, '\$.count') > 1")"
@@ -43,7 +44,7 @@ same "daily ticks so far" 0 "$(ask "SELECT count(*) FROM item WHERE value LIKE '
 stop_moonlet
 ask "UPDATE tick SET value = value - 3 * 86400000 WHERE key LIKE 'daily_%'"
 python3 "$tests_dir/stamp_pages.py" "$work/data/moonlet.db"
-start_moonlet "$work/functions"
+start
 missed_ran() { [ "$(ask "SELECT count(*) FROM item WHERE value LIKE '%\"once\"%'")" = 1 ]; }
 wait_for 10 missed_ran
 same "missed ticks that were to be skipped" 0 "$(ask "SELECT count(*) FROM item WHERE value LIKE '%\"skip\"%'")"

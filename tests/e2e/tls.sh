@@ -4,6 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 need mosquitto_pub mosquitto_sub openssl curl
 
+IFS=$'\n' # the folder's name may have spaces
 port_of() { sed -n "s/.*$1 on 127\.0\.0\.1:\([0-9]*\).*/\1/p" "$work/moonlet.log" | tail -1; }
 
 # start [OPTION...]: with both TLS listeners. Sets mqtts_port, https_port.

@@ -50,11 +50,13 @@ return { on = { topic = "break/+" }, retries = 0, handler = function() error("al
 LUA
 begun_s=$SECONDS
 export TEST_WORLD="$work/world" LD_PRELOAD="$shim"
-start_moonlet "$work/functions"
+{
+  echo "tables = {"
+  for table in seen order beats; do echo "  $table = { key = 'id', ttl = 'expires' },"; done
+  echo "}"
+} >"$work/moonlet.lua"
+start_moonlet "$work/functions" -c "$work/moonlet.lua"
 unset LD_PRELOAD
-for table in seen order beats; do
-  curl -sf --unix-socket "$work/data/moonlet.sock" -X PUT "http://local/v1/tables/$table" -d "{\"name\":\"$table\",\"key\":\"id\",\"ttl\":\"expires\"}" >"$work/reply"
-done
 sql() { sqlite3 -readonly "$work/data/moonlet.db" "$1"; }
 metric() { curl -sf "http://127.0.0.1:$http_port/metrics" | sed -n "s/^$1 //p"; }
 client=(-h 127.0.0.1 -p "$mqtt_port")
