@@ -5,7 +5,7 @@
 need mosquitto mosquitto_pub mosquitto_sub python3
 
 # Mosquitto writes its database on every change, so that what it has acknowledged survives kill -9.
-mosquitto_options=("user $(id -un)" "persistence true" "persistence_location $work/"
+mosquitto_options=("persistence true" "persistence_location $work/"
   "autosave_on_changes true" "autosave_interval 1" "max_queued_messages 0")
 
 functions=$work/functions

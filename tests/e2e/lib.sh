@@ -141,7 +141,8 @@ start_mosquitto() {
     take_ports 1
     mosquitto_port=${ports[0]}
   fi
-  { printf 'listener %s 127.0.0.1\nallow_anonymous true\n' "$mosquitto_port"; printf '%s\n' "$@"; } >"$work/mosquitto.conf"
+  # Root of a container may not become another user.
+  { printf 'listener %s 127.0.0.1\nallow_anonymous true\nuser %s\n' "$mosquitto_port" "$(id -un)"; printf '%s\n' "$@"; } >"$work/mosquitto.conf"
   mosquitto -c "$work/mosquitto.conf" >>"$work/mosquitto.log" 2>&1 &
   mosquitto_pid=$!
   remember "$mosquitto_pid"
