@@ -107,6 +107,10 @@ note_denied(struct identity *identity, const char *action, const char *kind, str
 	verdict = identity_explain(identity, action, kind, name);
 	if (identity_is_valid(identity))
 		describe(&verdict, why, sizeof(why));
+	else if (identity->missing != NULL)
+		(void)snprintf(why, sizeof(why),
+		    "its %s names the policy %.128s, which there is not", identity->kind->name,
+		    identity->missing);
 	else
 		(void)snprintf(
 		    why, sizeof(why), "its %s is not valid any more", identity->kind->name);

@@ -88,8 +88,11 @@ identity_collect_named(struct identity *identity, struct policy_list *policies)
 		size_t len = strcspn(at, ",");
 		const struct registry_policy *policy = registry_policy(registry, bytes_of(at, len));
 
-		if (policy != NULL)
-			policy_list_add(policies, policy->compiled, policy->name);
+		if (policy == NULL) {
+			identity->missing = bytes_to_string(bytes_of(at, len));
+			return false;
+		}
+		policy_list_add(policies, policy->compiled, policy->name);
 		at += len + (at[len] == ',');
 	}
 	if (identity->thing != NULL && thing == NULL)
@@ -118,6 +121,7 @@ identity_unref(struct identity *identity)
 	free(identity->principal);
 	free(identity->thing);
 	free(identity->policy_names);
+	free(identity->missing);
 	free(identity->client_id);
 	free(identity);
 }
@@ -130,6 +134,8 @@ rebind(struct identity *identity)
 
 	policy_set_free(identity->set);
 	identity->set = NULL;
+	free(identity->missing);
+	identity->missing = NULL;
 	memset(identity->decisions, 0, sizeof(identity->decisions));
 	identity->generation = identity->host->access->generation;
 	identity->is_nobody = !identity->kind->collect(identity->host, identity, &policies);

@@ -52,6 +52,7 @@ struct identity {
 	void *extra;		/* the kind's own; NULL: nothing */
 	void (*extra_free)(void *extra);
 	/* What follows is identity.c's. */
+	char *missing;	     /* a policy of those names that there is not; NULL: all are there */
 	uint64_t generation; /* of the rights it is bound to; 0: not yet */
 	int64_t bound_us;
 	bool is_nobody;
@@ -69,7 +70,7 @@ void identity_set_client_id(struct identity *identity, struct bytes client_id);
  * the identity's thing to the one that the target speaks for. */
 void identity_collect(struct identity *identity, struct bytes target, struct policy_list *policies);
 /* The same: appends the policies that `policy_names` names and those of its thing's groups. False:
- * there is no such thing. */
+ * there is no such thing or policy; one that is left out could be the one that denies. */
 bool identity_collect_named(struct identity *identity, struct policy_list *policies);
 struct identity *identity_ref(struct identity *identity); /* returns its argument */
 void identity_unref(struct identity *identity);		  /* takes NULL */

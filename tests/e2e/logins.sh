@@ -138,6 +138,9 @@ pub -i c -u jwt -P "$good" -t fleet/c -m x
 same "HTTP's Bearer" 200 "$(status_of fleet/c -H "Authorization: Bearer $good")"
 refused "one that has expired" 'bad user' pub -i c -u jwt -P "$(jwt rsa '{"alg":"RS256","kid":"r1"}' "$(claims driver7 -120)")" -t fleet/c -m x
 refused "a changed one" 'bad user' pub -i c -u jwt -P "$(printf '%s' "$good" | sed 's/.$/A/; s/\.[^.]*\./.'"$(claims root 600 | b64)"'./')" -t fleet/c -m x
+refused "one that names a policy that there is not" 'not authorized' pub -i c -u jwt \
+  -P "$(jwt rsa '{"alg":"RS256","kid":"r1"}' "$(claims driver7 600 | sed 's/"fleet"/"fleet","gone"/')")" -t fleet/c -m x
+wait_for 20 grep -q 'its jwt names the policy gone, which there is not' "$work/moonlet.log"
 refused "one without a signature" 'bad user' pub -i c -u jwt -P "$(printf '{"alg":"none"}' | b64).$(claims root 600 | b64).eA" -t fleet/c -m x
 for name in head tail; do eval "$name=\$(point $name)"; done
 printf '{"keys":[{"kty":"EC","crv":"P-256","kid":"e1","x":"%s","y":"%s"},{"kty":"RSA","kid":"r1","n":"%s","e":"AQAB"}]}' \
