@@ -176,9 +176,10 @@ wait_for 10 grep -q 'authorizer slow: it did not answer within 5 s' "$work/moonl
 wait_for 10 grep -qi 'unavailable' "$work/late.out"
 
 echo "who fails too often has to wait"
-guessed_too_often() { pub guess planted-wrong -t x -m x && fail "let in"; grep -q busy "$work/pub.out"; }
-wait_for 10 guessed_too_often
-refused busy guess planted-secret -t of/guess -m x
+# Room for another guess comes back after a while: what counts is a turned away right one after a wrong one.
+turned_away() { pub "$@" || true; grep -q busy "$work/pub.out"; }
+guessed_too_often() { turned_away guess planted-wrong -t x -m x && turned_away guess planted-secret -t of/guess -m x; }
+wait_for 60 guessed_too_often
 
 echo "nothing of what was shown is kept"
 {
