@@ -57,8 +57,9 @@ unit_of(const char *text, size_t len)
 	return 0;
 }
 
+/* `whole` is for errors, `text` what stands in it behind the word. */
 static int
-parse_rate(const char *text, struct schedule *schedule, struct err *err)
+parse_rate(const char *whole, const char *text, struct schedule *schedule, struct err *err)
 {
 	const char *at = text;
 	int64_t sum = 0;
@@ -82,9 +83,9 @@ parse_rate(const char *text, struct schedule *schedule, struct err *err)
 		return err_set(err,
 		    "schedule \"%.100s\": a number and a unit: every 90s, every 5m, every 1h30m, "
 		    "rate(5 minutes)",
-		    text);
+		    whole);
 	if (sum < SCHEDULE_EVERY_MS_MIN)
-		return err_set(err, "schedule \"%.100s\": at least every second", text);
+		return err_set(err, "schedule \"%.100s\": at least every second", whole);
 	*schedule = (struct schedule){ .every_ms = sum };
 	return 0;
 }
@@ -291,16 +292,30 @@ split(const char *text, char fields[6][FIELD_BYTES_MAX])
 }
 
 static int
+no_form(const char *text, struct err *err)
+{
+	return err_set(err,
+	    "schedule \"%.100s\": is every 5m, rate(5 minutes), cron(0 8 * * ? *), or five fields "
+	    "of cron: minute hour day month weekday",
+	    text);
+}
+
+static bool
+begins(const char *text, const char *word)
+{
+	return strncmp(text, word, strlen(word)) == 0;
+}
+
+static int
 parse_cron(const char *text, bool aws, struct schedule *schedule, struct err *err)
 {
 	char fields[6][FIELD_BYTES_MAX];
 	int count = split(text, fields);
 
 	if (count != (aws ? 6 : 5))
-		return err_set(err,
-		    aws ? "schedule: cron(...) has six fields: minute hour day month weekday year"
-			: "schedule: is every 5m, rate(5 minutes), cron(0 8 * * ? *), or five "
-			  "fields of cron: minute hour day month weekday");
+		return aws ? err_set(err, "schedule: cron(...) has six fields: minute hour day "
+					  "month weekday year")
+			   : no_form(text, err);
 	*schedule = (struct schedule){ .every_ms = 0 };
 	for (int i = 0; i < count; i++) {
 		struct parsing parsing = { schedule, &aws_fields[i], fields[i], err };
@@ -322,15 +337,17 @@ schedule_parse(const char *text, struct schedule *schedule, struct err *err)
 {
 	size_t len = strlen(text);
 
-	if ((len > 0 && text[len - 1] == ')') !=
-	    (strncmp(text, "rate(", 5) == 0 || strncmp(text, "cron(", 5) == 0))
+	if (isalpha((unsigned char)text[0]) && !begins(text, "every ") && !begins(text, "rate(") &&
+	    !begins(text, "cron("))
+		return no_form(text, err);
+	if ((len > 0 && text[len - 1] == ')') != (begins(text, "rate(") || begins(text, "cron(")))
 		return err_set(
 		    err, "schedule \"%.100s\": a bracket is opened or closed alone", text);
-	if (strncmp(text, "every ", 6) == 0)
-		return parse_rate(text + 6, schedule, err);
-	if (strncmp(text, "rate(", 5) == 0)
-		return parse_rate(text + 5, schedule, err);
-	if (strncmp(text, "cron(", 5) == 0)
+	if (begins(text, "every "))
+		return parse_rate(text, text + 6, schedule, err);
+	if (begins(text, "rate("))
+		return parse_rate(text, text + 5, schedule, err);
+	if (begins(text, "cron("))
 		return parse_cron(text + 5, true, schedule, err);
 	return parse_cron(text, false, schedule, err);
 }

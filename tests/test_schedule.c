@@ -146,6 +146,10 @@ static const struct {
 	{ "0/0 8 * * *", "minute \"0/0\"" },
 	{ "1, 8 * * *", "minute \"1,\"" },
 	{ "0 8 * * * *", "five" },
+	{ "@daily", "\"@daily\": is every 5m" },
+	{ "at(2026-12-24T18:00:00)", "\"at(2026-12-24T18:00:00)\": is every 5m" },
+	{ "hourly", "five fields" },
+	{ "rate(0 hours)", "\"rate(0 hours)\"" },
 };
 
 static void
