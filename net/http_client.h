@@ -42,6 +42,7 @@ struct http_request {
 	struct bytes body;
 	uint32_t timeout_ms; /* from the call to the end of the response, waiting included; > 0 */
 	unsigned redirects_max; /* 0: a redirect is the response */
+	bool keeps_method;	/* also over 301 and 302, where else a POST becomes a GET */
 	enum egress_grant (*permit)(void *arg, const struct egress_target *target);
 	/* Once, from the loop, never from within http_client_start: exactly one of `response` and
 	 * `error` is NULL; both are borrowed. Not called for what was aborted. */

@@ -198,6 +198,7 @@ transfer_new(const struct http_request *request, struct err *err)
 	transfer->timeout_ms = request->timeout_ms;
 	transfer->redirects_left = request->redirects_max;
 	transfer->redirects_wanted = request->redirects_max > 0;
+	transfer->keeps_method = request->keeps_method;
 	if (copy_request(transfer, request, err) < 0) {
 		struct buf shown = { 0 };
 
@@ -422,8 +423,8 @@ transfer_prepare(struct http_transfer *transfer, const char *ca_file, struct err
 	buf_reset(&transfer->response_body);
 	if (transfer->easy == NULL || !set_callbacks(transfer) || !set_policy(transfer, ca_file) ||
 	    !set_request(transfer))
-		return err_set(
-		    err, "http %s %s: curl cannot be set up", transfer->method, transfer->shown_url);
+		return err_set(err, "http %s %s: curl cannot be set up", transfer->method,
+		    transfer->shown_url);
 	return 0;
 }
 
@@ -464,11 +465,12 @@ same_origin(CURLU *a, CURLU *b)
 	return same;
 }
 
-/* RFC 9110 §15.4: 303 asks with GET; for 301 and 302 a POST becomes a GET, as everybody does. */
+/* RFC 9110 §15.4: 303 asks with GET; for 301 and 302 a POST becomes a GET, as everybody does, but
+ * where the request is one that must arrive whole. */
 static void
 change_method(struct http_transfer *transfer, long status)
 {
-	bool post = strcmp(transfer->method, "POST") == 0;
+	bool post = strcmp(transfer->method, "POST") == 0 && !transfer->keeps_method;
 
 	if (!(status == 303 && strcmp(transfer->method, "HEAD") != 0) &&
 	    !((status == 301 || status == 302) && post))

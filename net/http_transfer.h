@@ -26,6 +26,7 @@ struct http_transfer {
 	struct buf body;
 	unsigned redirects_left;
 	bool redirects_wanted;
+	bool keeps_method;
 	uint32_t timeout_ms;
 	struct timer deadline;
 

@@ -159,6 +159,7 @@ start(struct http_call *call, const struct wanted *wanted, struct err *err)
 		.timeout_ms = timeout_of(wanted, call->terms.timeout_ms_max),
 		.redirects_max =
 		    redirects > HTTP_CALL_REDIRECTS_MAX ? HTTP_CALL_REDIRECTS_MAX : redirects,
+		.keeps_method = call->terms.keeps_method,
 		.permit = on_permit,
 		.done = on_done,
 		.arg = call,

@@ -28,6 +28,7 @@ struct http_call_terms {
 	 * a run again sends the same. NULL: none. */
 	const char *idempotency_key;
 	uint32_t timeout_ms_max; /* what is left of the invocation's time */
+	bool keeps_method;	 /* as in http_request */
 	/* Once, on the loop, never from within http_call_start. `fields` are those of the reply
 	 * behind its u8 ok: for ok false a byte string with the message. */
 	void (*done)(void *arg, bool ok, struct bytes fields);

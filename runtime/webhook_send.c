@@ -32,8 +32,8 @@ ended(void *arg, int status)
 		webhooks_look_from(webhooks, hook->next_due_ms, hook->row.sequence);
 		webhooks_wake_at(webhooks, hook->next_due_ms);
 	} else {
-		webhooks_failed(webhooks,
-		    &(struct webhook_ops){ .count = 1, .bytes = hook->row.event.len });
+		webhooks_failed(
+		    webhooks, &(struct webhook_ops){ .count = 1, .bytes = hook->row.event.len });
 	}
 	hook_free(hook);
 	webhooks_pump(webhooks);
@@ -99,8 +99,7 @@ give_up(struct hook *hook, const char *why)
 		.function_version = hook->version,
 		.trace = hook->trace };
 
-	buf_printf(
-	    &text, "%.*s ", (int)hook->method.len, (const char *)hook->method.data);
+	buf_printf(&text, "%.*s ", (int)hook->method.len, (const char *)hook->method.data);
 	redact_url_append(
 	    &text, bytes_of(hook->url.data, hook->url.len < 500 ? hook->url.len : 500));
 	buf_printf(&text, ": %s", why);
@@ -203,6 +202,7 @@ send_one(struct hook *hook)
 		.permit = on_permit,
 		.idempotency_key = key,
 		.timeout_ms_max = TIMEOUT_MS,
+		.keeps_method = true,
 		.done = on_done,
 		.arg = hook };
 	struct err err;

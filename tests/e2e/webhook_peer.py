@@ -2,7 +2,7 @@
 """A server that takes webhooks: webhook_peer.py PORT LOG. A line of the log for each request: path,
 Idempotency-Key, status, body. /fail/N/... answers 503 to the first N requests of each key, /busy/...
 429 with Retry-After: 1 to the first, /never/... always 500, /gone/... 410, /hang/... does not
-answer the first; everything else 200."""
+answer the first, /moved/N/... N with the place /at/...; everything else 200."""
 import sys
 import threading
 import time
@@ -28,6 +28,8 @@ class Peer(BaseHTTPRequestHandler):
             return 429 if count == 1 else 200
         if words[1] == "hang" and count == 1:
             return None
+        if words[1] == "moved":
+            return int(words[2])
         return {"never": 500, "gone": 410}.get(words[1], 200)
 
     def do_POST(self):
@@ -42,6 +44,8 @@ class Peer(BaseHTTPRequestHandler):
         self.send_response(status)
         if status == 429:
             self.send_header("Retry-After", "1")
+        if self.path.startswith("/moved/"):
+            self.send_header("Location", "/at/" + self.path.split("/")[2])
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -45,6 +45,13 @@ times = [float(line.split()[3]) for line in open(sys.argv[1]) if line.startswith
 assert len(times) == 2 and times[1] - times[0] >= 0.99, times
 P
 
+# A redirect takes the request elsewhere whole.
+for status in 301 302 307 308; do
+  send "moved/$status/a" "whole $status"
+  wait_for 10 taken "at/$status" 1
+  grep "^/at/$status" "$work/peer" | grep -q "whole $status" || fail "$status: $(cat "$work/peer")"
+done
+
 # A handler that fails leaves nothing; a URL that is not allowed is the handler's failure.
 send other fail
 wait_for 10 has_failed 'hook.*no'
