@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/log.h"
 #include "lib/utf8.h"
@@ -16,7 +18,9 @@
 
 enum { DEPTH_MAX = 16, WATCHES_MAX = 8192 };
 
-#define EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR)
+#define EVENTS                                                                              \
+	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM | \
+	    IN_ONLYDIR)
 
 static struct file_watch *
 watch_find(struct file_thread *thread, int watch)
@@ -156,6 +160,25 @@ take_folder_event(struct file_thread *thread, const char *path, uint32_t mask)
 	}
 }
 
+/* A name that is given to a file which has another one already: nobody will close it. What is
+ * created in the plain way has one name, and its writer's close tells. */
+static bool
+is_link(struct file_thread *thread, const char *path, uint32_t mask)
+{
+	struct stat status;
+	bool result = false;
+	int fd;
+
+	if ((mask & IN_CREATE) == 0 || !file_thread_wants(thread, path))
+		return false;
+	fd = file_folders_at(thread->folders, path, O_RDONLY);
+	if (fd >= 0) {
+		result = fstat(fd, &status) == 0 && status.st_nlink > 1;
+		(void)close(fd);
+	}
+	return result;
+}
+
 static void
 take_event(struct file_thread *thread, const struct inotify_event *event)
 {
@@ -178,6 +201,8 @@ take_event(struct file_thread *thread, const struct inotify_event *event)
 		take_folder_event(thread, path, event->mask);
 	else if ((event->mask & (IN_CLOSE_WRITE | IN_MOVED_TO)) != 0)
 		file_find(thread, path, true);
+	else if ((event->mask & IN_ATTRIB) != 0 || is_link(thread, path, event->mask))
+		file_find(thread, path, false);
 	else if ((event->mask & (IN_DELETE | IN_MOVED_FROM)) != 0)
 		gone(thread, path);
 }
