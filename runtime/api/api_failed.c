@@ -132,9 +132,24 @@ submit_with_id(struct api *api, struct http_exchange *exchange, struct failed_jo
 }
 
 static void
+on_got(struct store_job *job)
+{
+	struct failed_job *failed = job_of(job);
+
+	if (job->status == 0 && failed->found == 1)
+		api_failed_event(failed->host, &failed->json);
+	on_done(job);
+}
+
+static void
 get_failed(void *arg, struct http_exchange *exchange)
 {
-	submit_with_id(arg, exchange, job_new(exchange, run_get));
+	struct api *api = arg;
+	struct failed_job *failed = job_new(exchange, run_get);
+
+	failed->job.done = on_got;
+	failed->host = api->parts.host;
+	submit_with_id(api, exchange, failed);
 }
 
 /* A change whose key is parked leaves those behind it: it is read first. */

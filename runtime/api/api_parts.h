@@ -64,4 +64,9 @@ void api_add_bool(cJSON *object, const char *name, bool value);
  * `name`_base64. */
 void api_add_bytes(cJSON *object, const char *name, struct bytes value);
 
+struct host;
+/* Puts the event of a dead letter (its row's JSON) in readable form in the place of its bytes: trigger,
+ * subject, payload, ...; of a webhook method, URL and payload. What does not decode stays. */
+void api_failed_event(struct host *host, struct buf *letter);
+
 #endif

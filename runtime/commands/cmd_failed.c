@@ -134,16 +134,40 @@ touch(const struct command_call *call, const char *method, const char *id, const
 	return status;
 }
 
+static cJSON *ask_json(
+    const struct command_call *call, const char *method, struct buf *target, struct err *err);
+
+static int
+show(const struct command_call *call, const char *id, struct err *err)
+{
+	struct buf target = { 0 };
+	cJSON *row;
+	char *text;
+
+	buf_append_string(&target, "/v1/failed/");
+	http_local_encode(&target, id);
+	row = ask_json(call, "GET", &target, err);
+	buf_clear(&target);
+	if (row == NULL)
+		return -1;
+	text = cJSON_Print(row);
+	puts(text);
+	cJSON_free(text);
+	cJSON_Delete(row);
+	return 0;
+}
+
 int
 cmd_failed(struct command_call *call)
 {
-	const char *drop = command_value(call, "drop");
+	const char *drop = command_value(call, "drop"), *id = command_value(call, "show");
 	struct err err;
 	int status = command_settle(call, &err);
 
-	if (status == 0)
-		status =
-		    drop != NULL ? touch(call, "DELETE", drop, "", &err) : print_list(call, &err);
+	if (status == 0 && drop != NULL)
+		status = touch(call, "DELETE", drop, "", &err);
+	else if (status == 0)
+		status = id != NULL ? show(call, id, &err) : print_list(call, &err);
 	return status == 0 ? EXIT_OK : command_fail(call, &err);
 }
 

@@ -55,6 +55,7 @@ static const struct command_switch shadow_switches[] = {
 };
 
 static const struct command_switch failed_switches[] = {
+	{ "show", "ID", "all of this one, with its event, as JSON", 0 },
 	{ "drop", "ID", "forget this one", 0 },
 	JSON_SWITCH,
 	{ NULL, NULL, NULL, 0 },

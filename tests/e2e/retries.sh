@@ -53,6 +53,18 @@ assert re.fullmatch("[0-9a-f]{16}", row["version"]) and re.fullmatch("[0-9a-f]{3
 assert row["attempt"] == 1 and row["kind"] == "event" and "timeout" in row["error"], row
 P
 
+# All of one, with its event.
+failed --show "$(failed loop | cut -d' ' -f1)" >"$work/one.json"
+python3 - "$work/one.json" <<'P'
+import json, sys
+row = json.load(open(sys.argv[1]))
+event = row["event"]
+assert (event["trigger"], event["subject"], event["payload"]) == ("topic", "loop/1", "1"), row
+assert "timeout" in row["error"] and row["function"] == "loop" and row["attempt"] == 1, row
+P
+if failed --show 00 2>"$work/none"; then fail "an event that is not there was shown"; fi
+grep -q 'no failed event' "$work/none" || fail "$(cat "$work/none")"
+
 # Many of them, replayed at a rate and interrupted, then all; discarded one by one and all at once.
 cat >"$work/functions/many.lua" <<'L'
 return { on = { topic = "many/+" }, retries = 0, handler = function() error("not yet") end }

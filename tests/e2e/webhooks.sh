@@ -111,6 +111,13 @@ same "requests of never" 7 "$(grep -c ^/never/a "$work/peer")"
 
 # Replayed, it is sent again with its old key.
 id=$(failed | sed -n 's/^\([0-9a-f]*\) .*gone.*/\1/p')
+failed --show "$id" >"$work/one.json"
+python3 - "$work/one.json" <<'P'
+import json, sys
+event = json.load(open(sys.argv[1]))["event"]
+assert event["method"] == "POST" and event["url"].endswith("/gone/a"), event
+assert event["payload"] == "1" and event["idempotencyKey"], event
+P
 "$moonlet" replay --data "$work/data" "$id" >/dev/null
 wait_for 10 bash -c "[ \$(grep -c ^/gone/a '$work/peer') -ge 2 ]"
 same "keys of gone" 1 "$(grep ^/gone/a "$work/peer" | cut -d' ' -f2 | sort -u | wc -l)"
