@@ -8,6 +8,7 @@ mkdir -p "$work/functions" "$work/files/inbox/deep" "$work/elsewhere"
 cat >"$work/functions/import.lua" <<'LUA'
 return {
   on = { file = "inbox/**/*.csv" }, allow = { db = "imports", files = "inbox/*" },
+  retries = 100, backoff = { first = "50ms", max = "500ms" }, -- its table is made behind the start
   handler = function(file, context)
     assert(context.trigger == "file" and context.topic == file.path)
     local first, size = files.read(file.path, 0, 5)
