@@ -13,6 +13,8 @@
 /* Beside clients_max there may be so many of whom nothing is known yet: they are told why. */
 enum { SWEEP_US = 250000, US = 1000000, CLIENTS_BESIDE = 256, SWEEP_CLIENTS_MIN = 256 };
 
+enum { PACKETS_UNLOOKED = 4 }; /* between two looks at the time that a client's input takes */
+
 const struct broker_config broker_defaults = {
 	.packet_bytes_max = 262144 + 65535 + 8192,
 	.clients_max = 20000,
@@ -218,6 +220,7 @@ client_input(void *arg, struct bytes in)
 	struct mqtt_header header;
 	struct mqtt_defect defect;
 	size_t used = 0;
+	uint32_t packets = 0;
 
 	client->last_input_us = loop_now_us(broker->loop);
 	while (may_go_on(client)) {
@@ -240,6 +243,8 @@ client_input(void *arg, struct bytes in)
 		client_choke(client);
 		if (!is_ack(&header))
 			client_spend(client, header.head_bytes + header.rest_bytes);
+		if (++packets % PACKETS_UNLOOKED == 0 && used < in.len && conn_yields(client->conn))
+			break;
 	}
 	if (used == in.len || !conn_is_reading(client->conn))
 		client->packet_since_us = 0;

@@ -14,17 +14,8 @@ enum {
 	READ_BYTES = 262144,
 	FLUSH_US_MAX = 5000000,
 	LINGER_US_MAX = 2000000,
+	OFFER_US_MAX = 2000, /* of the loop's time for one connection's input in a turn */
 };
-
-struct conn_group *
-conn_group_new(struct loop *loop)
-{
-	struct conn_group *group = xcalloc(1, sizeof(*group));
-
-	group->loop = loop;
-	TAILQ_INIT(&group->lingering);
-	return group;
-}
 
 /* An idle connection has none: it has one while something is to leave. */
 static struct output *
@@ -55,7 +46,71 @@ schedule(struct conn *conn, enum conn_due what)
 static void
 update_watch(struct conn *conn, bool blocked)
 {
-	watch_want(&conn->watch, conn->reading && conn->state == CONN_OPEN, blocked);
+	watch_want(&conn->watch, conn->reading && !conn->naps && conn->state == CONN_OPEN, blocked);
+}
+
+/* Few take a nap at a time, so the list is short. */
+static void
+end_nap(struct conn *conn)
+{
+	struct nap *nap;
+
+	if (!conn->naps)
+		return;
+	TAILQ_FOREACH (nap, &conn->group->naps, link) {
+		if (nap->conn == conn)
+			break;
+	}
+	TAILQ_REMOVE(&conn->group->naps, nap, link);
+	free(nap);
+	conn->naps = false;
+	if (conn->state != CONN_OPEN)
+		return;
+	update_watch(conn, conn->watch.want_write);
+	schedule(conn, DUE_INPUT);
+}
+
+bool
+conn_yields(struct conn *conn)
+{
+	struct conn_group *group = conn->group;
+	struct nap *nap;
+
+	if (conn->naps || !conn->in_input)
+		return conn->naps;
+	if (loop_sys(group->loop)->monotonic_us() - group->offer_us < OFFER_US_MAX)
+		return false;
+	nap = xcalloc(1, sizeof(*nap));
+	nap->conn = conn;
+	TAILQ_INSERT_TAIL(&group->naps, nap, link);
+	conn->naps = true;
+	update_watch(conn, conn->watch.want_write);
+	if (!timer_is_set(&group->wake))
+		timer_set(&group->wake, 0);
+	return true;
+}
+
+/* The turn's tasks, which offer the rests, are run after its timers. */
+static void
+wake(void *arg)
+{
+	struct conn_group *group = arg;
+	struct nap *nap;
+
+	while ((nap = TAILQ_FIRST(&group->naps)) != NULL)
+		end_nap(nap->conn);
+}
+
+struct conn_group *
+conn_group_new(struct loop *loop)
+{
+	struct conn_group *group = xcalloc(1, sizeof(*group));
+
+	group->loop = loop;
+	TAILQ_INIT(&group->lingering);
+	TAILQ_INIT(&group->naps);
+	timer_init(&group->wake, loop, wake, group);
+	return group;
 }
 
 size_t
@@ -119,6 +174,7 @@ conn_arrived(const struct conn *conn)
 static void
 release_own(struct conn *conn)
 {
+	end_nap(conn);
 	watch_clear(&conn->watch);
 	task_cancel(&conn->task);
 	drop_rest(conn);
@@ -204,6 +260,7 @@ conn_group_free(struct conn_group *group)
 		return;
 	while (!TAILQ_EMPTY(&group->lingering))
 		end_linger(TAILQ_FIRST(&group->lingering)->conn);
+	timer_clear(&group->wake);
 	outputs_clear(&group->outputs);
 	buf_clear(&group->scratch);
 	free(group);
@@ -358,6 +415,7 @@ offer(struct conn *conn, struct bytes in)
 	size_t used;
 
 	conn->in_input = true;
+	conn->group->offer_us = loop_sys(conn->group->loop)->monotonic_us();
 	used = conn->events->input(conn->arg, in);
 	conn->in_input = false;
 	assert(used <= in.len);
@@ -382,7 +440,7 @@ scratch_with_rest(struct conn *conn)
 static void
 offer_rest(struct conn *conn)
 {
-	if (conn->state == CONN_OPEN && conn->reading && conn->rest != NULL)
+	if (conn->state == CONN_OPEN && conn->reading && !conn->naps && conn->rest != NULL)
 		offer(conn, buf_bytes(scratch_with_rest(conn)));
 }
 
@@ -452,7 +510,7 @@ conn_ready(void *arg, bool readable, bool writable)
 	}
 	if (writable)
 		flush_conn(conn);
-	if (readable && conn->reading && conn->state == CONN_OPEN)
+	if (readable && conn->reading && !conn->naps && conn->state == CONN_OPEN)
 		read_conn(conn);
 }
 

@@ -61,11 +61,14 @@ uint64_t conn_arrived(const struct conn *conn);
 
 void conn_read(struct conn *conn, bool on); /* false: back-pressure, the peer is not read */
 bool conn_is_reading(const struct conn *conn);
+/* For an owner within its `input`, between two pieces of work: true where it has worked for so long
+ * that others wait. It then returns what it has used, and is offered the rest in the next turn. */
+bool conn_yields(struct conn *conn);
 
 /* `reason` is copied. With `flush`, what is queued leaves first, for at most five seconds. */
 void conn_end(struct conn *conn, bool flush, const char *reason);
-/* The same where the peer has said goodbye: it closes first, so that what it still sends (an alert of
- * TLS) is not answered with a reset. */
+/* The same where the peer has said goodbye: it closes first, so that what it still sends (an alert
+ * of TLS) is not answered with a reset. */
 void conn_leave(struct conn *conn, const char *reason);
 bool conn_is_ending(const struct conn *conn);
 /* Tells the peer that nothing more comes; it is still read. Only while nothing is pending. */

@@ -15,13 +15,22 @@ struct ending {
 	char reason[];
 };
 
+/* A connection whose input waits for the next turn. */
+struct nap {
+	TAILQ_ENTRY(nap) link; /* in group->naps */
+	struct conn *conn;
+};
+
 struct conn_group {
 	struct loop *loop;
 	struct buf scratch;
 	struct outputs outputs;
-	size_t pending; /* of all connections' output, as of their last `count` */
-	size_t kept;	/* of all connections' `rest` */
+	size_t pending;	  /* of all connections' output, as of their last `count` */
+	size_t kept;	  /* of all connections' `rest` */
+	int64_t offer_us; /* when the owner that works now was offered its input */
 	TAILQ_HEAD(, ending) lingering;
+	TAILQ_HEAD(, nap) naps;
+	struct timer wake; /* of these */
 };
 
 /* Lingering: the owner is gone and all output has left, but the peer may still send. To close now
@@ -48,6 +57,7 @@ struct conn {
 	uint8_t due; /* of enum conn_due */
 	bool reading;
 	bool in_input;
+	bool naps; /* stands in group->naps */
 };
 
 #endif

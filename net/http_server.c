@@ -378,7 +378,8 @@ on_input(void *arg, struct bytes in)
 	do {
 		step = take(conn, bytes_of(in.data + used, in.len - used));
 		used += step;
-	} while (step > 0 && used < in.len && !conn->choked && !conn_is_ending(conn->conn));
+	} while (step > 0 && used < in.len && !conn->choked && !conn_is_ending(conn->conn) &&
+		 !conn_yields(conn->conn));
 	conn->in_input = false;
 	if (conn->choked || (conn->phase == HTTP_PHASE_ANSWER && !conn->exchange->streaming))
 		conn_read(conn->conn, false);

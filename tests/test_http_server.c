@@ -16,6 +16,7 @@
 #include "net/http_server.h"
 
 struct world {
+	struct sys sys;
 	struct loop *loop;
 	struct conn_group *group;
 	struct http_server *server;
@@ -97,6 +98,24 @@ on_large(void *arg, struct http_exchange *exchange)
 	    &(struct http_answer){ .status = 200, .body = bytes_of(large, sizeof(large)) });
 }
 
+/* The clock of the tests is ahead by what such requests have taken. */
+static int64_t ahead_us;
+static int dear_count;
+
+static int64_t
+monotonic_ahead_us(void)
+{
+	return sys_posix.monotonic_us() + ahead_us;
+}
+
+static void
+on_dear(void *arg, struct http_exchange *exchange)
+{
+	ahead_us += 3000;
+	dear_count++;
+	on_empty(arg, exchange);
+}
+
 static const struct http_route routes[] = {
 	{ HTTP_GET, "/echo", on_echo, "" },
 	{ HTTP_POST, "/echo", on_echo, "" },
@@ -105,6 +124,7 @@ static const struct http_route routes[] = {
 	{ HTTP_GET, "/empty", on_empty, "" },
 	{ HTTP_GET, "/stream", on_stream, "" },
 	{ HTTP_GET, "/large", on_large, "" },
+	{ HTTP_GET, "/dear", on_dear, "" },
 };
 
 static void
@@ -127,7 +147,9 @@ world_open_with(struct world *world, unsigned timeout_ms)
 	config.head_timeout_ms = timeout_ms;
 	config.body_timeout_ms = timeout_ms;
 	config.idle_timeout_ms = timeout_ms;
-	world->loop = loop_new(&sys_posix, &err);
+	world->sys = sys_posix;
+	world->sys.monotonic_us = monotonic_ahead_us;
+	world->loop = loop_new(&world->sys, &err);
 	assert_non_null(world->loop);
 	world->group = conn_group_new(world->loop);
 	world->server = http_server_new(world->loop, world->group, &config);
@@ -464,6 +486,33 @@ static const struct {
 };
 
 static void
+dear_requests_of_one_client_let_another_one_through(void **state)
+{
+	struct buf out = { 0 };
+	struct world world;
+	int dear, other;
+
+	(void)state;
+	world_open(&world);
+	dear_count = 0;
+	dear = call(&world);
+	other = call(&world);
+	for (int i = 0; i < 100; i++)
+		say(dear, "GET /dear HTTP/1.1\r\n" H "\r\n");
+	say(dear, "GET /echo/last HTTP/1.1\r\n" BYE "\r\n");
+	say(other, "GET /echo HTTP/1.1\r\n" BYE "\r\n");
+	assert_true(hear(&world, other, "GET[|-|]", &out));
+	assert_in_range(dear_count, 0, 50);
+	buf_reset(&out);
+	assert_true(hear(&world, dear, "GET[last|-|]", &out));
+	assert_int_equal(dear_count, 100);
+	buf_clear(&out);
+	close(dear);
+	close(other);
+	world_close(&world);
+}
+
+static void
 slow_clients_are_ended(void **state)
 {
 	struct world world;
@@ -641,6 +690,7 @@ main(void)
 		cmocka_unit_test(stream_hears_that_its_client_left),
 		cmocka_unit_test(stream_ends_for_a_client_that_does_not_read),
 		cmocka_unit_test(pipelined_answers_wait_until_they_are_read),
+		cmocka_unit_test(dear_requests_of_one_client_let_another_one_through),
 		cmocka_unit_test(slow_clients_are_ended),
 		cmocka_unit_test(one_connection_too_many_is_told_so),
 		cmocka_unit_test(who_asks_for_nothing_makes_room_for_others),
