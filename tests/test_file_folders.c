@@ -175,8 +175,9 @@ folder_that_may_not_be_listed_is_named(void **state)
 	(void)state;
 	assert_int_equal(0, chmod(below_base("out"), 0));
 	assert_int_equal(0, chmod(base, 0755));
-	if (geteuid() == 0)
-		assert_int_equal(0, seteuid(65534));
+	/* Root of a container may have nobody to become. */
+	if (geteuid() == 0 && seteuid(65534) < 0)
+		skip();
 	assert_int_equal(-1, open_text(&folders, "a=@/out", &err));
 	(void)!seteuid(getuid());
 	assert_non_null(strstr(err.text, "the host may not list it"));

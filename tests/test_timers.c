@@ -359,7 +359,7 @@ check_dropped(struct world *world, const char *follows)
 static void
 check_queued(const struct setting *change, const char *follows)
 {
-	static const struct setting due = { "a", "1", 20 };
+	static const struct setting due = { "a", "1", 1500 }; /* behind the other */
 	struct world world = { 0 };
 	struct fake *fake;
 	struct run *run;
@@ -375,6 +375,22 @@ check_queued(const struct setting *change, const char *follows)
 	world_clear(&world);
 }
 
+static bool change_settled;
+
+static void
+note_change(struct ack *ack)
+{
+	(void)ack;
+	change_settled = true;
+}
+
+static bool
+change_is_settled(struct world *world)
+{
+	(void)world;
+	return change_settled;
+}
+
 /* The timer's handler runs already when another, in no order with it, does so. */
 static void
 check_raced(const struct setting *change, const char *follows)
@@ -383,15 +399,19 @@ check_raced(const struct setting *change, const char *follows)
 	struct world world = { 0 };
 	struct fake *fake;
 	struct run *run;
+	struct ack ack;
 
 	start(&world, 2);
 	world_deploy(&world, "f", UNORDERED);
 	set_timers(&world, "t/1", &due, 1);
 	(void)run_of(&world, "1", NULL);
-	(void)world_publish(&world, "t/1", "change", NULL);
+	change_settled = false;
+	ack_init(&ack, note_change);
+	(void)world_publish(&world, "t/1", "change", &ack);
+	ack_release(&ack, 0);
 	run = run_of(&world, "change", &fake);
 	done_with(fake, run, change, 1);
-	world_wait(&world, 20);
+	world_until(&world, change_is_settled);
 	end(&world, "1");
 	check_dropped(&world, follows);
 	world_clear(&world);
