@@ -252,6 +252,20 @@ a_run_that_says_too_much_is_kept_cut(void **state)
 	assert_true(kept.cut);
 }
 
+/* What was sent behind one that fails is sent again, so there may be more runs than events. */
+static bool
+all_have_failed(struct world *world)
+{
+	for (size_t i = 0; i < world_fakes(world); i++) {
+		struct fake *fake = world_fake(world, i);
+
+		for (size_t j = 0; j < fake->run_count; j++)
+			fake_failed(fake, &fake->runs[j], FAIL_ERROR);
+		fake->run_count = 0;
+	}
+	return is_idle(world);
+}
+
 static void
 what_fails_faster_than_it_can_be_written_is_counted(void **state)
 {
@@ -261,13 +275,7 @@ what_fails_faster_than_it_can_be_written_is_counted(void **state)
 	world_deploy(world, "f", once);
 	for (int i = 0; i < 700; i++)
 		(void)world_publish(world, "in/a", "a:1", NULL);
-	for (int i = 0; i < 700; i++) {
-		struct fake *fake;
-		struct run *run = run_of(world, "a:1", &fake);
-
-		fake_failed(fake, run, FAIL_ERROR);
-	}
-	world_until(world, is_idle);
+	world_until(world, all_have_failed);
 	figures = tracer_figures(world->host.tracer);
 	assert_int_equal(figures.kept + figures.dropped, 700);
 	assert_true(figures.kept > 0);
