@@ -32,7 +32,11 @@ async def trickle(start, status):
     sock = socket.socket()
     sock.setblocking(False)
     await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-    sock.send(start)
+    try:
+        sock.send(start)
+    except ConnectionError:
+        pass
+    late = time.monotonic() - began > 0.5
     answer = asyncio.ensure_future(all_of(sock))
     while not answer.done():
         try:
@@ -42,7 +46,8 @@ async def trickle(start, status):
         await asyncio.sleep(0.1)
     sock.close()
     took = time.monotonic() - began
-    assert status in answer.result().split(b"\r\n")[0], (start, answer.result())
+    # Who said nothing for a second, for want of a processor, was idle and is told nothing.
+    assert status in answer.result().split(b"\r\n")[0] or (late and answer.result() == b""), (start, answer.result())
     assert 0.9 < took < 60, (start, took)
 
 async def idle():
@@ -53,11 +58,20 @@ async def idle():
 
 async def others():
     """Meanwhile everybody else is answered at once."""
-    for _ in range(20):
+    answered = 0
+    while answered < 20:
+        called = time.monotonic()
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         began = time.monotonic()
         writer.write(b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\n1")
-        answer = await reader.read()
+        late = began - called > 0.5
+        try:
+            answer = await reader.read()
+        except ConnectionError:
+            answer = b""
+        if late and answer == b"":
+            continue
+        answered += 1
         assert answer.startswith(b"HTTP/1.1 200"), answer
         assert time.monotonic() - began < 30
         writer.close()

@@ -12,7 +12,7 @@ tables = { accounts = { key = "id", index = { by_bank = "bank,id" } }, sums = { 
 LUA
 cat >"$work/functions/transfer.lua" <<'LUA'
 return {
-  on = { topic = "transfer/+" }, allow = { db = "accounts" }, retries = 10,
+  on = { topic = "transfer/+" }, allow = { db = "accounts" }, retries = 100, backoff = { first = "20ms", max = "200ms" },
   handler = function(event)
     local from, to = db.get("accounts", event.from), db.get("accounts", event.to)
     if event.from == event.to or from.amount < event.amount then return end
@@ -26,7 +26,7 @@ return {
 LUA
 cat >"$work/functions/audit.lua" <<'LUA'
 return {
-  on = { topic = "audit/+" }, allow = { db = { "accounts", "sums" } }, retries = 10,
+  on = { topic = "audit/+" }, allow = { db = { "accounts", "sums" } }, retries = 100, backoff = { first = "20ms", max = "200ms" },
   handler = function(event, context)
     local sum, count, by_index, after = 0, 0, 0, nil
     local items

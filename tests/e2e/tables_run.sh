@@ -14,7 +14,7 @@ LUA
 # At most three passengers of a flight: each event reads all that are there.
 cat >"$work/functions/book.lua" <<'LUA'
 return {
-  on = { topic = "book/+" }, allow = { db = "seats" },
+  on = { topic = "book/+" }, allow = { db = "seats" }, retries = 100, backoff = { first = "20ms", max = "200ms" },
   handler = function(event, context)
     local seats = db.query("seats", "LH1")
     if #seats >= 3 then return end
@@ -26,7 +26,7 @@ return {
 LUA
 cat >"$work/functions/once.lua" <<'LUA'
 return {
-  on = { topic = "once/+" }, allow = { db = "log" },
+  on = { topic = "once/+" }, allow = { db = "log" }, retries = 100, backoff = { first = "20ms", max = "200ms" },
   handler = function(event, context)
     db.put("log", { id = "first", by = context.topic, kind = "k", n = 1 }, { if_absent = true })
     db.update("log", "count", function(item) item.n = (item.n or 0) + 1; item.kind = "k"; return item end)

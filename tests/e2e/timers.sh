@@ -54,7 +54,7 @@ LUA
 cat >"$work/functions/counts.lua" <<'LUA'
 -- Side by side on one value: what another has changed meanwhile runs again.
 return {
-  on = { { topic = "count" }, { http = "POST /count" } }, order = "none",
+  on = { { topic = "count" }, { http = "POST /count" } }, order = "none", retries = 100, backoff = { first = "20ms", max = "200ms" },
   handler = function(event, context)
     local n = (state.get("n") or 0) + 1
     state.set("n", n)
