@@ -460,44 +460,39 @@ on_log(struct worker *worker, struct cursor *cursor)
 /* DONE, FAILED and SKIPPED answer a sending for good. The order of these lines matters: the
  * sending is used again only after the invocation has been dealt with. */
 static bool
-on_done(struct worker *worker, struct cursor *cursor)
+on_answer(struct worker *worker, struct cursor *cursor, bool failed)
 {
 	struct sending *sending = sending_find(worker, cursor_u64(cursor));
 	struct invocation *invocation;
-	bool ok;
+	bool ok = true;
 
 	if (sending == NULL)
 		return false;
 	progress(worker);
 	unpark_lane(sending);
 	invocation = sending->invocation;
-	if (invocation != NULL)
-		tracer_last(invocation, TRACE_RETURNED, left_of(cursor));
-	ok = invocation == NULL || dispatch_done(invocation, cursor);
+	if (failed)
+		mask_secrets(worker, left_of(cursor));
+	if (invocation != NULL) {
+		tracer_last(invocation, failed ? TRACE_RAISED : TRACE_RETURNED, left_of(cursor));
+		ok = failed ? dispatch_failed(invocation, cursor, sending->cancelled)
+			    : dispatch_done(invocation, cursor);
+	}
 	tracer_last_over(worker->pool->host);
 	sending_put(sending);
 	return ok;
 }
 
 static bool
+on_done(struct worker *worker, struct cursor *cursor)
+{
+	return on_answer(worker, cursor, false);
+}
+
+static bool
 on_failed(struct worker *worker, struct cursor *cursor)
 {
-	struct sending *sending = sending_find(worker, cursor_u64(cursor));
-	struct invocation *invocation;
-	bool ok;
-
-	if (sending == NULL)
-		return false;
-	progress(worker);
-	unpark_lane(sending);
-	invocation = sending->invocation;
-	mask_secrets(worker, left_of(cursor));
-	if (invocation != NULL)
-		tracer_last(invocation, TRACE_RAISED, left_of(cursor));
-	ok = invocation == NULL || dispatch_failed(invocation, cursor, sending->cancelled);
-	tracer_last_over(worker->pool->host);
-	sending_put(sending);
-	return ok;
+	return on_answer(worker, cursor, true);
 }
 
 static bool
