@@ -5,33 +5,12 @@
 
 #include "runtime/commands/command_resource.h"
 
-/* What create and update have in common. NULL: the error says why. */
-static cJSON *
-read_wish(const struct command_call *call, struct err *err)
-{
-	const char *attributes = command_value(call, "attribute"),
-		   *description = command_value(call, "description");
-	cJSON *body = cJSON_CreateObject(), *pairs;
-
-	if (description != NULL)
-		(void)cJSON_AddStringToObject(body, "description", description);
-	if (attributes == NULL)
-		return body;
-	pairs = command_pairs(attributes, "attribute", err);
-	if (pairs == NULL) {
-		cJSON_Delete(body);
-		return NULL;
-	}
-	(void)cJSON_AddItemToObject(body, "attributes", pairs);
-	return body;
-}
-
 static int
 create(const struct command_call *call, struct err *err)
 {
 	const char *parent = command_value(call, "parent"),
 		   *policies = command_value(call, "policy");
-	cJSON *body = read_wish(call, err);
+	cJSON *body = command_resource_wish(call, "description", "description", err);
 
 	if (body == NULL)
 		return -1;
@@ -46,7 +25,7 @@ create(const struct command_call *call, struct err *err)
 static int
 update(const struct command_call *call, struct err *err)
 {
-	cJSON *body = read_wish(call, err);
+	cJSON *body = command_resource_wish(call, "description", "description", err);
 
 	return body != NULL ? command_resource_change(call, "POST", "", body, err) : -1;
 }

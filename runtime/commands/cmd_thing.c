@@ -13,27 +13,6 @@ enum { PAGE = 500 };
 
 static const char default_policy[] = "default";
 
-/* Type and attributes, as create and update take them. NULL: the error says why. */
-static cJSON *
-read_wish(const struct command_call *call, struct err *err)
-{
-	const char *attributes = command_value(call, "attribute"),
-		   *type = command_value(call, "type");
-	cJSON *body = cJSON_CreateObject(), *pairs;
-
-	if (type != NULL)
-		(void)cJSON_AddStringToObject(body, "thingTypeName", type);
-	if (attributes == NULL)
-		return body;
-	pairs = command_pairs(attributes, "attribute", err);
-	if (pairs == NULL) {
-		cJSON_Delete(body);
-		return NULL;
-	}
-	(void)cJSON_AddItemToObject(body, "attributes", pairs);
-	return body;
-}
-
 /* --- create --- */
 
 /* The port of MQTT over TLS; 0: it is off. */
@@ -105,7 +84,7 @@ create(const struct command_call *call, struct err *err)
 
 	if (!certificate && (command_has(call, "policy") || command_has(call, "out")))
 		return err_set(err, "--policy and --out belong to --cert");
-	body = read_wish(call, err);
+	body = command_resource_wish(call, "type", "thingTypeName", err);
 	if (body == NULL)
 		return -1;
 	(void)cJSON_AddStringToObject(body, "thingName", call->arguments[1]);
@@ -120,7 +99,7 @@ create(const struct command_call *call, struct err *err)
 static int
 update(const struct command_call *call, struct err *err)
 {
-	cJSON *body = read_wish(call, err);
+	cJSON *body = command_resource_wish(call, "type", "thingTypeName", err);
 
 	if (body == NULL)
 		return -1;

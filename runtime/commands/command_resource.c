@@ -34,6 +34,27 @@ write_target(const struct command_call *call, struct buf *target, struct err *er
 	return status;
 }
 
+cJSON *
+command_resource_wish(
+    const struct command_call *call, const char *option, const char *member, struct err *err)
+{
+	const char *attributes = command_value(call, "attribute"),
+		   *text = command_value(call, option);
+	cJSON *body = cJSON_CreateObject(), *pairs;
+
+	if (text != NULL)
+		(void)cJSON_AddStringToObject(body, member, text);
+	if (attributes == NULL)
+		return body;
+	pairs = command_pairs(attributes, "attribute", err);
+	if (pairs == NULL) {
+		cJSON_Delete(body);
+		return NULL;
+	}
+	(void)cJSON_AddItemToObject(body, "attributes", pairs);
+	return body;
+}
+
 int
 command_resource_create(const struct command_call *call, cJSON *body, struct err *err)
 {

@@ -18,6 +18,10 @@ struct command_resource {
 int command_resource_run(struct command_call *call, const struct command_resource *resource,
     const struct command_word *words);
 
+/* What create and update take of things and groups: an object with the option's text, where it is
+ * given, as `member`, and with --attribute's pairs as "attributes". NULL: the error says why. */
+cJSON *command_resource_wish(const struct command_call *call, const char *option,
+    const char *member, struct err *err) __attribute__((warn_unused_result));
 /* POST to the path of all of them. `body` is freed. */
 int command_resource_create(const struct command_call *call, cJSON *body, struct err *err)
     __attribute__((warn_unused_result));
