@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/json_numbers.h"
+#include "lib/json_text.h"
 #include "lib/shadow_merge.h"
 #include "lib/utf8.h"
 
@@ -116,6 +118,7 @@ shadow_doc_read(struct shadow_doc *doc, struct bytes stored)
 	int result;
 
 	*doc = (struct shadow_doc){ 0 };
+	json_numbers_keep(root, stored);
 	result = doc_take(doc, root);
 	if (result < 0)
 		shadow_doc_clear(doc);
@@ -224,6 +227,7 @@ static struct refusal
 envelope_open(struct envelope *envelope, struct bytes payload)
 {
 	const char *text = (const char *)payload.data, *end = NULL;
+	size_t at;
 
 	*envelope = (struct envelope){ .version = -1 };
 	if (payload.len > SHADOW_STATE_BYTES_MAX)
@@ -233,7 +237,10 @@ envelope_open(struct envelope *envelope, struct bytes payload)
 	envelope->root = cJSON_ParseWithLengthOpts(text, payload.len, &end, false);
 	if (!cJSON_IsObject(envelope->root) || !is_blank(end, text + payload.len))
 		return bad("Invalid JSON");
+	if (json_text_is_valid(payload, &at) && !json_text_is_finite(payload))
+		return bad("Invalid JSON: a number is too large");
 	read_envelope(envelope);
+	json_numbers_keep(envelope->root, payload);
 	return refuse_envelope(envelope);
 }
 

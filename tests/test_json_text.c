@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit.h"
 
+#include <cjson/cJSON.h>
+
+#include "lib/json_numbers.h"
 #include "lib/json_text.h"
 
 static const struct {
@@ -129,10 +132,43 @@ numbers_beyond_doubles_are_found(void **state)
 	assert_false(json_text_is_finite(bytes_of_string(digits)));
 }
 
+static void
+trees_print_numbers_as_they_were_written(void **state)
+{
+	static const char *const texts[] = { "9007199254740993", "-9223372036854775808",
+		"{\"a\":[1,0.30000000000000004,{\"7\":\"-8\\\"9\",\"b\":18446744073709551615}],"
+		"\"c\":0.1}",
+		"[100000000000000001,1795374000000123,true,false,null,\"\\\\\",12345678.123456789]",
+		"{}" };
+	static const struct {
+		const char *text, *printed;
+	} others[] = { { "[1e999,1.0,1e2]", "[null,1,100]" },
+		{ "[ 1 , 9007199254740993 ]", "[1,9007199254740993]" } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts) + sizeof(others) / sizeof(*others);
+	     i++) {
+		size_t other = i - sizeof(texts) / sizeof(*texts);
+		bool same = i < sizeof(texts) / sizeof(*texts);
+		const char *text = same ? texts[i] : others[other].text;
+		cJSON *tree = cJSON_Parse(text);
+		char *printed;
+
+		json_numbers_keep(tree, bytes_of_string(text));
+		printed = cJSON_PrintUnformatted(tree);
+		assert_string_equal(printed, same ? text : others[other].printed);
+		cJSON_free(printed);
+		json_numbers_keep(tree, bytes_of_string("[7]")); /* of another text: nothing */
+		cJSON_Delete(tree);
+	}
+	json_numbers_keep(NULL, bytes_of_string("7"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(trees_print_numbers_as_they_were_written),
 		cmocka_unit_test(numbers_beyond_doubles_are_found),
 		cmocka_unit_test(levels_are_counted_outside_of_strings),
 		cmocka_unit_test(text_is_json_or_not),

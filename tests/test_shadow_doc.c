@@ -42,6 +42,19 @@ struct shadow_case {
 
 static const struct shadow_case cases[] = {
 	/* --- accepted updates --- */
+	{ "numbers keep their digits, and are compared by them", UPDATE,
+	    STORED("{\"reported\":{\"a\":9007199254740993,\"b\":9223372036854775806}}",
+		"{\"reported\":{\"a\":" T50 ",\"b\":" T50 "}}"),
+	    "{\"state\":{\"desired\":{\"a\":9007199254740993,\"b\":9223372036854775807,"
+	    "\"c\":0.30000000000000004}}}",
+	    0, NULL,
+	    "{\"state\":{\"b\":9223372036854775807,\"c\":0.30000000000000004},\"metadata\":{\"b\":" T100
+	    ",\"c\":" T100 "},\"version\":8,\"timestamp\":100}",
+	    NULL,
+	    "{\"state\":{\"reported\":{\"a\":9007199254740993,\"b\":9223372036854775806},"
+	    "\"desired\":{\"a\":9007199254740993,\"b\":9223372036854775807,\"c\":0.30000000000000004}},"
+	    "\"metadata\":{\"reported\":{\"a\":" T50 ",\"b\":" T50 "},\"desired\":{\"a\":" T100
+	    ",\"b\":" T100 ",\"c\":" T100 "}},\"version\":8,\"timestamp\":100}" },
 	{ "first update makes the shadow", UPDATE, NONE, "{\"state\":{\"desired\":{\"a\":1}}}", 0,
 	    "{\"state\":{\"desired\":{\"a\":1}},\"metadata\":{\"desired\":{\"a\":" T100
 	    "}},\"version\":1,\"timestamp\":100}",

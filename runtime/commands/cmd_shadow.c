@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/json_numbers.h"
 #include "net/http_local.h"
 #include "runtime/commands/command.h"
 
@@ -33,8 +34,10 @@ static void
 print_json(const struct buf *reply)
 {
 	cJSON *json = cJSON_ParseWithLength((const char *)reply->data, reply->len);
-	char *text = json != NULL ? cJSON_Print(json) : NULL;
+	char *text;
 
+	json_numbers_keep(json, buf_bytes(reply));
+	text = json != NULL ? cJSON_Print(json) : NULL;
 	if (text != NULL)
 		puts(text);
 	cJSON_free(text);

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/json_numbers.h"
 #include "net/http_local.h"
 #include "runtime/commands/command.h"
 
@@ -30,7 +31,7 @@ number_of(const cJSON *json, const char *name)
 {
 	const cJSON *number = member(json, name);
 
-	return cJSON_IsNumber(number) ? number->valuedouble : 0;
+	return cJSON_IsNumber(number) || cJSON_IsRaw(number) ? number->valuedouble : 0;
 }
 
 static void
@@ -254,6 +255,7 @@ print_reply(const struct command_call *call, struct buf *reply, struct err *err)
 
 	if (json == NULL)
 		return err_set(err, "the host's answer cannot be read");
+	json_numbers_keep(json, buf_bytes(reply));
 	if (command_value(call, "json") != NULL) {
 		printf("%.*s\n", (int)reply->len, (const char *)reply->data);
 	} else if (call->count > 0) {

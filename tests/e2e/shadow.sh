@@ -32,6 +32,8 @@ wait_for 5 heard 'shadow/name/tyres/update/accepted {"state":{"reported":{"bar":
 shadow get car | holds '"speed_limit":[[:space:]]*120' || fail "moonlet shadow get: $(shadow get car)"
 shadow update car '{"state":{"reported":{"speed_limit":120}}}' >/dev/null
 wait_for 5 heard 'shadow/update/accepted {"state":{"reported":{"speed_limit":120}}'
+shadow update serial '{"state":{"reported":{"serial":9007199254740993}}}' | holds '9007199254740993' || fail "a whole number of 64 bits in a shadow"
+shadow get serial | holds '9007199254740993' || fail "a whole number of 64 bits in a shadow: $(shadow get serial)"
 shadow get nobody >/dev/null 2>&1 && fail "moonlet shadow get of nobody succeeded"
 
 stop_moonlet KILL

@@ -147,7 +147,7 @@ return {
       car.readings = (car.readings or 0) + 1
       return car
     end)
-    db.put("readings", { id = event.id, n = event.n, at = time.now() })
+    db.put("readings", { id = event.id, n = event.n, at = time.now(), serial = 9007199254740993 })
     local last = db.query("readings", { id = event.id }, { limit = 3, reverse = true })
     timer.set("quiet", "5m", { n = event.n })
     for key, value in pairs(car) do log.info(key, tostring(value)) end
@@ -169,6 +169,8 @@ for trace in $(run trace --json --function trip | python3 -c 'import json, sys; 
   replays "a trip" 0 "${trace%:*}" --run "${trace#*:}"
   says replay 'call db.query readings ["audi"]'
 done
+run trace "$(run trace --json --function trip | python3 -c 'import json, sys; print(next(t["id"] for t in json.load(sys.stdin) if t["end"] == "done"))')" >"$work/story"
+grep 'result.*"serial":9007199254740993' "$work/story" >"$work/numbers" || fail "a whole number of 64 bits in the story: $(cat "$work/story")"
 stop_moonlet
 
 # Live figures.
