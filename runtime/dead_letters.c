@@ -48,14 +48,15 @@ prune_done(struct store_job *job)
 	if (job->status < 0)
 		log_error("function", "failed events: %s", job->err.text);
 	else if (pruning->dropped > 0)
-		log_warn("function",
-		    "the %zu oldest failed events are gone: there were more than failed_max, or "
-		    "they were older than failed_age_max",
+		log_error("function",
+		    "the %zu oldest failed events are gone for good: there were more than "
+		    "failed_max, or they were older than failed_age_max (moonlet replay and "
+		    "moonlet discard make room)",
 		    pruning->dropped);
 	if (letters != NULL) {
 		letters->pruning = false;
 		letters->dropped += job->status == 0 ? pruning->dropped : 0;
-		if (letters->count > 0)
+		if (letters->count > 0 && !letters->soon)
 			timer_set(&letters->prune, PRUNE_SELDOM_US);
 	}
 	free(pruning);

@@ -105,3 +105,11 @@ wait_for 10 grep -q 'triggers no more (hops_max)' "$work/moonlet.log"
 
 stop_moonlet
 same "exit status" 0 "$moonlet_status"
+
+# More than may be kept, while the oldest leave: none too many stays, and it is told.
+start_moonlet "$work/functions" --failed-max 5
+{ seq 2000; sleep 1.2; seq 2000; } | mosquitto_pub -p "$mqtt_port" -t many/x -q 1 -l
+few_are_kept() { [ "$(failed | wc -l)" = 5 ]; }
+wait_for 10 few_are_kept
+grep -q 'error function: the .* oldest failed events are gone for good' "$work/moonlet.log" || fail "nothing tells what left"
+stop_moonlet
