@@ -5,7 +5,7 @@
  */
 #include "tests/dispatch_world.h"
 
-#include "runtime/changes/change_follower.h"
+#include "runtime/changes/change_follower_private.h"
 #include "triggers/triggers.h"
 
 enum { KEYS = 5, CHANGES = 120, FIRST = 1024 };
@@ -307,6 +307,33 @@ key_with_many_changes_holds_up_no_other(void **state)
 	}
 }
 
+/* With little room: what waits behind a key that is held up, and the marks between it, fill it.
+ * What is held up then goes on, and everything comes once and in its order. */
+static void
+follower_that_is_full_reads_on_when_there_is_room(void **state)
+{
+	enum { ROUNDS = 30, ALL = ROUNDS * CHANGES };
+	const int bad = 17;
+	struct world *world = *state;
+	const struct change_follower *follower;
+
+	world->host.change_followers->pending_max = 640;
+	world_deploy(world, "f",
+	    "{\"on\":{\"table\":\"cars\",\"start\":\"oldest\"},\"allow\":{\"publish\":\"out/#\"},"
+	    "\"retries\":100,\"backoff\":{\"first\":\"3s\",\"max\":\"3s\"}}");
+	for (int round = 0; round < ROUNDS; round++)
+		add_changes(world, round * CHANGES);
+	follower = TAILQ_FIRST(&world->host.change_followers->list);
+	for (int k = 0; k < 6000 && (!follower_is_full(follower) || count_heard(world) < 640); k++)
+		answer_for(world, bad, 10);
+	assert_true(follower_is_full(follower));
+	assert_in_range(count_heard(world), 640, ALL - 640);
+	for (int k = 0; k < 6000 && count_heard(world) < ALL; k++)
+		answer_for(world, -1, 10);
+	check_heard_of(world, is_any, -1, ALL);
+	assert_int_equal(world_rows(world, SPACE_FAILED), 0);
+}
+
 static void
 position_is_one_row_when_all_is_handled(void **state)
 {
@@ -333,6 +360,8 @@ main(void)
 		cmocka_unit_test(bad_change_parks_its_key_until_it_is_let_go),
 		cmocka_unit_test_setup_teardown(
 		    bad_change_of_a_batch_holds_its_own_key_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    follower_that_is_full_reads_on_when_there_is_room, setup, teardown),
 		cmocka_unit_test(key_with_many_changes_holds_up_no_other),
 		cmocka_unit_test_setup_teardown(
 		    position_is_one_row_when_all_is_handled, setup, teardown),

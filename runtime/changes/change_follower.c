@@ -11,7 +11,7 @@
 #include "runtime/function.h"
 #include "store/tables.h"
 
-enum { MERGE_ROWS = 1024, MERGE_ALWAYS = PENDING_MAX - 64 };
+enum { MERGE_ROWS = 1024 };
 
 /* --- keys --- */
 
@@ -194,6 +194,13 @@ merge(struct pending *first, struct pending *second, struct writes *writes)
 	pending_remove(first);
 }
 
+/* From this count on runs are looked for whatever the last time left ... */
+static size_t
+merge_always(const struct change_follower *follower)
+{
+	return follower->all->pending_max / 64 * 63;
+}
+
 /* What stands in the list above what was read is not known to be without gaps. */
 static void
 pendings_merge(struct change_follower *follower)
@@ -212,11 +219,21 @@ pendings_merge(struct change_follower *follower)
 			merged = false;
 		}
 	}
-	follower->merge_at = follower->count + MERGE_ROWS < MERGE_ALWAYS
+	follower->settled = 0;
+	follower->merge_at = follower->count + MERGE_ROWS < merge_always(follower)
 				 ? follower->count + MERGE_ROWS
-				 : MERGE_ALWAYS;
+				 : merge_always(follower);
 	if (writes.count > 0)
 		store_write(follower->all->host->store, &writes, NULL, NULL);
+}
+
+/* ... but not for each change that is handled, as the whole list is looked at. */
+static bool
+merge_is_due(const struct change_follower *follower)
+{
+	return follower->count > follower->merge_at &&
+	       (follower->count < merge_always(follower) ||
+		   follower->settled >= follower->all->pending_max / 128);
 }
 
 /* Those that stand first in the list, but for what is handled, move the position; of the others
@@ -261,11 +278,12 @@ pendings_settle(
 		drop_handled(follower);
 	else if (first <= follower->read_to)
 		follower->read_to = low_of(follower);
-	if (handled && follower->count > follower->merge_at)
+	follower->settled += handled ? count : 0;
+	if (merge_is_due(follower))
 		pendings_merge(follower);
 	if (!follower_is_live(follower))
 		return;
-	if (!handled)
+	if (!handled || follower->count > merge_always(follower))
 		timer_set(&follower->timer, AGAIN_US);
 	else if (follower->in_flight < window_of(follower) / 2)
 		task_schedule(&follower->task, follower->all->host->loop);
@@ -281,7 +299,11 @@ read_later(void *arg)
 static void
 again(void *arg)
 {
-	follower_begin(arg);
+	struct change_follower *follower = arg;
+
+	if (follower->settled > 0 && follower->count > merge_always(follower))
+		pendings_merge(follower);
+	follower_begin(follower);
 }
 
 static void
@@ -332,6 +354,7 @@ change_followers_new(struct host *host)
 	struct change_followers *followers = xcalloc(1, sizeof(*followers));
 
 	followers->host = host;
+	followers->pending_max = PENDING_MAX;
 	TAILQ_INIT(&followers->list);
 	timer_init(&followers->note, host->loop, note_positions, followers);
 	change_log_init(followers);

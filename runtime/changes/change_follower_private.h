@@ -11,8 +11,8 @@
 #include "store/tables.h"
 
 enum {
-	WINDOW = 512,	    /* changes of one follower in flight, or two batches */
-	PENDING_MAX = 8192, /* and with those that wait, and runs of those handled above them */
+	WINDOW = 512,	     /* changes of one follower in flight, or two batches */
+	PENDING_MAX = 65536, /* and with those that wait, and runs of those handled above them */
 	BATCH_BYTES_MAX = 1024 * 1024,
 	AGAIN_US = 100000, /* until what could not be submitted is tried again */
 	NOTE_US = 1000000, /* how often a position is stored that moves without commits */
@@ -103,6 +103,7 @@ struct change_follower {
 	TAILQ_HEAD(pendings, pending) list; /* by sequence */
 	size_t count;
 	size_t merge_at;       /* the count from which runs are looked for */
+	size_t settled;	       /* changes handled since that was done last */
 	struct pending *found; /* by the last look, where the next one begins; or NULL */
 	size_t in_flight;      /* changes */
 	size_t bunches;	       /* events, but for those aside */
@@ -131,8 +132,9 @@ struct change_follower {
 	bool counting;
 	uint64_t lost_said;
 	int64_t lost_said_us;
-	uint64_t lost;	 /* changes that retention took before they were read */
-	uint64_t halved; /* batches that failed */
+	int64_t full_said_us; /* when it was told last that too much waits; 0: not yet */
+	uint64_t lost;	      /* changes that retention took before they were read */
+	uint64_t halved;      /* batches that failed */
 };
 
 /* Of the whole log, as far as it is counted. */
@@ -147,6 +149,7 @@ struct change_log {
 
 struct change_followers {
 	struct host *host;
+	size_t pending_max; /* PENDING_MAX, but in tests */
 	struct change_log log;
 	struct timer trim;
 	bool trimming;
@@ -177,6 +180,8 @@ bool follower_is_live(const struct change_follower *follower); /* it may submit 
 void follower_begin(struct change_follower *follower); /* loads its position, or reads on */
 void follower_read(struct change_follower *follower);
 bool follower_has_room(const struct change_follower *follower);
+/* It reads no further until what is held up goes on. */
+bool follower_is_full(const struct change_follower *follower);
 /* Takes apart what it can: the members up to the key. */
 void change_parse(struct bytes text, struct change *change);
 

@@ -77,13 +77,18 @@ hops_allow(const struct change_follower *follower, const struct change *change)
 /* Marks that came back from the store stand ahead of what is read: they never keep it from going
  * on, or nothing would. */
 bool
-follower_has_room(const struct change_follower *follower)
+follower_is_full(const struct change_follower *follower)
 {
 	const struct pending *last = TAILQ_LAST(&follower->list, pendings);
 
+	return follower->count >= follower->all->pending_max && last->sequence <= follower->read_to;
+}
+
+bool
+follower_has_room(const struct change_follower *follower)
+{
 	return follower_is_live(follower) && follower->stale == 0 &&
-	       follower->in_flight < window_of(follower) &&
-	       (follower->count < PENDING_MAX || last->sequence > follower->read_to) &&
+	       follower->in_flight < window_of(follower) && !follower_is_full(follower) &&
 	       follower->function->load <
 		   (uint32_t)options_number(follower->all->host->options, OPTION_IN_FLIGHT_MAX);
 }

@@ -140,6 +140,24 @@ say_losses(struct change_followers *followers)
 	}
 }
 
+static void
+say_full(struct change_followers *followers)
+{
+	int64_t now_us = loop_now_us(followers->host->loop);
+	struct change_follower *follower;
+
+	TAILQ_FOREACH (follower, &followers->list, link) {
+		if (!follower->behind || !follower_is_full(follower) ||
+		    (follower->full_said_us > 0 && now_us - follower->full_said_us < SAY_US))
+			continue;
+		log_warn("tables",
+		    "function %s reads no further changes of table %s: %zu wait behind keys that "
+		    "are held up (moonlet ls, moonlet failed)",
+		    follower->function->name, follower->table, follower->waiting);
+		follower->full_said_us = now_us;
+	}
+}
+
 /* The log must not fill a database that has a bound: what is deleted from tables would stand in it
  * still. */
 static uint64_t
@@ -172,6 +190,7 @@ change_log_trim(struct change_followers *followers)
 	size_t count = 0;
 
 	say_losses(followers);
+	say_full(followers);
 	if (followers->trimming || !followers->started || followers->stopped)
 		return;
 	TAILQ_FOREACH (follower, &followers->list, link)
