@@ -61,7 +61,34 @@ read_number(const char *text, double *number)
 	return end != text && *end == '\0' && isfinite(*number);
 }
 
-/* "2026-11-23T08:00:00Z", with or without the time, or seconds since 1970. */
+/* What follows a time of day: "", "Z", "+01:00", with a fraction of a second in front. False: none
+ * of these. */
+static bool
+read_zone(const char *text, double *seconds)
+{
+	int hours, minutes, used = 0;
+	char sign;
+
+	if (*text == '.' && text[1] >= '0' && text[1] <= '9') {
+		size_t len = 1 + strspn(text + 1, "0123456789");
+		char fraction[16] = "0";
+
+		(void)snprintf(fraction, sizeof(fraction), "0%.*s", (int)len, text);
+		*seconds += strtod(fraction, NULL);
+		text += len;
+	}
+	if (*text == '\0' || strcmp(text, "Z") == 0)
+		return true;
+	if (sscanf(text, "%c%2d:%2d%n", &sign, &hours, &minutes, &used) != 3 ||
+	    text[used] != '\0' || (sign != '+' && sign != '-') || hours < 0 || hours > 14 ||
+	    minutes < 0 || minutes > 59)
+		return false;
+	*seconds += (sign == '+' ? -60 : 60) * (hours * 60 + minutes);
+	return true;
+}
+
+/* "2026-11-23T08:00:00Z" (W3C's note on dates), with or without the seconds, the time, fractions,
+ * an offset; or seconds since 1970. */
 static bool
 read_date(const char *text, double *seconds)
 {
@@ -70,17 +97,17 @@ read_date(const char *text, double *seconds)
 	if (sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &used) != 3)
 		return read_number(text, seconds);
 	text += used;
-	if (*text == 'T' && sscanf(text, "T%2d:%2d:%2d%n", &hour, &minute, &second, &used) == 3)
+	if (*text == 'T' && sscanf(text, "T%2d:%2d%n", &hour, &minute, &used) == 2) {
 		text += used;
-	if (*text == 'Z')
-		text++;
-	if (*text != '\0' || month < 1 || month > 12 || day < 1 ||
-	    day > civil_month_days(year, month) || hour < 0 || hour > 23 || minute < 0 ||
-	    minute > 59 || second < 0 || second > 60)
+		if (*text == ':' && sscanf(text, ":%2d%n", &second, &used) == 1)
+			text += used;
+	}
+	if (month < 1 || month > 12 || day < 1 || day > civil_month_days(year, month) || hour < 0 ||
+	    hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
 		return false;
 	*seconds =
 	    (double)civil_days(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second;
-	return true;
+	return read_zone(text, seconds);
 }
 
 /* An address, IPv4 as the IPv6 one that maps it, and how many bits of it count. */
@@ -204,7 +231,7 @@ parse_one(const char *operator, const cJSON * json, struct policy *policy,
     struct policy_statement *statement, struct err *err)
 {
 	struct policy_condition *condition;
-	bool has_wildcards;
+	enum policy_text_kind kind;
 
 	if (statement->condition_count == CONDITIONS_MAX)
 		return err_set(err, "more than %d conditions", CONDITIONS_MAX);
@@ -217,8 +244,8 @@ parse_one(const char *operator, const cJSON * json, struct policy *policy,
 	if (strchr(json->string, ':') == NULL)
 		return err_set(err, "a key is \"iot:ClientId\" or the like");
 	buf_append_string(&condition->key, json->string);
-	has_wildcards = condition->operator== POLICY_LIKE;
-	if (policy_texts_parse(json, policy, has_wildcards, &condition->wanted, err) < 0)
+	kind = condition->operator== POLICY_LIKE ? POLICY_PATTERN : POLICY_VALUE;
+	if (policy_texts_parse(json, policy, kind, &condition->wanted, err) < 0)
 		return -1;
 	return check_wanted(condition, err);
 }

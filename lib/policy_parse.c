@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * From a policy's JSON to statements that have been checked.
  */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,36 +56,62 @@ check_members(const cJSON *object, const char *const *known, struct err *err)
 	return 0;
 }
 
-static int
-parse_text(const cJSON *json, struct policy *policy, bool has_wildcards, struct policy_texts *out,
-    struct err *err)
+/* As IAM takes it: 5 is "5", true "true". Room for it is in `room`. NULL: it is none of these. */
+static const char *
+scalar_text(const cJSON *json, enum policy_text_kind kind, char *room, size_t size)
 {
-	if (!cJSON_IsString(json))
-		return err_set(err, "a string is wanted");
-	if (json->valuestring[0] == '\0' && has_wildcards)
+	double number = cJSON_GetNumberValue(json), again;
+
+	if (cJSON_IsString(json))
+		return json->valuestring;
+	if (kind == POLICY_NAME)
+		return NULL;
+	if (cJSON_IsBool(json))
+		return cJSON_IsTrue(json) ? "true" : "false";
+	if (!cJSON_IsNumber(json) || !isfinite(number))
+		return NULL;
+	(void)snprintf(room, size, "%.15g", number);
+	again = strtod(room, NULL);
+	if (again < number || again > number)
+		(void)snprintf(room, size, "%.17g", number);
+	return room;
+}
+
+static int
+parse_text(const cJSON *json, struct policy *policy, enum policy_text_kind kind,
+    struct policy_texts *out, struct err *err)
+{
+	char room[32];
+	const char *text = scalar_text(json, kind, room, sizeof(room));
+
+	if (text == NULL)
+		return err_set(err, kind == POLICY_NAME
+					? "a string is wanted"
+					: "a string, a number, true or false is wanted");
+	if (text[0] == '\0' && kind != POLICY_VALUE)
 		return err_set(err, "it is empty");
-	if (strlen(json->valuestring) > TEXT_BYTES_MAX)
+	if (strlen(text) > TEXT_BYTES_MAX)
 		return err_set(err, "more than %d bytes", TEXT_BYTES_MAX);
 	if (++policy->values > POLICY_VALUES_MAX)
 		return err_set(err, "the policy has more than %d values", POLICY_VALUES_MAX);
 	out->list = xrealloc(out->list, (out->count + 1) * sizeof(*out->list));
-	return policy_text_parse(json->valuestring, has_wildcards, &out->list[out->count++], err);
+	return policy_text_parse(text, kind != POLICY_VALUE, &out->list[out->count++], err);
 }
 
 int
-policy_texts_parse(const cJSON *json, struct policy *policy, bool has_wildcards,
+policy_texts_parse(const cJSON *json, struct policy *policy, enum policy_text_kind kind,
     struct policy_texts *out, struct err *err)
 {
 	const cJSON *element;
 	int i = 0;
 
 	if (!cJSON_IsArray(json))
-		return parse_text(json, policy, has_wildcards, out, err);
+		return parse_text(json, policy, kind, out, err);
 	if (json->child == NULL)
 		return err_set(err, "the list is empty");
 	cJSON_ArrayForEach(element, json)
 	{
-		if (parse_text(element, policy, has_wildcards, out, err) < 0)
+		if (parse_text(element, policy, kind, out, err) < 0)
 			return policy_err_within(err, "[%d]", i);
 		i++;
 	}
@@ -180,7 +207,7 @@ check_resource(struct policy_text *text, struct err *err)
 static int
 parse_actions(const cJSON *json, struct policy *policy, struct policy_texts *out, struct err *err)
 {
-	if (policy_texts_parse(json, policy, true, out, err) < 0)
+	if (policy_texts_parse(json, policy, POLICY_NAME, out, err) < 0)
 		return -1;
 	for (size_t i = 0; i < out->count; i++) {
 		if (check_action(&out->list[i], err) < 0)
@@ -192,7 +219,7 @@ parse_actions(const cJSON *json, struct policy *policy, struct policy_texts *out
 static int
 parse_resources(const cJSON *json, struct policy *policy, struct policy_texts *out, struct err *err)
 {
-	if (policy_texts_parse(json, policy, true, out, err) < 0)
+	if (policy_texts_parse(json, policy, POLICY_NAME, out, err) < 0)
 		return -1;
 	for (size_t i = 0; i < out->count; i++) {
 		if (check_resource(&out->list[i], err) < 0)

@@ -110,8 +110,13 @@ bool policy_condition_holds(
  * ".Action[1]: ...". Returns -1. */
 int policy_err_within(struct err *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* A string or an array of strings. */
-int policy_texts_parse(const cJSON *json, struct policy *policy, bool has_wildcards,
+enum policy_text_kind {
+	POLICY_NAME,	/* of actions or resources: with wildcards, never empty */
+	POLICY_PATTERN, /* a condition's wanted value, the same */
+	POLICY_VALUE,	/* another one, as it stands */
+};
+/* A string or an array of strings; wanted values may be numbers, true and false too. */
+int policy_texts_parse(const cJSON *json, struct policy *policy, enum policy_text_kind kind,
     struct policy_texts *out, struct err *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/civil.h"
 #include "net/certificate.h"
 #include "runtime/access/identity.h"
 #include "runtime/host.h"
@@ -95,6 +96,16 @@ epoch_time(const struct identity *identity, struct buf *value)
 	return true;
 }
 
+static bool
+current_time(const struct identity *identity, struct buf *value)
+{
+	const struct civil now = civil_of(loop_wall_ms(identity->host->loop) / 1000);
+
+	buf_printf(value, "%04d-%02d-%02dT%02d:%02d:%02dZ", now.year, now.month, now.day, now.hour,
+	    now.minute, now.second);
+	return true;
+}
+
 /* What a client wants of its connection beside being there. */
 static bool
 connect_attributes(const struct identity *identity, struct buf *value)
@@ -126,7 +137,7 @@ static const struct {
 	{ "iot:Certificate.Id", certificate_id },
 	{ "iot:ConnectAttributes", connect_attributes },
 	{ "iot:DomainName", domain_name },
-	{ "aws:CurrentTime", epoch_time },
+	{ "aws:CurrentTime", current_time },
 	{ "aws:EpochTime", epoch_time },
 	{ "aws:SourceIp", source_ip },
 	{ "aws:SecureTransport", secure_transport },
