@@ -114,6 +114,11 @@ struct broker_hooks {
 	/* Whether a client with an identity may do what it wants. */
 	bool (*authorize)(void *arg, const struct broker_question *question);
 	void (*identity_unref)(void *arg, void *identity);
+	/* An identity as bytes, for what happens in its name when its connection has gone: appends
+	 * what `recall` makes it again of, after a restart too; nothing: that cannot be. */
+	void (*describe)(void *arg, const void *identity, struct buf *out);
+	/* One reference, by which rights as they are now are asked; NULL: it is nobody. */
+	void *(*recall)(void *arg, struct bytes described, struct bytes client_id);
 };
 
 struct broker_config {

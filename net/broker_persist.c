@@ -8,7 +8,8 @@
  *                                             here), u8 count, u32 identifiers
  *   received         client id \0 packet(2)   empty
  *   retained         topic                    message, u8 qos
- *   will             client id                message, u8 qos, retain, u32 delay_s, expiry_s
+ *   will             client id                message, u8 qos, retain, u32 delay_s, expiry_s,
+ *                                             author (bytes)
  *   message: i64 expires (ms; 0: never), bytes topic, payload, properties
  */
 #include <stdlib.h>
@@ -173,7 +174,7 @@ void
 persist_will(struct writes *writes, const struct session *session)
 {
 	const struct will *will = session->will;
-	struct buf value = { 0 };
+	struct buf value = { 0 }, author = { 0 };
 
 	if (will == NULL) {
 		writes_delete(writes, SPACE_WILL, session->link.key);
@@ -184,7 +185,10 @@ persist_will(struct writes *writes, const struct session *session)
 	frame_u8(&value, will->retain);
 	frame_u32(&value, will->delay_s);
 	frame_u32(&value, will->expiry_s);
+	will_describe_author(session, &author);
+	frame_bytes(&value, buf_bytes(&author));
 	writes_put(writes, SPACE_WILL, session->link.key, buf_bytes(&value));
+	buf_clear(&author);
 	buf_clear(&value);
 }
 
@@ -327,17 +331,22 @@ restore_will(struct broker *broker, struct bytes key, struct cursor *cursor)
 {
 	struct session *session = session_find(broker, key);
 	struct will will = { .waits = true };
+	struct bytes author = { 0 };
 
 	will.kept = read_message(broker, cursor);
 	will.qos = cursor_u8(cursor);
 	will.retain = cursor_u8(cursor) != 0;
 	will.delay_s = cursor_u32(cursor);
 	will.expiry_s = cursor_u32(cursor);
+	/* Rows of earlier versions end here. */
+	if (cursor->at < cursor->end)
+		author = cursor_bytes(cursor);
 	if (session == NULL || will.kept == NULL || !cursor_end(cursor)) {
 		kept_unref(will.kept);
 		return false;
 	}
 	will.due_us = loop_now_us(broker->loop) + (int64_t)will.delay_s * 1000000;
+	buf_append_bytes(&will.author, author);
 	will_set(session, &will);
 	return true;
 }

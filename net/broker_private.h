@@ -110,6 +110,8 @@ struct will {
 	uint32_t expiry_s;
 	int64_t due_us;
 	struct kept *kept;
+	struct buf
+	    author; /* whose it is, by broker_hooks.describe, while it waits; empty: nobody's */
 };
 
 /* What has come with QoS 2 (MQTT 5.0 §4.3.3), by its packet identifier. */
@@ -439,7 +441,12 @@ void retained_clear(struct broker *broker);
 void will_take(struct session *session, const struct mqtt_connect *connect);
 void will_set(struct session *session, const struct will *will); /* takes over its message */
 void will_clear(struct session *session);
+/* If its author may do that still. */
 void will_publish(struct session *session);
+/* Of a session whose connection goes: the will remembers who left it. */
+void will_sign(struct session *session);
+/* Appends who leaves the session's will. */
+void will_describe_author(const struct session *session, struct buf *out);
 /* Of a client that leaves: its will goes with it where it may not publish that any more. */
 void will_recheck(struct client *client);
 

@@ -252,6 +252,7 @@ session_detach(struct session *session)
 	struct will *will = session->will;
 	int64_t now_us = loop_now_us(broker->loop);
 
+	will_sign(session);
 	session->client = NULL;
 	session->expires_us = session->expiry_s == UINT32_MAX
 				  ? INT64_MAX

@@ -11,6 +11,7 @@ will_clear(struct session *session)
 	if (session->will == NULL)
 		return;
 	kept_unref(session->will->kept);
+	buf_clear(&session->will->author);
 	free(session->will);
 	session->will = NULL;
 }
@@ -49,6 +50,50 @@ will_take(struct session *session, const struct mqtt_connect *connect)
 }
 
 void
+will_describe_author(const struct session *session, struct buf *out)
+{
+	const struct broker_hooks *hooks = &session->broker->hooks;
+	const struct client *client = session->client;
+
+	if (client == NULL)
+		buf_append_bytes(out, buf_bytes(&session->will->author));
+	else if (client->identity != NULL && hooks->describe != NULL)
+		hooks->describe(hooks->arg, client->identity, out);
+}
+
+/* One that is due at once was asked for by its connection. */
+void
+will_sign(struct session *session)
+{
+	struct will *will = session->will;
+
+	if (will == NULL || will->delay_s == 0 || session->client == NULL)
+		return;
+	buf_reset(&will->author);
+	will_describe_author(session, &will->author);
+}
+
+static bool
+author_may(const struct session *session, const struct will *will)
+{
+	const struct broker_hooks *hooks = &session->broker->hooks;
+	struct broker_question question = { NULL, session->link.key, BROKER_ACTION_PUBLISH,
+		will->kept->topic };
+	bool may;
+
+	if (will->author.len == 0 || hooks->recall == NULL)
+		return true;
+	question.identity = hooks->recall(hooks->arg, buf_bytes(&will->author), session->link.key);
+	if (question.identity == NULL)
+		return false;
+	may = hooks->authorize(hooks->arg, &question);
+	question.action = BROKER_ACTION_RETAIN;
+	may = may && (!will->retain || hooks->authorize(hooks->arg, &question));
+	hooks->identity_unref(hooks->arg, question.identity);
+	return may;
+}
+
+void
 will_publish(struct session *session)
 {
 	struct broker *broker = session->broker;
@@ -63,14 +108,19 @@ will_publish(struct session *session)
 		broker_persist(broker, &writes, NULL, NULL);
 		writes_clear(&writes);
 	}
-	kept_message(will->kept, broker, &message);
-	/* Its expiry interval counts from its publication. */
-	message.expiry_s = will->expiry_s;
-	message.publisher = session->link.key;
-	message.qos = will->qos;
-	message.retain = will->retain;
-	(void)broker_publish(broker, &message, NULL);
+	if (author_may(session, will)) {
+		kept_message(will->kept, broker, &message);
+		/* Its expiry interval counts from its publication. */
+		message.expiry_s = will->expiry_s;
+		message.publisher = session->link.key;
+		message.qos = will->qos;
+		message.retain = will->retain;
+		(void)broker_publish(broker, &message, NULL);
+	} else {
+		broker->metrics.refused_publish++;
+	}
 	kept_unref(will->kept);
+	buf_clear(&will->author);
 	free(will);
 }
 

@@ -214,7 +214,9 @@ gateway_open(struct host *host)
 		.subscribed = subscribed,
 		.authenticate = access_authenticate,
 		.authorize = access_authorize,
-		.identity_unref = access_identity_unref };
+		.identity_unref = access_identity_unref,
+		.describe = access_describe,
+		.recall = access_recall };
 	struct broker_config config = config_of(host->options);
 
 	host->broker = broker_new(host->loop, &config, &hooks);

@@ -295,6 +295,19 @@ access_identity_unref(void *arg, void *identity)
 	identity_unref(identity);
 }
 
+void
+access_describe(void *arg, const void *identity, struct buf *out)
+{
+	(void)arg;
+	identity_describe(identity, out);
+}
+
+void *
+access_recall(void *arg, struct bytes described, struct bytes client_id)
+{
+	return identity_recall(arg, described, client_id);
+}
+
 /* --- HTTP --- */
 
 /* "Basic dXNlcjpwYXNz" (RFC 7617 §2), "Bearer TOKEN" (RFC 6750 §2.1) or AWS's signature. False:

@@ -59,6 +59,8 @@ void access_authenticate(void *arg, struct broker_login *login, const struct mqt
     const struct peer *peer);
 bool access_authorize(void *arg, const struct broker_question *question);
 void access_identity_unref(void *arg, void *identity);
+void access_describe(void *arg, const void *identity, struct buf *out);
+void *access_recall(void *arg, struct bytes described, struct bytes client_id);
 
 /* Who has sent a request: `done` is called once, in the call or later, the exchange not answered.
  * It takes over the answer's identity. */

@@ -86,4 +86,12 @@ struct policy_verdict identity_explain(
 /* False: it is nobody any more. */
 bool identity_is_valid(struct identity *identity);
 
+/* identity_record.c: what is left to be done in its name when its connection has gone */
+
+/* Appends what identity_recall makes it again of; nothing where only its connection knew what it
+ * may do, as with an authorizer's answer. */
+void identity_describe(const struct identity *identity, struct buf *out);
+/* With one reference, bound to what holds now. NULL: that cannot be read. */
+struct identity *identity_recall(struct host *host, struct bytes described, struct bytes client_id);
+
 #endif

@@ -27,6 +27,18 @@ static const struct verifier *const verifiers[] = {
 	/* clang-format on */
 };
 
+const struct identity_kind *
+login_kind(struct bytes name)
+{
+	for (size_t i = 0; i < sizeof(verifiers) / sizeof(verifiers[0]); i++) {
+		const struct identity_kind *kind = verifiers[i]->kind;
+
+		if (kind != NULL && bytes_equal_string(name, kind->name))
+			return kind;
+	}
+	return NULL;
+}
+
 static struct bytes
 keep(struct buf *texts, struct bytes view)
 {

@@ -55,7 +55,12 @@ struct verifier {
 	bool (*takes)(const struct login *login);
 	/* Answers by login_accept or login_refuse. */
 	void (*verify)(struct login *login);
+	/* Of identities that can be known again by what identity_describe wrote; NULL: none can. */
+	const struct identity_kind *kind;
 };
+
+/* That of one of the verifiers, by its name. NULL: there is none that can be known again. */
+const struct identity_kind *login_kind(struct bytes name);
 
 /* `shown` is copied, with its texts. `done` is called once, in the call or later. Too many at once:
  * MQTT_SERVER_BUSY. */

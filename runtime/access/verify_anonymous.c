@@ -27,4 +27,4 @@ verify(struct login *login)
 		    "it shows no certificate, password or token, and anonymous = %s", mode);
 }
 
-const struct verifier verifier_anonymous = { "anonymous", takes, verify };
+const struct verifier verifier_anonymous = { "anonymous", takes, verify, NULL };

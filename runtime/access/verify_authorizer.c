@@ -303,5 +303,5 @@ shows_anything(const struct login *login)
 	       credentials_find(login->host->credentials, CREDENTIAL_USER, login->user) == NULL;
 }
 
-const struct verifier verifier_named_authorizer = { "named authorizer", names_one, verify };
-const struct verifier verifier_authorizer = { "authorizer", shows_anything, verify };
+const struct verifier verifier_named_authorizer = { "named authorizer", names_one, verify, NULL };
+const struct verifier verifier_authorizer = { "authorizer", shows_anything, verify, NULL };

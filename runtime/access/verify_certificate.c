@@ -85,4 +85,4 @@ verify(struct login *login)
 		registration_begin(login->host, login->peer->certificate, on_registered, login);
 }
 
-const struct verifier verifier_certificate = { "certificate", takes, verify };
+const struct verifier verifier_certificate = { "certificate", takes, verify, &kind };

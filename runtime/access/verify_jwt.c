@@ -201,4 +201,4 @@ verify(struct login *login)
 		find_key(judging);
 }
 
-const struct verifier verifier_jwt = { "jwt", takes, verify };
+const struct verifier verifier_jwt = { "jwt", takes, verify, &kind };

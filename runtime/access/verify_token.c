@@ -55,4 +55,4 @@ verify(struct login *login)
 	login_accept(login, identity);
 }
 
-const struct verifier verifier_token = { "token", takes, verify };
+const struct verifier verifier_token = { "token", takes, verify, &kind };

@@ -136,4 +136,4 @@ verify(struct login *login)
 	login_refuse(login, MQTT_SERVER_BUSY, "too many passwords wait to be checked");
 }
 
-const struct verifier verifier_user = { "user", takes, verify };
+const struct verifier verifier_user = { "user", takes, verify, &kind };

@@ -162,6 +162,34 @@ connects() { mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -V 311 -u plain -P 'pass
 ! connects -c || fail "a persistent session is let in"
 grep -q 'plain.* may not iot:Connect on client/plain: no statement allows it' "$work/moonlet.log" || fail "not said why"
 
+echo "a will that waits goes by what holds when it is due"
+cat >"$work/wills.json" <<'END'
+{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": ["iot:Connect", "iot:Subscribe", "iot:Publish"],
+  "Resource": ["client/*", "topicfilter/*", "topic/wills/*"]}}
+END
+sed 's/, "iot:Publish"//' "$work/wills.json" >"$work/no_wills.json"
+moon policy create wills "$work/wills.json"
+printf 'password of late\n' >"$work/password"
+moon user add late --password-file "$work/password" --policy wills
+# leaves NAME SECONDS OPTION...: a client whose will waits so long; its process is $left.
+leaves() {
+  local name=$1 delay=$2
+  shift 2
+  stdbuf -oL mosquitto_sub -h localhost -V 5 -i "$name" -c -x 600 --will-qos 1 --will-payload gone -D will will-delay-interval "$delay" \
+    -t "iot/$name/in" -d "$@" >"$work/$name.out" 2>&1 &
+  left=$!
+  remember "$left"
+  wait_for 20 grep -q '^Subscribed' "$work/$name.out"
+}
+with_password=(-p "$mqtt_port" -u late -P 'password of late')
+with_certificate=(-p "$tls_port" --cafile "$work/data/tls/ca.pem" --cert "$work/vw1.pem" --key "$work/vw1.key")
+mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -V 5 -i keeper -c -x 600 -q 1 -t wills/# -t iot/vw1/will -E
+leaves late 1 "${with_password[@]}" --will-topic wills/late
+kill -9 "$left"
+moon policy create wills "$work/no_wills.json" --replace
+wait_for 30 grep -q 'may not iot:Publish on topic/wills/late: no statement allows it' "$work/moonlet.log"
+moon policy create wills "$work/wills.json" --replace
+
 echo "users"
 printf 'secret-of-fritz\n' >"$work/password"
 moon user add fritz --password-file "$work/password" --policy alerts
@@ -181,8 +209,17 @@ moon cert revoke "$id"
 may_not --thing audi22 publish iot/audi22; because 'its certificate is REVOKED'
 
 echo "the same after a restart"
+leaves late 1 "${with_password[@]}" --will-topic wills/again
+again=$left
+leaves vw1 1 "${with_certificate[@]}" --will-topic iot/vw1/will
+moon policy create wills "$work/no_wills.json" --replace
 stop_moonlet
-mqtt_port=0 http_port=0 start_moonlet "$work/functions"
+kill -9 "$again" "$left" 2>/dev/null || true
+mqtt_port=0 http_port=0
+start_moonlet "$work/functions"
+wait_for 30 grep -q 'user late) may not iot:Publish on topic/wills/again: no statement allows it' "$work/moonlet.log"
+timeout 30 mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -V 5 -i keeper -c -x 600 -q 1 -t iot/vw1/will -C 1 -v >"$work/kept" || true
+same "wills that were heard" "iot/vw1/will gone" "$(cat "$work/kept")"
 may --thing vw1 publish iot/vw1
 moon policy show deaf >/dev/null 2>&1 || fail "a policy was forgotten"
 
