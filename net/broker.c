@@ -535,6 +535,7 @@ broker_free(struct broker *broker)
 		session_destroy(HASH_OWNER(node, struct session, link), NULL);
 	hash_clear(&broker->sessions);
 	hash_clear(&broker->shares);
+	hash_clear(&broker->owners);
 	retained_clear(broker);
 	trie_clear(&broker->subscriptions);
 	free_routes(broker);

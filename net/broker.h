@@ -145,10 +145,11 @@ struct broker_config {
 	uint32_t stuck_ms_max;	    /* nothing has left for so long: ended; 0: never */
 	uint32_t subscriptions_max; /* of one session; beyond, new ones are refused */
 	uint32_t subscriptions_total_max;
-	uint32_t sessions_max;	    /* those of clients that are away too; beyond, no new ones */
-	uint32_t topic_bytes_max;   /* of topics and filters of clients; 0: as the specification */
-	uint32_t topic_levels_max;  /* the same */
-	uint32_t connect_bytes_max; /* of a CONNECT */
+	uint32_t sessions_max;	     /* those of clients that are away too; beyond, no new ones */
+	uint32_t owner_sessions_max; /* of those, of one identity; 0: no limit */
+	uint32_t topic_bytes_max;    /* of topics and filters of clients; 0: as the specification */
+	uint32_t topic_levels_max;   /* the same */
+	uint32_t connect_bytes_max;  /* of a CONNECT */
 	/* Of all clients together. */
 	uint64_t kept_bytes_max;  /* messages that are kept; beyond, sessions get no new ones */
 	uint64_t input_bytes_max; /* packets that are not whole yet; beyond, who sends one is cut */

@@ -347,7 +347,7 @@ broker_admit(struct client *client, const struct mqtt_connect *connect,
 {
 	struct broker *broker = client->broker;
 	char assigned[ASSIGNED_ID_BYTES];
-	struct bytes client_id = connect->client_id;
+	struct bytes client_id = connect->client_id, owner = bytes_of("", 0);
 	struct writes writes = { 0 };
 	struct greeting *greeting;
 	struct session *session;
@@ -364,9 +364,12 @@ broker_admit(struct client *client, const struct mqtt_connect *connect,
 		broker_refuse(client, MQTT_NOT_AUTHORIZED, "it may not publish its will");
 		return;
 	}
+	if (decision->identity != NULL)
+		owner = decision->principal;
 	if (!broker_has_client_room(client, client_id) ||
 	    (connect->has_will && !broker_has_memory(broker)) ||
-	    (session_find(broker, client_id) == NULL && !broker_has_session_room(broker))) {
+	    (session_find(broker, client_id) == NULL &&
+		(!broker_has_session_room(broker) || !broker_has_owner_room(broker, owner)))) {
 		broker_refuse(
 		    client, MQTT_QUOTA_EXCEEDED, "there are as many clients as there may be");
 		return;
@@ -374,6 +377,7 @@ broker_admit(struct client *client, const struct mqtt_connect *connect,
 	client_count(client);
 	take_limits(client, connect);
 	session = open_session(client, connect, client_id, &writes, &present);
+	session_own(session, owner);
 	will_take(session, connect);
 	client->keep_will = true;
 	if (session->durable) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The broker's records in the store, and their way back at start. Values are fields of lib/frame.h:
  *
- *   session          client id                u32 expiry_s, i64 away since (ms; 0: connected)
+ *   session          client id                u32 expiry_s, i64 away since (ms; 0: connected),
+ *                                             owner (bytes)
  *   subscription     client id \0 filter      u32 identifier, u8 qos, no local, retain as
  *                                             published, retain handling
  *   session_message  client id \0 number(8)   message, u8 qos, retain, received (its PUBREC was
@@ -62,6 +63,7 @@ persist_session(struct writes *writes, const struct session *session)
 
 	frame_u32(&value, session->expiry_s);
 	frame_i64(&value, session->client == NULL ? loop_wall_ms(session->broker->loop) : 0);
+	frame_bytes(&value, session_owner(session));
 	writes_put(writes, SPACE_SESSION, session->link.key, buf_bytes(&value));
 	buf_clear(&value);
 }
@@ -234,6 +236,9 @@ restore_session(struct broker *broker, struct bytes key, struct cursor *cursor)
 	session = session_new(broker, key);
 	session->expiry_s = cursor_u32(cursor);
 	since_ms = cursor_i64(cursor);
+	/* Rows of earlier versions end here. */
+	if (cursor->at < cursor->end)
+		session_own(session, cursor_bytes(cursor));
 	session->durable = true;
 	session_detach(session);
 	if (since_ms > 0 && session->expiry_s != UINT32_MAX) {

@@ -28,6 +28,7 @@ enum { INPUT_BYTES_FREE = 4096, OUTPUT_BYTES_FREE = 65536 };
 enum broker_limit {
 	BROKER_LIMIT_CLIENTS,
 	BROKER_LIMIT_SESSIONS,
+	BROKER_LIMIT_OWNER_SESSIONS,
 	BROKER_LIMIT_SUBSCRIPTIONS,
 	BROKER_LIMIT_TOPIC,
 	BROKER_LIMIT_QUEUE,
@@ -145,6 +146,7 @@ struct session {
 	uint64_t last_number;
 	struct incoming *incoming; /* NULL: nothing with QoS 2 yet */
 	struct will *will;	   /* NULL: none */
+	struct owner *owner;	   /* NULL: nobody's */
 	uint64_t match_serial;
 	uint32_t match_slot;	 /* in the route that is being made */
 	uint32_t routes_waiting; /* messages of this client that wait for the store */
@@ -252,6 +254,7 @@ struct broker {
 	TAILQ_HEAD(, route) spare_routes;
 	struct hash_map sessions;
 	struct hash_map shares;
+	struct hash_map owners;
 	struct trie subscriptions; /* values: tagged pointers, see target_tag */
 	struct trie retained;	   /* values: struct retained */
 	TAILQ_HEAD(, retained) all_retained;
@@ -342,8 +345,13 @@ bool broker_topic_fits(struct client *client, struct bytes topic);
 bool broker_has_client_room(struct client *client, struct bytes client_id);
 bool broker_has_subscription_room(struct session *session);
 bool broker_has_session_room(struct broker *broker);
-bool broker_has_memory(const struct broker *broker); /* for one more message that is kept */
-void client_count(struct client *client);	     /* it is let in; once */
+
+/* broker_owner.c: whose sessions are; names are those of decisions, empty: nobody's */
+bool broker_has_owner_room(struct broker *broker, struct bytes name);
+void session_own(struct session *session, struct bytes name);
+struct bytes session_owner(const struct session *session); /* borrowed */
+bool broker_has_memory(const struct broker *broker);	   /* for one more message that is kept */
+void client_count(struct client *client);		   /* it is let in; once */
 void client_uncount(struct client *client);
 
 /* broker_login.c */

@@ -239,6 +239,7 @@ session_destroy(struct session *session, struct writes *writes)
 		persist_session_gone(writes, session);
 	if (session->is_away)
 		TAILQ_REMOVE(&broker->away, session, away_link);
+	session_own(session, bytes_of("", 0));
 	hash_remove(&broker->sessions, &session->link);
 	broker->metrics.sessions--;
 	session->dead = true;

@@ -136,6 +136,7 @@ static const struct {
 	}
 	TAKEN(OPTION_CLIENTS_MAX, clients_max),
 	TAKEN(OPTION_SESSIONS_MAX, sessions_max),
+	TAKEN(OPTION_IDENTITY_SESSIONS_MAX, owner_sessions_max),
 	TAKEN(OPTION_SESSION_MESSAGES_MAX, queued_messages_max),
 	TAKEN(OPTION_SESSION_BYTES_MAX, queued_bytes_max),
 	TAKEN(OPTION_MESSAGES_BYTES_MAX, kept_bytes_max),

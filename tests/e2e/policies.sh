@@ -216,7 +216,7 @@ moon policy create wills "$work/no_wills.json" --replace
 stop_moonlet
 kill -9 "$again" "$left" 2>/dev/null || true
 mqtt_port=0 http_port=0
-start_moonlet "$work/functions"
+start_moonlet "$work/functions" --identity-sessions-max 3
 wait_for 30 grep -q 'user late) may not iot:Publish on topic/wills/again: no statement allows it' "$work/moonlet.log"
 timeout 30 mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -V 5 -i keeper -c -x 600 -q 1 -t iot/vw1/will -C 1 -v >"$work/kept" || true
 same "wills that were heard" "iot/vw1/will gone" "$(cat "$work/kept")"
@@ -227,3 +227,14 @@ echo "the manual's example is one"
 sed -n '/^## What devices may do/,/^## /{/^```json/,/^```/p}' "$source_dir/docs/operations.md" | sed '/^```/d' >"$work/manual.json"
 moon policy create manual "$work/manual.json"
 may --thing vw1 --policy manual --address 10.1.2.3 receive all/x
+
+echo "no identity has more sessions than it may, those of before the restart count"
+comes() { # NAME: with a session that stays
+  mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -u late -P 'password of late' -V 5 -i "$1" -c -x 600 -t x -E >"$work/comes" 2>&1
+}
+comes second || fail "not let in: $(cat "$work/comes")"
+comes third || fail "not let in: $(cat "$work/comes")"
+! comes fourth || fail "a fourth session was let in"
+comes late || fail "who has a session does not come back: $(cat "$work/comes")"
+wait_for 20 grep -q 'late has 3 sessions, and no more are allowed' "$work/moonlet.log"
+mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -V 5 -i keeper -x 600 -t x -E || fail "others are kept out too"
