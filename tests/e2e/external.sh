@@ -20,13 +20,16 @@ return {
 }
 END
 
+# Mosquitto writes its database behind the PUBACK: that it answers once more shows that it has.
+is_written() { mosquitto_pub -p "$mosquitto_port" -q 1 -t written -m x 2>/dev/null; }
+
 # Publishes COUNT messages from FIRST on, each until it is acknowledged by a broker that has a
 # subscriber for it: Mosquitto 2.0 forgets shared subscriptions when it restarts, and tells.
 publish() {
   local n
   for n in $(seq "$1" $(($1 + $2 - 1))); do
     until mosquitto_pub -d -V 5 -p "$mosquitto_port" -q 1 -t "in/car$((n % 5))" -m "{\"n\":$n}" 2>/dev/null |
-      holds "received PUBACK.*RC:0)"; do
+      holds "received PUBACK.*RC:0)" && is_written; do
       sleep 0.05
     done
   done
@@ -36,7 +39,7 @@ publish() {
 publish_plainly() {
   local n
   for n in $(seq "$1" $(($1 + $2 - 1))); do
-    until mosquitto_pub -p "$mosquitto_port" -q 1 -t "in/car$((n % 5))" -m "{\"n\":$n}" 2>/dev/null; do
+    until mosquitto_pub -p "$mosquitto_port" -q 1 -t "in/car$((n % 5))" -m "{\"n\":$n}" 2>/dev/null && is_written; do
       sleep 0.05
     done
   done
