@@ -560,11 +560,12 @@ shadow_doc_delete(
 }
 
 void
-shadow_reply_refuse(struct shadow_reply *reply, const struct shadow_request *request, int code)
+shadow_reply_refuse(struct shadow_reply *reply, const struct shadow_request *request, int code,
+    const char *text)
 {
 	struct envelope envelope;
 
 	(void)open_optional(&envelope, request->payload);
-	(void)refuse(reply, &(struct refusal){ code, NULL }, &envelope, request->now_s);
+	(void)refuse(reply, &(struct refusal){ code, text }, &envelope, request->now_s);
 	cJSON_Delete(envelope.root);
 }

@@ -41,7 +41,8 @@ struct shadow_request {
 	struct bytes thing;
 	struct bytes name; /* empty: the classic shadow */
 	struct bytes payload;
-	int64_t now_s; /* since 1970 */
+	int64_t now_s;	    /* since 1970 */
+	size_t shadows_max; /* of the thing: an update makes no more; 0: no bound */
 };
 
 /* All zero is valid. The JSON of the messages that follow from a request. */
@@ -65,8 +66,9 @@ int shadow_doc_get(
     const struct shadow_doc *doc, const struct shadow_request *request, struct shadow_reply *reply);
 void shadow_reply_clear(struct shadow_reply *reply);
 
-/* Fills an empty reply for a request that was not tried: 403, 429, 500. */
+/* Fills an empty reply for a request that was not tried: 403, 429, 500. `text` may be NULL: that of
+ * the code. */
 void shadow_reply_refuse(
-    struct shadow_reply *reply, const struct shadow_request *request, int code);
+    struct shadow_reply *reply, const struct shadow_request *request, int code, const char *text);
 
 #endif

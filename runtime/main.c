@@ -148,13 +148,21 @@ has_function(void *arg, struct bytes topic)
 	return found;
 }
 
+static size_t
+shadows_max(void *arg)
+{
+	return (size_t)options_number(((struct host *)arg)->options, OPTION_SHADOWS_MAX);
+}
+
 static int
 open_gateway(struct service *service, struct err *err)
 {
 	struct host *host = &service->host;
-	struct shadow_parts parts = {
-		.loop = host->loop, .store = host->store, .has_function = has_function, .arg = host
-	};
+	struct shadow_parts parts = { .loop = host->loop,
+		.store = host->store,
+		.has_function = has_function,
+		.shadows_max = shadows_max,
+		.arg = host };
 	struct restore_figures figures = { 0 };
 
 	if (access_open(host, err) < 0 || registration_open(host, err) < 0)

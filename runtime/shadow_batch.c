@@ -149,6 +149,7 @@ shadow_batch_add(struct shadow_batch *batch, enum shadow_request_kind kind,
 	*item = (struct item){ .kind = kind };
 	item_copy(item, request);
 	item->request.now_s = shadow_service_now_s(batch->service);
+	item->request.shadows_max = shadow_service_shadows_max(batch->service);
 	item->follow = shadow_follow_new(shadow_service_watches(batch->service), kind,
 	    &item->request, batch->cause.hops);
 	note_must_keep(batch, item);

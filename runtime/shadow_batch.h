@@ -25,7 +25,7 @@ struct shadow_batch *shadow_batch_new(
     struct shadow_service *service, const struct shadow_cause *cause);
 void shadow_batch_free(struct shadow_batch *batch); /* takes NULL */
 
-/* Copies what the request points to; its `now_s` is set here. -1: thing or name is not valid. */
+/* Copies what the request points to; its `now_s` and `shadows_max` are set here. -1: thing or name is not valid. */
 int shadow_batch_add(struct shadow_batch *batch, enum shadow_request_kind kind,
     const struct shadow_request *request, struct err *err) __attribute__((warn_unused_result));
 

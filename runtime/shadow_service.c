@@ -68,6 +68,14 @@ shadow_service_watches(const struct shadow_service *service)
 	return service->parts.watches;
 }
 
+size_t
+shadow_service_shadows_max(const struct shadow_service *service)
+{
+	const struct shadow_parts *parts = &service->parts;
+
+	return parts->shadows_max != NULL ? parts->shadows_max(parts->arg) : 0;
+}
+
 int64_t
 shadow_service_now_s(const struct shadow_service *service)
 {
@@ -165,7 +173,7 @@ publish_refusal(struct shadow_service *service, struct bytes topic,
 	struct shadow_reply reply = { 0 };
 	struct message message = { .topic = topic, .qos = 1 };
 
-	shadow_reply_refuse(&reply, request, code);
+	shadow_reply_refuse(&reply, request, code, NULL);
 	message.payload = buf_bytes(&reply.answer);
 	shadow_service_publish(service, &message, bytes_of(NULL, 0), NULL);
 	shadow_reply_clear(&reply);
@@ -178,7 +186,7 @@ request_failed(struct request_job *request)
 
 	log_error("shadow", "%.900s", request->job.err.text);
 	if (request->done != NULL) {
-		shadow_reply_refuse(&reply, &request->request, 500);
+		shadow_reply_refuse(&reply, &request->request, 500, NULL);
 		request->done(request->arg, &reply);
 		shadow_reply_clear(&reply);
 	} else {
@@ -298,7 +306,7 @@ shadow_service_request(struct shadow_service *service, enum shadow_request_kind 
 
 	if (code != 0) {
 		now.now_s = shadow_service_now_s(service);
-		shadow_reply_refuse(&reply, &now, code);
+		shadow_reply_refuse(&reply, &now, code, NULL);
 		done(arg, &reply);
 		shadow_reply_clear(&reply);
 		shadow_batch_free(batch);

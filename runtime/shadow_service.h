@@ -17,6 +17,8 @@ struct shadow_parts {
 	struct broker *broker;
 	/* Whether a function would run for a message on this topic; NULL: none ever. */
 	bool (*has_function)(void *arg, struct bytes topic);
+	/* How many shadows a thing may have; NULL: no bound. */
+	size_t (*shadows_max)(void *arg);
 	void *arg;
 	/* Functions that follow changes (runtime/shadow_follow.h); NULL: none ever. */
 	const struct shadow_watches *watches;
@@ -49,6 +51,7 @@ void shadow_service_request(struct shadow_service *service, enum shadow_request_
 /* --- for batches --- */
 
 const struct shadow_watches *shadow_service_watches(const struct shadow_service *service);
+size_t shadow_service_shadows_max(const struct shadow_service *service); /* 0: no bound */
 int64_t shadow_service_now_s(const struct shadow_service *service);
 /* Whether a message on this topic has a subscriber or a function that must not miss it. */
 bool shadow_service_must_keep(struct shadow_service *service, struct bytes topic);

@@ -353,7 +353,7 @@ request_that_was_not_tried_is_refused_with_its_token(void **state)
 	struct shadow_reply reply = { 0 };
 
 	(void)state;
-	shadow_reply_refuse(&reply, &request, 500);
+	shadow_reply_refuse(&reply, &request, 500, NULL);
 	assert_string_equal(
 	    buf_string(&reply.answer), REFUSED_TOKEN(500, "Internal service failure"));
 	assert_int_equal(reply.code, 500);

@@ -7,6 +7,8 @@
 #include "net/loop.h"
 #include "runtime/shadow_service.h"
 
+enum { SHADOWS_MAX = 5 };
+
 struct world {
 	struct place *place;
 	struct loop *loop;
@@ -63,11 +65,20 @@ has_function(void *arg, struct bytes topic)
 	return ((struct world *)arg)->must_keep;
 }
 
+static size_t
+shadows_max(void *arg)
+{
+	(void)arg;
+	return SHADOWS_MAX;
+}
+
 static void
 world_start(struct world *world)
 {
 	struct broker_hooks hooks = { .arg = world, .published = published, .persist = persist };
-	struct shadow_parts parts = { .has_function = has_function, .arg = world };
+	struct shadow_parts parts = {
+		.has_function = has_function, .shadows_max = shadows_max, .arg = world
+	};
 	struct err err;
 
 	world->loop = loop_new(&sys_posix, &err);
@@ -196,11 +207,13 @@ copy_answer(void *arg, const struct shadow_reply *reply)
 
 /* A request by the host's own; returns its answer. */
 static const char *
-host_asks(
-    struct world *world, enum shadow_request_kind kind, const char *thing, const char *payload)
+host_asks_named(struct world *world, enum shadow_request_kind kind, const char *thing,
+    const char *name, const char *payload)
 {
 	static struct buf answer;
-	struct shadow_request request = { .thing = text(thing), .payload = text(payload) };
+	struct shadow_request request = {
+		.thing = text(thing), .name = text(name), .payload = text(payload)
+	};
 
 	buf_clear(&answer);
 	buf_reset(&world->heard);
@@ -208,6 +221,13 @@ host_asks(
 	while (answer.len == 0)
 		turn(world);
 	return buf_string(&answer);
+}
+
+static const char *
+host_asks(
+    struct world *world, enum shadow_request_kind kind, const char *thing, const char *payload)
+{
+	return host_asks_named(world, kind, thing, "", payload);
 }
 
 static void
@@ -226,6 +246,101 @@ host_is_answered_directly_and_others_hear_of_changes(void **state)
 	    host_asks(world, SHADOW_REQUEST_GET, "car", ""), "\"state\":{\"reported\":{\"a\":1}}"));
 	assert_int_equal(world->heard.len, 0);
 	assert_non_null(strstr(host_asks(world, SHADOW_REQUEST_GET, "a b", ""), "\"code\":400"));
+}
+
+/* Things whose names begin as that one's have their own. */
+static void
+a_thing_has_no_more_shadows_than_it_may(void **state)
+{
+	static const char on[] = "{\"state\":{\"reported\":{\"a\":1}}}";
+	struct world *world = *state;
+	char name[8];
+
+	for (int i = 0; i < SHADOWS_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "n%d", i);
+		assert_non_null(
+		    strstr(host_asks_named(world, SHADOW_REQUEST_UPDATE, "many", name, on),
+			"\"version\":1"));
+	}
+	assert_non_null(
+	    strstr(host_asks_named(world, SHADOW_REQUEST_UPDATE, "many", "", on), "\"code\":403"));
+	assert_non_null(strstr(
+	    host_asks_named(world, SHADOW_REQUEST_UPDATE, "many", "n1", on), "\"version\":2"));
+	assert_non_null(strstr(
+	    host_asks_named(world, SHADOW_REQUEST_UPDATE, "man", "n1", on), "\"version\":1"));
+	assert_non_null(strstr(
+	    host_asks_named(world, SHADOW_REQUEST_UPDATE, "many-1", "n1", on), "\"version\":1"));
+}
+
+struct steps {
+	struct store_job job;
+	bool done;
+};
+
+static int
+code_of(struct txn *txn, enum shadow_request_kind kind, const char *name, int64_t now_s)
+{
+	struct shadow_request request = { .thing = text("old"),
+		.name = text(name),
+		.payload = text(
+		    kind == SHADOW_REQUEST_UPDATE ? "{\"state\":{\"reported\":{\"a\":1}}}" : ""),
+		.now_s = now_s,
+		.shadows_max = 2 };
+	struct shadow_reply reply = { 0 };
+	struct err err;
+	int code;
+
+	assert_int_equal(shadows_run(txn, kind, &request, &reply, &err), 0);
+	code = reply.code;
+	shadow_reply_clear(&reply);
+	return code;
+}
+
+static bool
+count_row(void *arg, const struct txn_row *row)
+{
+	(void)row;
+	(*(int *)arg)++;
+	return true;
+}
+
+static int
+delete_and_wait(struct txn *txn, struct store_job *job, struct err *err)
+{
+	const struct txn_range all = { .space = SPACE_SHADOW };
+	int64_t later_s = 1000 + SHADOW_TOMBSTONE_S + 1;
+	int rows = 0;
+
+	(void)job;
+	assert_int_equal(code_of(txn, SHADOW_REQUEST_UPDATE, "a", 1000), 0);
+	assert_int_equal(code_of(txn, SHADOW_REQUEST_UPDATE, "b", 1000), 0);
+	assert_int_equal(code_of(txn, SHADOW_REQUEST_DELETE, "a", 1000), 0);
+	assert_int_equal(code_of(txn, SHADOW_REQUEST_UPDATE, "c", 1000), 403);
+	assert_int_equal(code_of(txn, SHADOW_REQUEST_UPDATE, "a", 1000), 0);
+	assert_int_equal(code_of(txn, SHADOW_REQUEST_DELETE, "a", 1000), 0);
+	assert_int_equal(code_of(txn, SHADOW_REQUEST_UPDATE, "c", later_s), 0);
+	assert_int_equal(code_of(txn, SHADOW_REQUEST_UPDATE, "a", later_s), 403);
+	assert_int_equal(txn_scan(txn, &all, count_row, &rows, err), 0);
+	assert_int_equal(rows, 2);
+	return 0;
+}
+
+static void
+steps_done(struct store_job *job)
+{
+	((struct steps *)job)->done = true;
+}
+
+static void
+a_deleted_shadow_counts_as_long_as_its_version_does(void **state)
+{
+	struct world *world = *state;
+	struct steps steps = { .job = { .run = delete_and_wait, .done = steps_done } };
+
+	store_submit(world->place->store, &steps.job);
+	while (!steps.done)
+		turn(world);
+	assert_int_equal(steps.job.status, 0);
 }
 
 /* --- batches, as a commit makes them --- */
@@ -344,6 +459,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		ON_WORLD(device_is_answered_as_aws_does),
 		ON_WORLD(host_is_answered_directly_and_others_hear_of_changes),
+		ON_WORLD(a_thing_has_no_more_shadows_than_it_may),
+		ON_WORLD(a_deleted_shadow_counts_as_long_as_its_version_does),
 		ON_WORLD(refused_update_undoes_the_whole_batch),
 		ON_WORLD(message_of_a_commit_that_was_cut_off_is_sent_at_the_next_start),
 		ON_WORLD(batch_tells_nothing_before_it_is_delivered),
