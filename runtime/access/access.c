@@ -20,6 +20,19 @@
 
 enum { RANDOM_BYTES = 20 };
 
+static void
+check_timed(void *arg)
+{
+	broker_recheck(((struct host *)arg)->broker);
+}
+
+void
+access_note_timed(struct host *host)
+{
+	if (!timer_is_set(&host->access->timed))
+		timer_set(&host->access->timed, TIMED_CHECK_US);
+}
+
 int
 access_open(struct host *host, struct err *err)
 {
@@ -27,6 +40,7 @@ access_open(struct host *host, struct err *err)
 
 	host->access = access;
 	access->generation = 1;
+	timer_init(&access->timed, host->loop, check_timed, host);
 	loop_sys(host->loop)->random(access->secret, sizeof(access->secret));
 	access->threads = tls_pool_new(host->loop, 1, err);
 	host->credentials = credentials_new(host);
@@ -56,6 +70,8 @@ access_close(struct host *host)
 {
 	credentials_free(host->credentials);
 	authorizers_free(host->authorizers);
+	if (host->access != NULL)
+		timer_clear(&host->access->timed);
 	free(host->access);
 	host->access = NULL;
 }

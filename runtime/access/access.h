@@ -9,6 +9,7 @@
 #include "lib/log_limit.h"
 #include "net/broker.h"
 #include "net/http_server.h"
+#include "net/loop.h"
 #include "runtime/access/login.h"
 
 struct host;
@@ -20,6 +21,7 @@ enum {
 	CHECKING_MAX = 64,	 /* of an address that wait for the slow hash or an authorizer */
 	FAILURES_BURST = 20,	 /* wrong passwords at once, */
 	FAILURE_US = 3000000,	 /* then one in this time */
+	TIMED_CHECK_US = 5000000,
 };
 
 /* Of an address, or of several that share the place. */
@@ -41,6 +43,7 @@ struct access {
 	uint8_t passwords[ACCESS_PASSWORDS][32]; /* keyed digests; zeros: none */
 	struct tls_pool *threads;		 /* for signatures */
 	uint8_t secret[32];			 /* the key; drawn at start */
+	struct timer timed; /* set where rights may end by the clock: asks everybody again */
 };
 
 /* Makes host->access and what verifiers need: credentials (read from the store), passwords, keys of
@@ -53,6 +56,10 @@ void access_close(struct host *host); /* after the store and the broker */
 /* Something has changed that decides about rights. Every later question is decided anew, and who
  * may not be connected any more is cut within the next turns of the loop. */
 void access_changed(struct host *host);
+
+/* Some identity's rights hang on the time: everybody who is connected is asked about in a while,
+ * and again as long as there is such a one. */
+void access_note_timed(struct host *host);
 
 /* The broker's hooks. */
 void access_authenticate(void *arg, struct broker_login *login, const struct mqtt_connect *connect,

@@ -145,6 +145,8 @@ rebind(struct identity *identity)
 		identity->set = policy_set_new(
 		    policies.policies, (const char *const *)policies.names, policies.count, &facts);
 	policy_list_clear(&policies);
+	if (identity->set != NULL && policy_set_is_timed(identity->set))
+		access_note_timed(identity->host);
 }
 
 /* Bound to what holds now. */

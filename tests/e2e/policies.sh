@@ -162,6 +162,16 @@ connects() { mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -V 311 -u plain -P 'pass
 ! connects -c || fail "a persistent session is let in"
 grep -q 'plain.* may not iot:Connect on client/plain: no statement allows it' "$work/moonlet.log" || fail "not said why"
 
+echo "a connection ends with the time that it is allowed"
+cat >"$work/shift.json" <<END
+{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": ["iot:Connect", "iot:Subscribe"], "Resource": "*",
+  "Condition": {"DateLessThan": {"aws:CurrentTime": "$(date -u -d '+6 seconds' +%Y-%m-%dT%H:%M:%SZ)"}}}}
+END
+moon policy create shift "$work/shift.json"
+moon user add shift --password-file "$work/password" --policy shift
+mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -V 5 -u shift -P 'password of plain' -i shift -t x >"$work/shift.out" 2>&1 &
+remember $!
+
 echo "a will that waits goes by what holds when it is due"
 cat >"$work/wills.json" <<'END'
 {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": ["iot:Connect", "iot:Subscribe", "iot:Publish"],
@@ -189,6 +199,7 @@ kill -9 "$left"
 moon policy create wills "$work/no_wills.json" --replace
 wait_for 30 grep -q 'may not iot:Publish on topic/wills/late: no statement allows it' "$work/moonlet.log"
 moon policy create wills "$work/wills.json" --replace
+wait_for 60 grep -q 'client "shift" .* may not iot:Connect on client/shift: no statement allows it' "$work/moonlet.log"
 
 echo "users"
 printf 'secret-of-fritz\n' >"$work/password"
