@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lib/item_key.h"
+#include "lib/mqtt_packet.h"
 #include "runtime/api/api_parts.h"
 
 void
@@ -55,23 +56,67 @@ key_json(cJSON *json, struct bytes key)
 	buf_clear(&text);
 }
 
-/* Its method and body, of the fields of CALL_HTTP. */
+/* As mqtt.publish was given them. */
+static void
+properties_json(cJSON *json, const struct mqtt_props *props)
+{
+	cJSON *list = cJSON_AddObjectToObject(json, "properties");
+	struct bytes name, value;
+	size_t at = 0;
+
+	if (mqtt_props_has(props, MQTT_CONTENT_TYPE))
+		api_add_bytes(list, "content_type", props->content_type);
+	if (mqtt_props_has(props, MQTT_RESPONSE_TOPIC))
+		api_add_bytes(list, "response_topic", props->response_topic);
+	if (mqtt_props_has(props, MQTT_CORRELATION_DATA))
+		api_add_bytes(list, "correlation_data", props->correlation_data);
+	while (mqtt_user_property_next(props->raw, &at, &name, &value)) {
+		char *key = bytes_to_string(name);
+
+		api_add_bytes(list, key, value);
+		free(key);
+	}
+}
+
+static void
+publish_json(cJSON *json, const struct effect *effect)
+{
+	struct mqtt_defect defect;
+	struct mqtt_props props;
+
+	api_add_bytes(json, "publish", effect->first);
+	api_add_bytes(json, "payload", effect->second);
+	api_add_number(json, "qos", effect->qos);
+	api_add_bool(json, "retain", effect->retain != 0);
+	if (effect->expiry_s > 0)
+		api_add_number(json, "expiry", effect->expiry_s);
+	if (effect->third.len > 0 &&
+	    mqtt_props_decode(effect->third, MQTT_PUBLISH, &props, &defect))
+		properties_json(json, &props);
+}
+
+/* Its method, headers and body, of the fields of CALL_HTTP. */
 static void
 webhook_json(cJSON *json, struct bytes request)
 {
 	struct cursor cursor = cursor_of(request);
 	struct bytes method = cursor_bytes(&cursor);
+	cJSON *list = NULL;
 	uint16_t headers;
 
 	(void)cursor_bytes(&cursor);
 	(void)cursor_u32(&cursor);
 	(void)cursor_u8(&cursor);
 	headers = cursor_u16(&cursor);
-	for (uint16_t i = 0; i < headers && !cursor.bad; i++) {
-		(void)cursor_bytes(&cursor);
-		(void)cursor_bytes(&cursor);
-	}
 	api_add_bytes(json, "method", method);
+	if (headers > 0)
+		list = cJSON_AddObjectToObject(json, "headers");
+	for (uint16_t i = 0; i < headers && !cursor.bad; i++) {
+		char *name = bytes_to_string(cursor_bytes(&cursor));
+
+		api_add_bytes(list, name, cursor_bytes(&cursor));
+		free(name);
+	}
 	api_add_bytes(json, "payload", cursor_bytes(&cursor));
 }
 
@@ -92,10 +137,7 @@ effect_json(const struct effect *effect)
 
 	switch (effect->kind) {
 	case EFFECT_PUBLISH:
-		api_add_bytes(json, "publish", effect->first);
-		api_add_bytes(json, "payload", effect->second);
-		api_add_number(json, "qos", effect->qos);
-		api_add_bool(json, "retain", effect->retain != 0);
+		publish_json(json, effect);
 		break;
 	case EFFECT_SHADOW:
 		api_add_bytes(json, "shadow", effect->first);

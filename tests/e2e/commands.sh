@@ -15,6 +15,15 @@ return {
   end,
 }
 LUA
+cat >"$work/functions/much.lua" <<'LUA'
+return {
+  allow = { publish = "out/+", http = "https://hooks.example.com" },
+  handler = function()
+    mqtt.publish("out/much", "x", { qos = 2, retain = true, expiry = 5, properties = { content_type = "a/b", fleet = "north" } })
+    webhook.send("https://hooks.example.com/x", "y", { method = "PUT", headers = { ["X-Fleet"] = "north" } })
+  end,
+}
+LUA
 start_moonlet "$work/functions"
 cli() { "$moonlet" "$@" --data "$work/data"; }
 has() { case $(cli "${@:2}" 2>&1) in *"$1"*) ;; *) return 1 ;; esac; }
@@ -55,6 +64,10 @@ echo '{"id":"d"}' >"$work/event.json"
 has '"heard":"d"' invoke echo "$work/event.json" || fail "invoke does not show the result: $(cli invoke echo "$work/event.json")"
 has '"heard":"d"' invoke echo "$(cat "$work/event.json")" || fail "invoke does not take the event itself"
 has 'out/d' invoke echo "$work/event.json" --dry-run || fail "invoke --dry-run does not show the effect"
+has '{"publish":"out/much","payload":"x","qos":2,"retain":true,"expiry":5,"properties":{"content_type":"a/b","fleet":"north"}}' invoke much --dry-run ||
+  fail "a dry run does not show all of a message: $(cli invoke much --dry-run)"
+has '{"webhook":"https://hooks.example.com/x","method":"PUT","headers":{"X-Fleet":"north"},"payload":"y"}' invoke much --dry-run ||
+  fail "a dry run does not show all of a webhook: $(cli invoke much --dry-run)"
 mosquitto_sub -p "$mqtt_port" -t 'out/e' -C 1 -W 2 >"$work/dry" &
 dry=$!
 echo '{"id":"e"}' | cli invoke echo - --dry-run >/dev/null
