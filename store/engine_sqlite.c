@@ -72,7 +72,6 @@ static const char *const count_texts[COUNT_COUNT] = {
 
 /* Taken in this order when the database is opened. */
 static const char *const pragmas[] = {
-	"PRAGMA journal_mode = WAL",
 	"PRAGMA synchronous = FULL",
 	"PRAGMA journal_size_limit = 67108864",
 	"PRAGMA cache_size = -16384",
@@ -504,7 +503,9 @@ set_up(struct engine_db *db, const struct store_config *config, struct err *err)
 		if (run_text(db, pragmas[i], "open", err) < 0)
 			return -1;
 	}
-	if (guard_check(&db->guard, err) < 0)
+	/* A copy made by a backup has no journal of this kind yet: its header is written here. */
+	if (guard_check(&db->guard, err) < 0 ||
+	    run_text(db, "PRAGMA journal_mode = WAL", "open", err) < 0)
 		return -1;
 	if (sqlite_begin(db, err) < 0 || make_tables(db, err) < 0 || migrate(db, config, err) < 0 ||
 	    sqlite_commit(db, 0, err) < 0) {

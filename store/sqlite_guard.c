@@ -163,6 +163,21 @@ has_tables(const struct guard *guard, struct err *err)
 	return found;
 }
 
+/* What another program keeps in a file of that name is not taken over. */
+static int
+check_is_empty(const struct guard *guard, struct err *err)
+{
+	struct buf one = { 0 };
+	int found = ask(guard, "SELECT 1 FROM sqlite_schema LIMIT 1", &one, err);
+
+	buf_clear(&one);
+	if (found == 1)
+		return err_set(err,
+		    "%s: open: it is another program's database; move it away to start empty",
+		    guard->path);
+	return found;
+}
+
 /* 1: its pages had sums, 0, -1. */
 static int
 has_id(const struct guard *guard, struct err *err)
@@ -201,7 +216,7 @@ guard_check(struct guard *guard, struct err *err)
 	if (tables == 0 && guard->mark.is_there)
 		return guard_damaged(guard->path, "open", "its tables are gone", err);
 	if (tables == 0)
-		return 0;
+		return check_is_empty(guard, err);
 	if (!page_check_is_on(guard->sqlite)) {
 		tables = has_id(guard, err);
 		if (tables != 0)

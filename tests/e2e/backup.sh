@@ -62,4 +62,27 @@ grep -q "damaged/moonlet.db.*damaged.*restore it from a backup" "$work/out" || f
 same "the damaged file" "$before" "$(sha256sum <"$work/damaged/moonlet.db")"
 same "its size" "$size" "$(stat -c %s "$work/damaged/moonlet.db")"
 "$moonlet" verify "$work/damaged" >"$work/out" 2>&1 && fail "damage was not found"
-true
+
+# ... nor its header, where a single byte of a copy has changed; nor what another program keeps there.
+refused() { # WHAT PATTERN
+  before=$(sha256sum <"$work/refused/moonlet.db")
+  "$moonlet" run --functions "$work/functions" --data "$work/refused" --mqtt 127.0.0.1:0 --http off >"$work/out" 2>&1 && fail "$1 was taken"
+  grep -q "refused/moonlet.db: .*$2" "$work/out" || fail "$1: $(cat "$work/out")"
+  same "$1" "$before" "$(sha256sum <"$work/refused/moonlet.db")"
+}
+mkdir "$work/refused"
+cp "$work/copy3.db" "$work/refused/moonlet.db"
+python3 - "$work/refused/moonlet.db" <<'PY'
+import sys
+with open(sys.argv[1], "r+b") as f:
+    at = f.seek(0, 2) - 2000
+    f.seek(at)
+    byte = f.read(1)[0]
+    f.seek(at)
+    f.write(bytes([byte ^ 1]))
+PY
+refused "a changed byte" "damaged (a page has changed); restore it from a backup"
+rm -r "$work/refused"
+mkdir "$work/refused"
+sqlite3 "$work/refused/moonlet.db" "CREATE TABLE others (a); INSERT INTO others VALUES (1)"
+refused "another program's database" "another program's database; move it away"
