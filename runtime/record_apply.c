@@ -248,6 +248,17 @@ join_certificate(const struct applying *applying, const char *thing, struct err 
 	return registry_attach_thing(applying->change, thing, target, err);
 }
 
+/* 0: not there, or no such number. */
+static int64_t
+count_field(const struct applying *applying, const char *name)
+{
+	const cJSON *number = field(applying, name);
+
+	return cJSON_IsNumber(number) && number->valuedouble >= 1 && number->valuedouble < 1e15
+		   ? (int64_t)number->valuedouble
+		   : 0;
+}
+
 static int
 apply_thing(const struct applying *applying, struct err *err)
 {
@@ -258,6 +269,11 @@ apply_thing(const struct applying *applying, struct err *err)
 		return -1;
 	wish.is_new = applying->mode == RECORD_NEW || registry_thing(registry_of(applying->change),
 							  bytes_of_string(wish.name)) == NULL;
+	if (applying->mode != RECORD_NEW) {
+		wish.skips_same = true;
+		wish.first_version = (uint64_t)count_field(applying, "version");
+		wish.created_ms = count_field(applying, "creationDate") * 1000;
+	}
 	if (registry_put_thing(applying->change, &wish, err) < 0 ||
 	    join_groups(applying, wish.name, err) < 0 ||
 	    join_principals(applying, wish.name, err) < 0)
@@ -295,6 +311,10 @@ apply_group(const struct applying *applying, struct err *err)
 		return -1;
 	wish.is_new = applying->mode == RECORD_NEW || registry_group(registry_of(applying->change),
 							  bytes_of_string(wish.name)) == NULL;
+	if (applying->mode != RECORD_NEW) {
+		wish.skips_same = true;
+		wish.first_version = (uint64_t)count_field(applying, "version");
+	}
 	if (registry_put_group(applying->change, &wish, err) < 0)
 		return -1;
 	return attach_policies_of(applying, "group", wish.name, err);

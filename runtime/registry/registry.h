@@ -257,6 +257,10 @@ struct thing_wish {
 	bool merge;
 	bool is_new;	  /* it must not be there; else it must */
 	uint64_t version; /* it must have; 0: any */
+	/* Of an import. */
+	bool skips_same;	/* nothing happens where it is all that already */
+	uint64_t first_version; /* of a new one; 0: 1 */
+	int64_t created_ms;	/* the same; 0: now */
 };
 int registry_put_thing(
     struct registry_change *change, const struct thing_wish *wish, struct err *err);
@@ -281,6 +285,8 @@ struct group_wish {
 	const char *description;
 	const cJSON *attributes;
 	bool is_new;
+	bool skips_same;	/* as in struct thing_wish */
+	uint64_t first_version; /* the same */
 };
 int registry_put_group(
     struct registry_change *change, const struct group_wish *wish, struct err *err);

@@ -191,10 +191,37 @@ check_wish(struct registry_change *change, const struct group_wish *wish, struct
 	return wish->is_new ? check_parent(change, wish, err) : 0;
 }
 
+/* What the group is to be, without its version. */
+static cJSON *
+wished(const struct thing_group *old, const struct group_wish *wish,
+    const struct attributes *attributes)
+{
+	cJSON *row = cJSON_CreateObject();
+	bool own = wish->attributes != NULL || old == NULL;
+
+	row_add_text(row, "parent", old != NULL ? old->parent : wish->parent);
+	row_add_text(row, "description",
+	    wish->description != NULL || old == NULL ? wish->description : old->description);
+	row_add(row, "attributes", attributes_json(own ? attributes : &old->attributes));
+	return row;
+}
+
+static bool
+is_same(const struct thing_group *old, const cJSON *row)
+{
+	const struct group_wish nothing = { .name = old->name };
+	cJSON *is = wished(old, &nothing, NULL);
+	bool same = cJSON_Compare(is, row, true);
+
+	cJSON_Delete(is);
+	return same;
+}
+
 int
 registry_put_group(struct registry_change *change, const struct group_wish *wish, struct err *err)
 {
 	struct registry *registry = registry_of(change);
+	int64_t first = wish->first_version > 0 ? (int64_t)wish->first_version : 1;
 	struct attributes attributes = { 0 };
 	const struct thing_group *old;
 	cJSON *row;
@@ -204,16 +231,14 @@ registry_put_group(struct registry_change *change, const struct group_wish *wish
 	if (attributes_read(&attributes, wish->attributes, err) < 0)
 		return registry_refuse(change, REGISTRY_INVALID, err, "%s", err->text);
 	old = registry_group(registry, bytes_of_string(wish->name));
-	row = cJSON_CreateObject();
-	row_add_text(row, "parent", old != NULL ? old->parent : wish->parent);
-	row_add_text(row, "description",
-	    wish->description != NULL || old == NULL ? wish->description : old->description);
-	row_add(row, "attributes",
-	    attributes_json(
-		wish->attributes != NULL || old == NULL ? &attributes : &old->attributes));
-	row_add_number(row, "version", old != NULL ? (int64_t)old->version + 1 : 1);
-	row_add_number(row, "created", old != NULL ? old->created_ms : registry_now_ms(registry));
+	row = wished(old, wish, &attributes);
 	attributes_clear(&attributes);
+	if (old != NULL && wish->skips_same && is_same(old, row)) {
+		cJSON_Delete(row);
+		return 0;
+	}
+	row_add_number(row, "version", old != NULL ? (int64_t)old->version + 1 : first);
+	row_add_number(row, "created", old != NULL ? old->created_ms : registry_now_ms(registry));
 	registry_put_json(change, SPACE_THING_GROUP, wish->name, row);
 	return 0;
 }

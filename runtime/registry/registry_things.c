@@ -205,13 +205,42 @@ wished_attributes(const struct thing *old, const struct thing_wish *wish)
 	return cJSON_Duplicate(wish->attributes, true);
 }
 
+static bool
+is_same(const struct thing *old, const char *type, const cJSON *attributes)
+{
+	cJSON *has = attributes_json(&old->attributes);
+	const char *old_type = old->type != NULL ? old->type : "";
+	bool same =
+	    cJSON_Compare(has, attributes, true) && strcmp(old_type, type != NULL ? type : "") == 0;
+
+	cJSON_Delete(has);
+	return same;
+}
+
+static void
+put(struct registry_change *change, const struct thing_wish *wish, const struct thing *old,
+    const char *type, cJSON *attributes)
+{
+	int64_t first = wish->first_version > 0 ? (int64_t)wish->first_version : 1;
+	int64_t now_ms =
+	    wish->created_ms > 0 ? wish->created_ms : registry_now_ms(registry_of(change));
+	cJSON *row = cJSON_CreateObject();
+
+	row_add_text(row, "type", type);
+	row_add(row, "attributes", attributes);
+	row_add_number(row, "version", old != NULL ? (int64_t)old->version + 1 : first);
+	row_add_number(row, "created", old != NULL ? old->created_ms : now_ms);
+	registry_put_json(change, SPACE_THING, wish->name, row);
+}
+
 int
 registry_put_thing(struct registry_change *change, const struct thing_wish *wish, struct err *err)
 {
 	struct registry *registry = registry_of(change);
 	const struct thing *old = registry_thing(registry, bytes_of_string(wish->name));
 	struct attributes checked = { 0 };
-	cJSON *row, *attributes;
+	const char *type;
+	cJSON *attributes;
 
 	if (check_wish(change, wish, err) < 0)
 		return -1;
@@ -221,12 +250,11 @@ registry_put_thing(struct registry_change *change, const struct thing_wish *wish
 		return registry_refuse(change, REGISTRY_INVALID, err, "%s", err->text);
 	}
 	attributes_clear(&checked);
-	row = cJSON_CreateObject();
-	row_add_text(row, "type", wish->type != NULL || old == NULL ? wish->type : old->type);
-	row_add(row, "attributes", attributes);
-	row_add_number(row, "version", old != NULL ? (int64_t)old->version + 1 : 1);
-	row_add_number(row, "created", old != NULL ? old->created_ms : registry_now_ms(registry));
-	registry_put_json(change, SPACE_THING, wish->name, row);
+	type = wish->type != NULL || old == NULL ? wish->type : old->type;
+	if (old != NULL && wish->skips_same && is_same(old, type, attributes))
+		cJSON_Delete(attributes);
+	else
+		put(change, wish, old, type, attributes);
 	return 0;
 }
 
