@@ -133,6 +133,18 @@ send_frames(struct websocket *socket, const struct sys *sys, int fd)
 	return 0;
 }
 
+/* RFC 6455 §7.4.1: wslay tells a code for a wrong order of frames, but none for a frame that it
+ * cannot read. */
+static void
+end_wrong(struct websocket *socket)
+{
+	static const uint8_t protocol_error[] = { 0x88, 2, 0x03, 0xea };
+
+	wslay_event_shutdown_write(socket->context);
+	buf_append(&socket->unsent, protocol_error, sizeof(protocol_error));
+	socket->ended = true;
+}
+
 /* Unpacks all of `in`; returns how many bytes of content that gave. */
 static size_t
 unpack(struct websocket *socket, struct bytes in, void *out, size_t len)
@@ -140,8 +152,9 @@ unpack(struct websocket *socket, struct bytes in, void *out, size_t len)
 	socket->in = in;
 	socket->to = out;
 	socket->to_len = len;
-	if (wslay_event_recv(socket->context) != 0 ||
-	    !wslay_event_get_read_enabled(socket->context))
+	if (wslay_event_recv(socket->context) != 0)
+		end_wrong(socket);
+	else if (!wslay_event_get_read_enabled(socket->context))
 		socket->ended = true;
 	socket->in = bytes_of(NULL, 0);
 	return len - socket->to_len;

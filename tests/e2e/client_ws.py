@@ -104,7 +104,12 @@ for name, bytes_sent, code in [
     ("text", pack(1, b"hello"), 1003),
     ("not masked", pack(2, PINGREQ, mask=False), 1002),
     ("reserved opcode", pack(3, b"x"), 1002),
-    ("large ping", pack(9, b"x" * 126), None),
+    ("reserved bit", b"\xc2" + pack(2, PINGREQ)[1:], 1002),
+    ("large ping", pack(9, b"x" * 126), 1002),
+    ("fragment of a ping", pack(9, b"x", fin=False), 1002),
+    ("continues nothing", pack(0, PINGREQ), 1002),
+    ("length longer than needed", b"\x82\xfe\x00\x02" + pack(2, PINGREQ)[2:], 1002),
+    ("length of 64 bits", b"\x82\xff" + struct.pack(">Q", 1 << 63) + b"12345678", 1002),
     ("a gigabyte", bytes([0x82, 0xFF]) + struct.pack(">Q", 1 << 30) + b"12345678", 1009),
 ]:
     peer = Peer(pack(2, CONNECT))
@@ -112,5 +117,5 @@ for name, bytes_sent, code in [
     peer.sock.sendall(bytes_sent)
     first, payload = peer.frame()
     assert first == 0x88, (name, first, payload)
-    assert code is None or payload[:2] == close_code(code), (name, first, payload)
+    assert payload[:2] == close_code(code), (name, first, payload)
     peer.ended()
