@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/base64.h"
+#include "lib/http_parse.h"
 #include "lib/topic.h"
 #include "runtime/api/api_parts.h"
 #include "runtime/api/cross_origin.h"
@@ -426,6 +427,24 @@ let_in(struct access_request *request, const struct login_answer *answer)
 	free(visit);
 }
 
+/* A parameter that cannot be read must not count as one that is missing: `name` decides which
+ * shadow is deleted. */
+static bool
+query_is_readable(const struct http_exchange *exchange)
+{
+	struct bytes query = http_exchange_head(exchange)->query, name, value;
+	struct buf decoded = { 0 };
+	bool readable = true;
+
+	while (readable && http_query_next(&query, &name, &value)) {
+		buf_reset(&decoded);
+		readable = http_decode(name, true, &decoded) == 0 &&
+			   http_decode(value, true, &decoded) == 0;
+	}
+	buf_clear(&decoded);
+	return readable;
+}
+
 /* False: it has been answered. */
 static bool
 is_welcome(struct host *host, struct http_exchange *exchange)
@@ -440,6 +459,10 @@ is_welcome(struct host *host, struct http_exchange *exchange)
 		data_plane_say(host, exchange, 403,
 		    "pages of this origin may not do this: the option ws_origins names those "
 		    "that may");
+		return false;
+	}
+	if (!query_is_readable(exchange)) {
+		data_plane_say(host, exchange, 400, "the query has a wrong %XX");
 		return false;
 	}
 	return true;

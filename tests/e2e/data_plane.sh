@@ -91,6 +91,11 @@ ask 200 POST '/things/audi22/shadow' -d '{"state":{"reported":{"speed":3}}}'
 is 'a["state"]["reported"]["speed"] == 3 and a["version"] == 1'
 ask 409 POST '/things/audi22/shadow' -d '{"state":{"reported":{"speed":4}},"version":7}'
 ask 400 POST '/things/audi22/shadow' -d '{"state":'
+for wrong in %zz %0 %00; do # is no request for the shadow without a name
+  ask 400 DELETE "/things/audi22/shadow?name=$wrong"
+  is "'%XX' in a['message']"
+done
+ask 400 POST '/topics/a?contentType=%00' -d x
 ask 200 GET '/things/audi22/shadow'
 is 'a["state"]["reported"]["speed"] == 3 and a["metadata"]'
 ask 200 POST '/things/audi22/shadow?name=cabin' -d '{"state":{"desired":{"warm":true}}}'
