@@ -37,7 +37,9 @@ roundtrip() {
 refused() {
   local pattern=$1
   shift
-  if timeout 120 "$@" >"$work/refused.out" 2>&1; then fail "not refused: $*"; fi
+  local status=0
+  timeout 120 "$@" >"$work/refused.out" 2>&1 || status=$?
+  if [ "$status" = 0 ] || [ "$status" = 124 ]; then fail "not refused: $*"; fi
   grep -q -- "$pattern" "$work/refused.out" || fail "no '$pattern' in: $(tail -2 "$work/refused.out")"
 }
 run() { printf '%s\n' "$moonlet" run --functions "$work/functions" --data "$work/data" --mqtt 127.0.0.1:0 --http off; }
@@ -110,15 +112,22 @@ stop_moonlet
 
 echo "root does not act where the user may have put links"
 before=$(sha256sum "$work/roots")
-for name in moonlet.lock moonlet.db tls/server.key; do
+trap_at() {
+  rm -rf "$work/trap"
   mkdir -p "$work/trap/tls"
   chown -R "$user" "$work/trap"
-  ln -s "$work/roots" "$work/trap/$name"
+  ln -s "$work/roots" "$work/trap/$1"
   chmod 600 "$work/roots"
-  refused '' "${run[@]}" --data "$work/trap" --user "$user" --https 127.0.0.1:0
-  same "root's file behind $name" "$before" "$(sha256sum "$work/roots")"
-  rm -r "$work/trap"
-done
+}
+trap_at moonlet.lock
+refused 'moonlet.lock: Permission denied' "${run[@]}" --data "$work/trap" --user "$user"
+trap_at moonlet.db
+refused 'moonlet.db: open: unable to open' "${run[@]}" --data "$work/trap" --user "$user"
+trap_at tls/server.key
+start_moonlet "$work/functions" --data "$work/trap" --user "$user" --https 127.0.0.1:0
+stop_moonlet
+same "owner of the key that was made in the link's place" "$user" "$(owner "$work/trap/tls/server.key")"
+same "root's file behind the links" "$before" "$(sha256sum "$work/roots")"
 mkdir "$work/above"
 chown "$user" "$work/above"
 ln -s "$work/else" "$work/above/data"
