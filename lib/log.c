@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/utf8.h"
+
 enum { LINE_BYTES_MAX = 16384, TEXT_BYTES_MAX = 4096 };
 
 static struct {
@@ -107,11 +109,18 @@ put(struct line *line, const char *text)
 	line->len += len;
 }
 
+/* What does not fit is left out by whole characters. */
+static bool
+takes(const struct line *line, char c)
+{
+	return c != '\0' && ((c & 0xc0) == 0x80 || line->len < sizeof(line->bytes) - 64);
+}
+
 /* Control characters would let a text forge lines or drive a terminal: they are shown as \xNN. */
 static void
 put_plain(struct line *line, const char *text)
 {
-	for (const char *p = text; *p != '\0'; p++) {
+	for (const char *p = text; takes(line, *p); p++) {
 		unsigned char c = (unsigned char)*p;
 		char piece[8];
 
@@ -129,7 +138,7 @@ put_json_string(struct line *line, const char *name, const char *text)
 	put(line, line->len > 1 ? ",\"" : "\"");
 	put(line, name);
 	put(line, "\":\"");
-	for (const char *p = text; *p != '\0' && line->len < sizeof(line->bytes) - 64; p++) {
+	for (const char *p = text; takes(line, *p); p++) {
 		unsigned char c = (unsigned char)*p;
 		char piece[8];
 
@@ -200,8 +209,28 @@ build_json(struct line *line, const struct log_line *what, const char *when)
 	put(line, "}\n");
 }
 
-void
-log_emit(const struct log_line *what)
+/* The text, or a copy of it in which U+FFFD stands for each byte that is of no character. */
+static const char *
+well_formed(const char *text, struct buf *copy)
+{
+	struct bytes rest = bytes_of_string(text != NULL ? text : "");
+
+	if (utf8_is_valid(rest))
+		return text;
+	while (rest.len > 0) {
+		size_t len = utf8_character(rest);
+
+		if (len > 0)
+			buf_append(copy, rest.data, len);
+		else
+			buf_append_string(copy, "\xef\xbf\xbd");
+		rest = bytes_of(rest.data + (len > 0 ? len : 1), rest.len - (len > 0 ? len : 1));
+	}
+	return buf_string(copy);
+}
+
+static void
+emit(const struct log_line *what)
 {
 	struct log_line stamped = *what;
 	struct line line;
@@ -226,6 +255,19 @@ log_emit(const struct log_line *what)
 	/* A log that cannot be written must not stop the daemon. */
 	if (write(sink.fd, line.bytes, line.len) < 0)
 		return;
+}
+
+void
+log_emit(const struct log_line *what)
+{
+	struct log_line line = *what;
+	struct buf text = { 0 }, detail = { 0 };
+
+	line.text = well_formed(what->text, &text);
+	line.detail = well_formed(what->detail, &detail);
+	emit(&line);
+	buf_clear(&text);
+	buf_clear(&detail);
 }
 
 __attribute__((format(printf, 3, 0))) static void

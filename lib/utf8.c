@@ -48,24 +48,37 @@ skip_ascii(const uint8_t *data, size_t at, size_t len)
 	return at;
 }
 
+size_t
+utf8_character(struct bytes text)
+{
+	uint8_t least, most;
+	size_t follow;
+
+	if (text.len == 0 || text.data[0] < 0x80)
+		return text.len > 0;
+	follow = sequence(text.data[0], &least, &most);
+	if (follow == 0 || text.len <= follow)
+		return 0;
+	if (text.data[1] < least || text.data[1] > most)
+		return 0;
+	for (size_t i = 2; i <= follow; i++) {
+		if ((text.data[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return follow + 1;
+}
+
 bool
 utf8_is_valid(struct bytes text)
 {
 	size_t at = skip_ascii(text.data, 0, text.len);
 
 	while (at < text.len) {
-		uint8_t least, most;
-		size_t follow = sequence(text.data[at], &least, &most);
+		size_t len = utf8_character(bytes_of(text.data + at, text.len - at));
 
-		if (follow == 0 || text.len - at <= follow)
+		if (len == 0)
 			return false;
-		if (text.data[at + 1] < least || text.data[at + 1] > most)
-			return false;
-		for (size_t i = 2; i <= follow; i++) {
-			if ((text.data[at + i] & 0xc0) != 0x80)
-				return false;
-		}
-		at = skip_ascii(text.data, at + follow + 1, text.len);
+		at = skip_ascii(text.data, at + len, text.len);
 	}
 	return true;
 }

@@ -7,6 +7,7 @@
 #include "lib/bytes.h"
 
 bool utf8_is_valid(struct bytes text);	     /* may hold U+0000 (JSON, payloads) */
+size_t utf8_character(struct bytes text);    /* length of the first one; 0: it is none */
 bool utf8_is_mqtt_string(struct bytes text); /* at most 65,535 bytes, no U+0000 */
 
 #endif

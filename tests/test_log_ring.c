@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/json_text.h"
+#include "lib/utf8.h"
 #include "runtime/log_ring.h"
 
 struct world {
@@ -175,6 +177,66 @@ line_is_one_json_object(void **state)
 	buf_clear(&out);
 }
 
+/* What the log writes of a text, without the line's end. */
+static void
+write_line(enum log_format format, const struct log_line *line, char *out, size_t size)
+{
+	int ends[2];
+	ssize_t len;
+
+	assert_int_equal(pipe(ends), 0);
+	log_open(ends[1], format, LOG_LEVEL_INFO);
+	log_emit(line);
+	len = read(ends[0], out, size - 1);
+	assert_true(len > 0);
+	out[len - 1] = '\0';
+	close(ends[0]);
+	close(ends[1]);
+	log_open(STDERR_FILENO, LOG_FORMAT_HUMAN, LOG_LEVEL_INFO);
+}
+
+static void
+lines_are_utf8_whatever_a_handler_says(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} cases[] = {
+		{ "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f" },
+		{ "a\xff\xfe", "a\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "\xc3(", "\xef\xbf\xbd(" },
+		{ "cut \xe2\x82", "cut \xef\xbf\xbd\xef\xbf\xbd" },
+	};
+	static const enum log_format formats[] = { LOG_FORMAT_HUMAN, LOG_FORMAT_JSON };
+	char out[20000], much[18001];
+	size_t at;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		for (int k = 0; k < 2; k++) {
+			write_line(formats[k],
+			    &(struct log_line){ .level = LOG_LEVEL_INFO,
+				.text = cases[i].text,
+				.detail = cases[i].text },
+			    out, sizeof(out));
+			if (strstr(out, cases[i].says) == NULL ||
+			    !utf8_is_valid(bytes_of_string(out)))
+				fail_msg("%s: %s", cases[i].says, out);
+			assert_true(k == 0 || json_text_is_valid(bytes_of_string(out), &at));
+		}
+	}
+	for (size_t i = 0; i < sizeof(much) - 1; i += 3)
+		memcpy(much + i, "\xe2\x82\xac", 3);
+	much[sizeof(much) - 1] = '\0';
+	for (int k = 0; k < 6; k++) { /* cut at each place of a character */
+		write_line(formats[k % 2],
+		    &(struct log_line){
+			.level = LOG_LEVEL_INFO, .component = "abc" + k / 2, .text = much },
+		    out, sizeof(out));
+		assert_true(utf8_is_valid(bytes_of_string(out)));
+		assert_true(k % 2 == 0 || json_text_is_valid(bytes_of_string(out), &at));
+	}
+}
+
 int
 main(void)
 {
@@ -184,6 +246,7 @@ main(void)
 		cmocka_unit_test(lines_that_come_too_fast_are_counted),
 		cmocka_unit_test(followers_hear_lines_of_all_threads),
 		cmocka_unit_test(line_is_one_json_object),
+		cmocka_unit_test(lines_are_utf8_whatever_a_handler_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
