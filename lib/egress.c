@@ -127,6 +127,64 @@ parse(struct bytes text, struct pattern *out, struct err *err)
 	return check_path(out->path, err);
 }
 
+static bool is_address(const char *host);
+
+/* Clients have other ways to write an address, which they all take for the same. */
+static bool
+host_is_plain(struct bytes host)
+{
+	char text[HOST_BYTES_MAX + 1];
+
+	memcpy(text, host.data, host.len);
+	text[host.len] = '\0';
+	if (text[0] == '[' || host.data[host.len - 1] == '.')
+		return false;
+	return text[0] < '0' || text[0] > '9' || is_address(text);
+}
+
+static bool
+is_plain(const struct pattern *parsed)
+{
+	if (!host_is_plain(parsed->host))
+		return false;
+	for (size_t i = 0; i < parsed->host.len; i++) {
+		if (parsed->host.data[i] >= 0x80 || strchr("*;&", parsed->host.data[i]) != NULL)
+			return false;
+	}
+	for (size_t i = 0; i < parsed->path.len; i++) {
+		uint8_t byte = parsed->path.data[i];
+
+		if (byte >= 0x80 || strchr("%\\*;", byte) != NULL ||
+		    (byte == '/' && i + 1 < parsed->path.len && parsed->path.data[i + 1] == '.'))
+			return false;
+	}
+	return parsed->port != PORT_ANY;
+}
+
+bool
+egress_url_read(struct bytes url, struct egress_url *out)
+{
+	struct pattern parsed;
+	struct err err;
+	size_t end = 0;
+
+	while (end < url.len && url.data[end] != '?' && url.data[end] != '#' && url.data[end] != 0)
+		end++;
+	if (parse(bytes_of(url.data, end), &parsed, &err) < 0 || !is_plain(&parsed) ||
+	    parsed.host.len >= sizeof(out->host) || parsed.path.len >= sizeof(out->path))
+		return false;
+	memcpy(out->host, parsed.host.data, parsed.host.len);
+	out->host[parsed.host.len] = '\0';
+	memcpy(out->path, parsed.path.len > 0 ? (const char *)parsed.path.data : "/",
+	    parsed.path.len > 0 ? parsed.path.len : 1);
+	out->path[parsed.path.len > 0 ? parsed.path.len : 1] = '\0';
+	out->target = (struct egress_target){ .scheme = parsed.scheme.len == 5 ? "https" : "http",
+		.host = out->host,
+		.port = (uint16_t)parsed.port,
+		.path = out->path };
+	return true;
+}
+
 int
 egress_pattern_check(struct bytes pattern, struct err *err)
 {

@@ -24,6 +24,17 @@ struct egress_target {
 	const char *path; /* "/" at least */
 };
 
+/* The parts of a URL that leaves no doubt about them, with room for their text. */
+struct egress_url {
+	char host[256];
+	char path[1024];
+	struct egress_target target; /* points into the others */
+};
+
+/* False: the URL is wrong, or not plain (a user's name, escapes, dots in its path, ...): only the
+ * client that will use it knows where it leads. */
+bool egress_url_read(struct bytes url, struct egress_url *out);
+
 /* How much a pattern grants. Each grants what stands before it too. */
 enum egress_grant {
 	EGRESS_REFUSED,

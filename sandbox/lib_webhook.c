@@ -3,10 +3,11 @@
  * committed, and again until it is taken. Options: method, headers, timeout.
  */
 #include <lauxlib.h>
+#include <strings.h>
 
 #include "sandbox/http_options.h"
 
-enum { REDIRECTS = 5 };
+enum { REDIRECTS = 5, TIMEOUT_MS_MAX = 30000 };
 
 static const char *const option_names[] = { "method", "headers", "timeout", NULL };
 
@@ -22,7 +23,21 @@ read_method(lua_State *lua)
 		method = world_string(lua, -1);
 	}
 	http_check_line(lua, method, "webhook.send: the method");
+	if (bytes_equal_string(method, "CONNECT"))
+		(void)luaL_error(lua, "webhook.send: the method cannot be CONNECT");
 	return method;
+}
+
+static void
+check_url(lua_State *lua, struct bytes url)
+{
+	const char *text = (const char *)url.data;
+
+	http_check_line(lua, url, "webhook.send: the URL");
+	if (strncasecmp(text, "http://", 7) != 0 && strncasecmp(text, "https://", 8) != 0)
+		(void)luaL_error(
+		    lua, "webhook.send: the URL does not begin with http:// or https://");
+	world_permit(lua, "http", "webhook.send", url);
 }
 
 /* The stack: 1 url, 2 payload or nil, 3 options or nil. */
@@ -38,8 +53,10 @@ webhook_send(lua_State *lua)
 	(void)world_run(lua, "webhook.send");
 	lua_settop(lua, 3);
 	world_check_options(lua, 3, option_names, "webhook.send");
-	http_check_line(lua, url, "webhook.send: the URL");
+	check_url(lua, url);
 	timeout_ms = http_option_timeout(lua, 3, "webhook.send");
+	if (timeout_ms > TIMEOUT_MS_MAX)
+		return luaL_error(lua, "webhook.send: timeout is at most 30 s");
 	method = read_method(lua);
 	json = lua_type(lua, 2) != LUA_TSTRING && !lua_isnil(lua, 2);
 	out = world_effect(lua, EFFECT_WEBHOOK);

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "lib/egress.h"
 #include "lib/log.h"
 #include "lib/topic.h"
 #include "sandbox/stage.h"
@@ -123,8 +124,23 @@ world_run(lua_State *lua, const char *what)
 	return run;
 }
 
+/* Where a URL leads is the host's to say; what is plain is refused here, where the handler sees it.
+ */
+static bool
+url_is_taken(struct bytes pattern, struct bytes subject)
+{
+	struct egress_url url;
+	enum egress_grant grant;
+
+	if (!egress_url_read(subject, &url))
+		return true;
+	grant = egress_pattern_match(pattern, &url.target);
+	return grant != EGRESS_REFUSED && grant >= egress_host_needs(url.host);
+}
+
 /* Whether the pattern at the top of the stack takes the subject: for topics an MQTT topic filter
- * or "*" for all that "#" takes, for names one with "*" at its end for any rest. */
+ * or "*" for all that "#" takes, for URLs a pattern of lib/egress.h, for names one with "*" at its
+ * end for any rest. */
 static bool
 pattern_takes(lua_State *lua, const char *kind, struct bytes subject)
 {
@@ -136,6 +152,8 @@ pattern_takes(lua_State *lua, const char *kind, struct bytes subject)
 		return false;
 	if (strcmp(kind, "publish") == 0 && strcmp(text, "*") == 0)
 		return subject.len > 0 && subject.data[0] != '$';
+	if (strcmp(kind, "http") == 0)
+		return url_is_taken(pattern, subject);
 	if (strcmp(kind, "publish") == 0)
 		return topic_filter_check(pattern) == TOPIC_OK && topic_match(pattern, subject);
 	if (len > 0 && text[len - 1] == '*')

@@ -144,11 +144,62 @@ dangerous_addresses_need_to_be_named(void **state)
 	}
 }
 
+static const struct {
+	const char *url, *host, *path;
+	int port;
+} urls[] = {
+	{ "https://a.com", "a.com", "/", 443 },
+	{ "http://a.com:81/x/y?q=1#z", "a.com", "/x/y", 81 },
+	{ "https://127.0.0.1/", "127.0.0.1", "/", 443 },
+	{ "http://A-b.com/a.b", "A-b.com", "/a.b", 80 },
+	{ "HTTP://a.com", NULL, NULL, 0 },
+	{ "ftp://a.com", NULL, NULL, 0 },
+	{ "http://", NULL, NULL, 0 },
+	{ "http://u@a.com", NULL, NULL, 0 },
+	{ "http://a.com:x", NULL, NULL, 0 },
+	{ "http://a.com:*/", NULL, NULL, 0 },
+	{ "http://*/", NULL, NULL, 0 },
+	{ "http://*.a.com/", NULL, NULL, 0 },
+	{ "http://127.1/", NULL, NULL, 0 },
+	{ "http://0x7f000001/", NULL, NULL, 0 },
+	{ "http://[::1]/", NULL, NULL, 0 },
+	{ "http://a.com./", NULL, NULL, 0 },
+	{ "http://a.com/x/../y", NULL, NULL, 0 },
+	{ "http://a.com/%78", NULL, NULL, 0 },
+	{ "http://a\xc3\xb6.com/", NULL, NULL, 0 },
+	{ "http://a.com\\@b.com/", NULL, NULL, 0 },
+};
+
+static void
+plain_urls_are_taken_apart(void **state)
+{
+	char much[1400] = "http://a.com/";
+	struct egress_url url;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+		bool plain = egress_url_read(bytes_of_string(urls[i].url), &url);
+
+		if (plain != (urls[i].host != NULL))
+			fail_msg("%s", urls[i].url);
+		if (!plain)
+			continue;
+		assert_string_equal(url.target.host, urls[i].host);
+		assert_string_equal(url.target.path, urls[i].path);
+		assert_int_equal(url.target.port, urls[i].port);
+	}
+	memset(much + 13, 'x', sizeof(much) - 14);
+	assert_false(egress_url_read(bytes_of_string(much), &url));
+	memset(much + 7, 'x', sizeof(much) - 8);
+	assert_false(egress_url_read(bytes_of_string(much), &url));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pattern_grants_what_the_table_says),
+		cmocka_unit_test(plain_urls_are_taken_apart),
 		cmocka_unit_test(wrong_patterns_are_named),
 		cmocka_unit_test(dangerous_addresses_need_to_be_named),
 	};

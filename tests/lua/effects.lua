@@ -22,7 +22,13 @@ local tests = {
     webhook.send("https://example.com/hook", "text", { method = "PUT", headers = { ["X-A"] = "b" }, timeout = "2s" })
     webhook.send("https://example.com/hook")
     raises("the URL holds white space", webhook.send, "https://example.com/a b", 1)
+    webhook.send("https://example.com./", 1) -- where that leads the host knows
     raises("the URL is empty", webhook.send, "", 1)
+    raises("does not begin with http:// or https://", webhook.send, "ftp://example.com/hook", 1)
+    raises("cannot be CONNECT", webhook.send, "https://example.com", 1, { method = "CONNECT" })
+    raises("timeout is at most 30 s", webhook.send, "https://example.com", 1, { timeout = "31s" })
+    raises('webhook.send: "https://example.org/" is not allowed; add  http = "https://example.org/"  to', webhook.send, "https://example.org/", 1)
+    raises('"http://10.0.0.1:80/" is not allowed', webhook.send, "http://10.0.0.1:80/", 1)
     raises("the method holds white space", webhook.send, "https://example.com", 1, { method = "A B" })
     raises("webhook.send: timeout is a number", webhook.send, "https://example.com", 1, { timeout = "soon" })
     raises('there is no option "secret"', webhook.send, "https://example.com", 1, { secret = 1 })
@@ -113,7 +119,7 @@ local tests = {
 }
 
 return {
-  allow = { publish = { "alerts/+", "#/wrong" }, shadow = "car", invoke = { "report", "report-*" } },
+  allow = { publish = { "alerts/+", "#/wrong" }, shadow = "car", invoke = { "report", "report-*" }, http = "https://example.com" },
   tests = tests,
   expect = {
     they_come_in_their_order = { effects = {
@@ -129,6 +135,7 @@ return {
       { webhook = "https://example.com/hook", method = "POST", header = "Content-Type: application/json", payload = { n = 1 } },
       { webhook = "https://example.com/hook", method = "PUT", timeout_ms = 2000, header = "X-A: b", payload = "text" },
       { webhook = "https://example.com/hook", method = "POST" },
+      { webhook = "https://example.com./", method = "POST", header = "Content-Type: application/json", payload = 1 },
     } },
     payloads_may_be_anything = { effects = {
       { publish = "alerts/a" },
