@@ -448,6 +448,19 @@ static const struct db_word words[] = {
 	{ "scan", 1, 1, query },
 };
 
+static void
+refuse_count(size_t at, struct err *err)
+{
+	size_t min = words[at].arguments_min, max = words[at].arguments_max;
+
+	if (min == max)
+		err_set(err, "%s has %zu argument%s (moonlet db --help)", words[at].word, min,
+		    min == 1 ? "" : "s");
+	else
+		err_set(err, "%s has %zu to %zu arguments (moonlet db --help)", words[at].word, min,
+		    max);
+}
+
 int
 cmd_db(struct command_call *call)
 {
@@ -470,8 +483,7 @@ cmd_db(struct command_call *call)
 			    "query, scan and verify",
 			    call->arguments[0]);
 		else
-			err_set(&err, "%s has %zu to %zu arguments (moonlet db --help)",
-			    words[at].word, words[at].arguments_min, words[at].arguments_max);
+			refuse_count(at, &err);
 		(void)command_fail(call, &err);
 		return EXIT_USAGE;
 	}
