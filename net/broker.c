@@ -133,6 +133,15 @@ client_may_receive(struct client *client, struct bytes topic)
 	return false;
 }
 
+/* What no client does that knows the protocol and has read its CONNACK. */
+static bool
+is_fault(uint8_t reason)
+{
+	return reason == MQTT_MALFORMED || reason == MQTT_PROTOCOL_ERROR ||
+	       reason == MQTT_RECEIVE_MAXIMUM_EXCEEDED || reason == MQTT_TOPIC_ALIAS_INVALID ||
+	       reason == MQTT_PACKET_TOO_LARGE;
+}
+
 /* Ends a connection for the server's reason. A version 5 client is told, where it is far enough. */
 void
 broker_client_end(struct client *client, uint8_t reason, const char *text)
@@ -141,8 +150,8 @@ broker_client_end(struct client *client, uint8_t reason, const char *text)
 
 	if (conn_is_ending(client->conn))
 		return;
-	if (reason == MQTT_MALFORMED || reason == MQTT_PROTOCOL_ERROR)
-		client->broker->metrics.protocol_errors++;
+	if (is_fault(reason))
+		client_tell_fault(client, text);
 	if (client->state == CLIENT_CONNECTED && client->version >= MQTT_VERSION_5) {
 		if (client->problem_info) {
 			disconnect.props.present = (uint64_t)1 << MQTT_REASON_STRING;
@@ -182,7 +191,7 @@ static bool
 handle(struct client *client, const struct mqtt_header *header, struct bytes rest)
 {
 	if (client->session == NULL && header->type != MQTT_CONNECT) {
-		client->broker->metrics.protocol_errors++;
+		client_tell_fault(client, "the first packet is not a CONNECT");
 		client->state = CLIENT_ENDING;
 		conn_end(client->conn, false, "the first packet is not a CONNECT");
 		return false;
@@ -357,6 +366,7 @@ static void
 end_silent(struct client *client, const char *text)
 {
 	client->broker->metrics.ended_silent++;
+	client_tell_cut(client, BROKER_LIMIT_SILENT, text);
 	if (client->session == NULL)
 		conn_end(client->conn, false, text);
 	else

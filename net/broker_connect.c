@@ -53,7 +53,7 @@ decode(struct client *client, struct bytes rest, struct mqtt_connect *connect)
 		return true;
 	}
 	client->version = connect->version == MQTT_VERSION_5 ? MQTT_VERSION_5 : MQTT_VERSION_3_1_1;
-	client->broker->metrics.protocol_errors++;
+	client_tell_fault(client, defect.text);
 	/* 3.1.1 §3.1.4: what is no valid CONNECT gets no answer, but for the version. */
 	if (client->version == MQTT_VERSION_5 || defect.reason == MQTT_UNSUPPORTED_VERSION) {
 		broker_refuse(client, defect.reason, defect.text);

@@ -29,6 +29,51 @@ broker_may_tell(struct broker *broker, enum broker_limit limit, struct log_more 
 	return log_limit_take(&broker->told[limit], loop_now_us(broker->loop), more);
 }
 
+void
+client_tell_cut(struct client *client, enum broker_limit limit, const char *text)
+{
+	struct log_more more;
+
+	if (broker_may_tell(client->broker, limit, &more))
+		log_warn("gateway", "client %s (%s) is cut: %s%s",
+		    client->session != NULL ? client->session->id : "?", client->peer->address,
+		    text, more.text);
+}
+
+void
+client_tell_fault(struct client *client, const char *text)
+{
+	client->broker->metrics.protocol_errors++;
+	client_tell_cut(client, BROKER_LIMIT_FAULT, text);
+}
+
+void
+client_tell_dropped(struct client *client)
+{
+	struct broker *broker = client->broker;
+	struct log_more more;
+
+	broker->metrics.dropped_slow++;
+	if (broker_may_tell(broker, BROKER_LIMIT_SLOW, &more))
+		log_warn("gateway",
+		    "client %s (%s) does not read %zu bytes that wait for it: QoS 0 is dropped%s",
+		    client->session->id, client->peer->address, conn_pending(client->conn),
+		    more.text);
+}
+
+void
+broker_tell_retained_full(struct broker *broker, struct bytes topic)
+{
+	struct log_more more;
+
+	broker->metrics.refused_retained++;
+	if (broker_may_tell(broker, BROKER_LIMIT_RETAINED, &more))
+		log_warn("gateway",
+		    "a retained message on %.*s is refused: retained_max, retained_bytes_max or "
+		    "messages_bytes_max is reached%s",
+		    (int)topic.len, (const char *)topic.data, more.text);
+}
+
 static int64_t
 wait_us(const struct meter *meter, int64_t now_us)
 {

@@ -35,6 +35,10 @@ enum broker_limit {
 	BROKER_LIMIT_RATE,
 	BROKER_LIMIT_STUCK,
 	BROKER_LIMIT_INPUT,
+	BROKER_LIMIT_SILENT,
+	BROKER_LIMIT_SLOW,
+	BROKER_LIMIT_RETAINED,
+	BROKER_LIMIT_FAULT,
 	BROKER_LIMITS
 };
 
@@ -327,6 +331,12 @@ void client_update_reading(struct client *client);
 void limits_init(struct broker *broker);
 /* Whether a line about this limit may be logged now; `more->text`: how many were not. */
 bool broker_may_tell(struct broker *broker, enum broker_limit limit, struct log_more *more);
+/* Each counts, and tells at a bounded rate: why a client is cut; that it broke the protocol; that a
+ * message of QoS 0 does not go to it; that a retained message is not taken. */
+void client_tell_cut(struct client *client, enum broker_limit limit, const char *text);
+void client_tell_fault(struct client *client, const char *text);
+void client_tell_dropped(struct client *client);
+void broker_tell_retained_full(struct broker *broker, struct bytes topic);
 /* A packet came that is no acknowledgement: the client may have to wait, or be ended. */
 void client_spend(struct client *client, size_t bytes);
 /* Does not read it while the host has too much to do. */

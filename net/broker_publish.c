@@ -197,7 +197,7 @@ broker_takes(struct broker *broker, const struct message *message)
 	if (message->retain && !broker_is_direct(broker, message->topic) &&
 	    !retained_has_room(
 		broker, message->topic, message->payload.len, message->properties.len)) {
-		broker->metrics.refused_retained++;
+		broker_tell_retained_full(broker, message->topic);
 		return MQTT_QUOTA_EXCEEDED;
 	}
 	return MQTT_SUCCESS;
@@ -376,7 +376,7 @@ broker_on_publish(struct client *client, const struct mqtt_header *header, struc
 		return refuse_rights(client, &publish);
 	if (publish.retain && !broker_is_direct(broker, publish.topic) &&
 	    !retained_has_room(broker, publish.topic, publish.payload.len, publish.props.raw.len)) {
-		broker->metrics.refused_retained++;
+		broker_tell_retained_full(broker, publish.topic);
 		refuse(client, &publish, MQTT_QUOTA_EXCEEDED);
 		return true;
 	}

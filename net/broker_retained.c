@@ -78,7 +78,7 @@ send_live(struct client *client, const struct subscription *subscription, struct
 		.payload_len = kept->payload.len };
 
 	if (client_is_slow(client)) {
-		broker->metrics.dropped_slow++;
+		client_tell_dropped(client);
 		return;
 	}
 	alias_use(client, &publish);

@@ -333,7 +333,7 @@ deliver_live(struct route *route, const struct target *target, struct image *ima
 	if (client == NULL || !client_may_receive(client, route->message.topic))
 		return;
 	if (client_is_slow(client)) {
-		broker->metrics.dropped_slow++;
+		client_tell_dropped(client);
 		return;
 	}
 	before = conn_pending(client->conn);

@@ -10,6 +10,7 @@
 #ifndef NET_HTTP_CONN_H
 #define NET_HTTP_CONN_H
 
+#include "lib/log_limit.h"
 #include "lib/queue.h"
 #include "net/http_server.h"
 #include "net/listener.h"
@@ -75,6 +76,8 @@ struct http_server {
 	TAILQ_HEAD(, http_conn) conns;
 	unsigned conn_count;
 	struct http_figures figures;
+	struct log_limit slow_lines;
+	struct log_limit full_lines;
 	struct http_foreign foreign;
 	bool draining;
 	bool closing;
@@ -87,6 +90,7 @@ enum { HTTP_CONNS_BESIDE = 256 };
 
 /* net/http_listen.c. False: all connections have something to do. */
 bool http_make_room(struct http_server *server);
+void http_tell_full(struct http_server *server, const struct peer *peer, const char *what);
 void http_conn_turn_away(struct http_conn *conn); /* says why, and ends it */
 void http_close_listeners(struct http_server *server);
 

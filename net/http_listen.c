@@ -3,7 +3,18 @@
  */
 #include <stdlib.h>
 
+#include "lib/log.h"
 #include "net/http_conn.h"
+
+void
+http_tell_full(struct http_server *server, const struct peer *peer, const char *what)
+{
+	struct log_more more;
+
+	if (log_limit_take(&server->full_lines, loop_now_us(server->loop), &more))
+		log_warn("http", "http_clients_max, %u connections: %s is %s%s",
+		    server->config.connections_max, peer->address, what, more.text);
+}
 
 /* Who has asked for nothing for longest goes where another wants to come in: so neither idle
  * clients nor those who dribble their requests keep the others out. */
@@ -21,6 +32,7 @@ http_make_room(struct http_server *server)
 		TAILQ_INSERT_TAIL(&server->conns, conn, link);
 		conn_end(conn->conn, false, "idle, and another wants to come");
 		server->figures.cut_idle++;
+		http_tell_full(server, conn->peer, "idle and cut");
 		return true;
 	}
 	return false;
@@ -35,6 +47,8 @@ http_conn_turn_away(struct http_conn *conn)
 				       "Retry-After: 1\r\nConnection: close\r\n\r\n";
 
 	conn->server->figures.refused++;
+	if (conn->peer->verdict == GATE_OPEN)
+		http_tell_full(conn->server, conn->peer, "refused");
 	conn_write(conn->conn, bytes_of_string(conn->peer->verdict != GATE_OPEN ? too_many : full));
 	conn_end(conn->conn, true, "too many connections");
 }

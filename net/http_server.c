@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/log.h"
 #include "net/http_conn.h"
 
 enum { LEAVING_MS = 2000 };
@@ -144,15 +145,28 @@ is_draining(struct http_conn *conn)
 }
 
 static void
+tell_slow(struct http_conn *conn)
+{
+	struct http_server *server = conn->server;
+	struct log_more more;
+
+	server->figures.cut_slow++;
+	if (log_limit_take(&server->slow_lines, loop_now_us(server->loop), &more))
+		log_warn("http", "%s is cut: its request's %s has not arrived in time%s",
+		    conn->peer->address, conn->phase == HTTP_PHASE_BODY ? "body" : "head",
+		    more.text);
+}
+
+static void
 on_timer(void *arg)
 {
 	struct http_conn *conn = arg;
 
 	if (is_draining(conn))
 		return;
-	conn->server->figures.cut_slow +=
-	    (conn->phase == HTTP_PHASE_HEAD && (conn->begun || !conn->served)) ||
-	    conn->phase == HTTP_PHASE_BODY;
+	if ((conn->phase == HTTP_PHASE_HEAD && (conn->begun || !conn->served)) ||
+	    conn->phase == HTTP_PHASE_BODY)
+		tell_slow(conn);
 	if (conn->phase == HTTP_PHASE_HEAD && conn->begun)
 		refuse(conn, 408, "the request's head took too long");
 	else if (conn->phase == HTTP_PHASE_HEAD)
@@ -419,6 +433,8 @@ http_server_accept(struct http_server *server, struct stream *stream)
 
 	if (server->closing ||
 	    server->conn_count >= server->config.connections_max + HTTP_CONNS_BESIDE) {
+		server->figures.refused++;
+		http_tell_full(server, stream->peer, "refused");
 		stream_close(stream, loop_sys(server->loop));
 		return;
 	}

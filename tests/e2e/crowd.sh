@@ -38,9 +38,12 @@ cat "$work"/silent-*.out
 wait_for 30 eval '[ "$(metric moonlet_mqtt_clients)" = 0 ]'
 [ "$(metric moonlet_mqtt_cut_silent_total)" -ge $((3 * silent)) ] || fail "they are not counted"
 [ "$(metric moonlet_http_cut_slow_total)" -ge $((2 * silent)) ] || fail "they are not counted"
+for line in 'gateway: client .* is cut: ' 'http: .* is cut: .* in time'; do
+  grep -q "$line" "$work/moonlet.log" || fail "no line of the log: $line"
+done
 stop_moonlet
 same "status" 0 "$moonlet_status"
-[ "$(lines "$work/moonlet.log")" -lt 200 ] || fail "the log is flooded"
+[ "$(lines "$work/moonlet.log")" -lt 600 ] || fail "the log is flooded"
 
 # 256 descriptors, 300 connections: some wait; whoever is in goes on, and so does the control API.
 mqtt_port='' http_port=''

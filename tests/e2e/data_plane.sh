@@ -187,6 +187,7 @@ ask 200 GET '/retainedMessage/state/door'
 is "a['lastModifiedTime'] == $changed"
 ask 200 POST '/topics/state/6?qos=1&retain=true' -d x
 ask 429 POST '/topics/state/7?qos=1&retain=true' -d x
+grep -q 'a retained message on state/7 is refused' "$work/moonlet.log" || fail "the refusal is not in the log"
 ask 200 POST '/topics/state/6?qos=1&retain=true' -d y
 
 echo "pages of others do not act in a browser's name"
