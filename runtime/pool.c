@@ -133,7 +133,7 @@ on_ended(void *arg, uint64_t id, const char *how)
 
 	if (pool->stopping)
 		return;
-	if (worker == NULL || !worker->extra)
+	if (worker != NULL ? !worker->extra : id != pool->dismissed)
 		log_warn("workers", "worker %llu was %s", (unsigned long long)id, how);
 	if (worker == NULL)
 		return;
@@ -320,8 +320,10 @@ check_place(struct worker *worker, int64_t now_us)
 	else if (worker->state == WORKER_STARTING && now_us - worker->started_us > START_US_MAX)
 		kill_worker(worker, "it did not start");
 	if (worker->state == WORKER_SERVES && worker->extra && worker->inflight == 0 &&
-	    worker->waiting_count == 0 && now_us - worker->progress_us > EXTRA_IDLE_US)
+	    worker->waiting_count == 0 && now_us - worker->progress_us > EXTRA_IDLE_US) {
+		worker->pool->dismissed = worker->id;
 		conn_end(worker->conn, false, "not needed any more");
+	}
 }
 
 /* Functions that nothing happened to for ten minutes give their images' memory back. */

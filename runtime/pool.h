@@ -69,6 +69,7 @@ struct pool {
 	unsigned wanted;
 	unsigned highest; /* places ever used */
 	uint64_t next_id;
+	uint64_t dismissed; /* the last extra worker that was not needed any more */
 	uint32_t zygote_layers;
 	uint32_t layers; /* that all workers have */
 	bool layers_known;
