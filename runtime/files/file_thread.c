@@ -64,6 +64,16 @@ file_thread_wants(struct file_thread *thread, const char *path)
 
 /* --- orders --- */
 
+/* Why a file below the folders cannot be opened, of errno. */
+static const char *
+reason(int number)
+{
+	if (number == EXDEV)
+		return "leads out of the folder of files";
+	return number == ELOOP ? "is or goes through a symbolic link, which is not followed"
+			       : strerror(number);
+}
+
 static void
 read_file(struct file_thread *thread, const struct file_order *order)
 {
@@ -77,7 +87,7 @@ read_file(struct file_thread *thread, const struct file_order *order)
 	if (news->failed) {
 		buf_reset(&news->content);
 		buf_printf(&news->content, "files.read: %s: %s", order->path,
-		    fd < 0 ? strerror(errno) : "is no file, or cannot be read");
+		    fd < 0 ? reason(errno) : "is no file, or cannot be read");
 	} else {
 		news->size = status.st_size;
 	}

@@ -102,5 +102,7 @@ peek inbox/a.csv | holds '"content":"two' || fail "$(peek inbox/a.csv)"
 for path in ../elsewhere/secret.csv /etc/passwd inbox/link/secret.csv inbox/passwd.csv inbox nothing; do
   peek "$path" | holds '"ok":false' || fail "$path: $(peek "$path")"
 done
+peek ../elsewhere/secret.csv | holds 'leads out of the folder of files' || fail "$(peek ../elsewhere/secret.csv)"
+peek inbox/link/secret.csv | holds 'symbolic link' || fail "$(peek inbox/link/secret.csv)"
 stop_moonlet
 same "exit status" 0 "$moonlet_status"
