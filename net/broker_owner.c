@@ -29,7 +29,7 @@ owner_get(struct broker *broker, struct bytes name)
 
 	if (owner != NULL)
 		return owner;
-	owner = xcalloc(1, sizeof(*owner) + name.len);
+	owner = xcalloc(1, sizeof(*owner) + name.len + 1);
 	memcpy(owner->name, name.data, name.len);
 	hash_insert(&broker->owners, &owner->link, bytes_of(owner->name, name.len));
 	return owner;
