@@ -24,10 +24,14 @@ const payloads = [0, 1, 125, 126, 127, 65535, 65536, 200000].map((size) => crypt
 const topic = 'ws/echo/' + (thing || 'anybody');
 let next = 0;
 
+let ending = false;
+
+client.on('close', () => ending || fail('closed'));
 client.on('error', (error) => fail('error: ' + error.message));
 client.on('message', (_, payload) => {
   if (!payload.equals(payloads[next])) fail('message ' + next + ' is wrong: ' + payload.length + ' bytes');
   if (++next < payloads.length) return;
+  ending = true;
   client.end(false, {}, () => {
     clearTimeout(timer);
     console.log('all came back');
