@@ -66,9 +66,12 @@ delivery_free(struct delivery *delivery)
 void
 delivery_queue(struct session *session, struct delivery *delivery)
 {
+	uint64_t queued_before = session_queue_bytes(session);
+
 	TAILQ_INSERT_TAIL(&session->outbound, delivery, link);
 	session->queued++;
 	session->queued_bytes += kept_content_bytes(delivery->kept);
+	owner_recount(session, queued_before);
 	if (session->next_to_send == NULL)
 		session->next_to_send = delivery;
 }
@@ -78,6 +81,7 @@ void
 delivery_done(struct session *session, struct delivery *delivery)
 {
 	struct writes writes = { 0 };
+	uint64_t queued_before = session_queue_bytes(session);
 
 	if (session->next_to_send == delivery)
 		session->next_to_send = TAILQ_NEXT(delivery, link);
@@ -86,6 +90,7 @@ delivery_done(struct session *session, struct delivery *delivery)
 	TAILQ_REMOVE(&session->outbound, delivery, link);
 	session->queued--;
 	session->queued_bytes -= kept_content_bytes(delivery->kept);
+	owner_recount(session, queued_before);
 	if (delivery->durable) {
 		persist_delivery_gone(&writes, session, delivery);
 		broker_persist(session->broker, &writes, NULL, NULL);

@@ -387,16 +387,18 @@ session_has_queue_room(struct session *session, size_t content_bytes)
 {
 	struct broker *broker = session->broker;
 	const struct broker_config *config = &broker->config;
-	bool whole = broker_has_memory(broker);
+	bool whole = broker_has_memory(broker), own = owner_has_queue_room(session, content_bytes);
 	struct log_more more;
 
 	if (session->queued < config->queued_messages_max &&
-	    session->queued_bytes + content_bytes <= config->queued_bytes_max && whole)
+	    session->queued_bytes + content_bytes <= config->queued_bytes_max && whole && own)
 		return true;
 	broker->metrics.dropped_queue_full++;
 	if (broker_may_tell(broker, BROKER_LIMIT_QUEUE, &more))
 		log_warn("gateway", "%s session %s (%u messages): new ones are dropped%s",
-		    whole ? "the queue is full of" : "too much is kept for all sessions, as for",
+		    !whole ? "too much is kept for all sessions, as for"
+		    : own  ? "the queue is full of"
+			   : "too much is kept for all sessions of one identity, as for",
 		    session->id, session->queued, more.text);
 	return false;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * How many sessions an identity has: one that may connect under any client identifier must not use
- * up those of all others. A session counts for who has connected to it last, also after a restart.
+ * What the sessions of an identity are together: one that may connect under any client identifier
+ * must not use up what there is for all. A session counts for who has connected to it last, also
+ * after a restart.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,11 @@
 struct owner {
 	struct hash_node link; /* by its name */
 	uint32_t sessions;
+	uint64_t queue_bytes;
 	char name[];
 };
+
+enum { DELIVERY_BYTES = sizeof(struct delivery) + 16 }; /* with what the allocator adds */
 
 static struct owner *
 owner_find(const struct broker *broker, struct bytes name)
@@ -59,7 +63,10 @@ session_own(struct session *session, struct bytes name)
 	if (name.len > 0) {
 		owner = owner_get(broker, name);
 		owner->sessions++;
+		owner->queue_bytes += session_queue_bytes(session);
 	}
+	if (session->owner != NULL)
+		session->owner->queue_bytes -= session_queue_bytes(session);
 	owner_leave(broker, session->owner);
 	session->owner = owner;
 }
@@ -80,4 +87,27 @@ broker_has_owner_room(struct broker *broker, struct bytes name)
 		    "others of it have ended or expired%s",
 		    owner->name, owner->sessions, more.text);
 	return false;
+}
+
+uint64_t
+session_queue_bytes(const struct session *session)
+{
+	return session->queued_bytes + (uint64_t)session->queued * DELIVERY_BYTES;
+}
+
+void
+owner_recount(struct session *session, uint64_t before)
+{
+	if (session->owner != NULL)
+		session->owner->queue_bytes += session_queue_bytes(session) - before;
+}
+
+/* Half of what all may keep: one alone leaves room for the others. */
+bool
+owner_has_queue_room(const struct session *session, size_t content_bytes)
+{
+	const struct owner *owner = session->owner;
+
+	return owner == NULL || owner->queue_bytes + content_bytes + DELIVERY_BYTES <=
+				    session->broker->config.kept_bytes_max / 2;
 }

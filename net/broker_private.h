@@ -360,8 +360,14 @@ bool broker_has_session_room(struct broker *broker);
 bool broker_has_owner_room(struct broker *broker, struct bytes name);
 void session_own(struct session *session, struct bytes name);
 struct bytes session_owner(const struct session *session); /* borrowed */
-bool broker_has_memory(const struct broker *broker);	   /* for one more message that is kept */
-void client_count(struct client *client);		   /* it is let in; once */
+/* What the session's messages take, as they count for its owner. */
+uint64_t session_queue_bytes(const struct session *session);
+/* They have changed: `before` is what they took. */
+void owner_recount(struct session *session, uint64_t before);
+/* Whether all sessions of the owner may keep so much more. */
+bool owner_has_queue_room(const struct session *session, size_t content_bytes);
+bool broker_has_memory(const struct broker *broker); /* for one more message that is kept */
+void client_count(struct client *client);	     /* it is let in; once */
 void client_uncount(struct client *client);
 
 /* broker_login.c */

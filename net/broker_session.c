@@ -194,6 +194,7 @@ session_unsubscribe(struct session *session, struct bytes filter)
 static void
 drop_outbound(struct session *session, struct writes *writes)
 {
+	uint64_t queued_before = session_queue_bytes(session);
 	struct delivery *delivery;
 
 	while ((delivery = TAILQ_FIRST(&session->outbound)) != NULL) {
@@ -205,6 +206,7 @@ drop_outbound(struct session *session, struct writes *writes)
 	session->next_to_send = NULL;
 	session->queued = session->inflight = 0;
 	session->queued_bytes = 0;
+	owner_recount(session, queued_before);
 }
 
 static void
