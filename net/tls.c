@@ -20,7 +20,9 @@
 #include "net/tls_pool.h"
 #include "net/tls_private.h"
 
-enum { LOOK_US = 250000, SILENT_US = 1000000 };
+/* While others wait: how long a peer may say nothing at all, and be waited for until its hello is
+ * whole. Later it computes, which may take long where many come at once. */
+enum { LOOK_US = 250000, SILENT_US = 1000000, SLOW_US = 4000000 };
 
 struct tls_handshake {
 	TAILQ_ENTRY(tls_handshake) link;
@@ -40,17 +42,20 @@ struct tls_handshake {
 	bool is_client;
 	bool asks_nothing;
 	bool stepping;
-	bool begun; /* it has a lane */
-	bool heard; /* the peer has said something */
+	bool begun;    /* it has a lane */
+	bool heard;    /* the peer has said something */
+	bool answered; /* and that was a whole hello */
 	int64_t since_us;
-	bool dead; /* when the step is back, it is freed; read by the thread */
+	int64_t waits_since_us; /* for its peer; where it has begun and does not step */
+	int64_t waited_us;	/* before that */
+	bool dead;		/* when the step is back, it is freed; read by the thread */
 	char server_name[256];
 };
 
-static void cut_silent(struct tls *tls);
+static void cut_slow(struct tls *tls);
 
-/* Doors rest, for there are as many handshakes as there may be: those whose peers have said nothing
- * at all do not keep the others out. */
+/* Doors rest, for there are as many handshakes as there may be: those whose peers say nothing, or
+ * dribble, do not keep the others out. */
 static void
 look(void *arg)
 {
@@ -58,7 +63,7 @@ look(void *arg)
 
 	if (tls->figures.under_way < tls->limits.handshakes_max)
 		return;
-	cut_silent(tls);
+	cut_slow(tls);
 	timer_set(&tls->look, LOOK_US);
 }
 
@@ -175,6 +180,7 @@ handshake_send(void *arg, const unsigned char *data, size_t len)
 	const struct iovec part = { (void *)(uintptr_t)data, len };
 	ssize_t sent = loop_sys(handshake->tls->loop)->writev(handshake->fd, &part, 1);
 
+	handshake->answered = true;
 	if (sent >= 0)
 		return (int)sent;
 	return errno == EAGAIN || errno == EINTR ? MBEDTLS_ERR_SSL_WANT_WRITE
@@ -356,6 +362,13 @@ succeed(struct tls_handshake *handshake)
 }
 
 static void
+wait_for_peer(struct tls_handshake *handshake, bool readable)
+{
+	handshake->waits_since_us = loop_now_us(handshake->tls->loop);
+	watch_want(&handshake->watch, readable, !readable);
+}
+
+static void
 step_done(struct tls_step *step)
 {
 	struct tls_handshake *handshake = handshake_of(step);
@@ -368,9 +381,9 @@ step_done(struct tls_step *step)
 	else if (handshake->code == 0)
 		fail(handshake, "the certificate does not name this address");
 	else if (handshake->code == MBEDTLS_ERR_SSL_WANT_READ)
-		watch_want(&handshake->watch, true, false);
+		wait_for_peer(handshake, true);
 	else if (handshake->code == MBEDTLS_ERR_SSL_WANT_WRITE)
-		watch_want(&handshake->watch, false, true);
+		wait_for_peer(handshake, false);
 	else
 		fail_by_code(handshake);
 }
@@ -386,25 +399,38 @@ socket_ready(void *arg, bool readable, bool writable)
 	watch_want(&handshake->watch, false, false);
 	if (!handshake->begun)
 		handshake->step.lane = tls_pool_choose(handshake->tls->pool);
+	else
+		handshake->waited_us +=
+		    loop_now_us(handshake->tls->loop) - handshake->waits_since_us;
 	handshake->begun = true;
 	handshake->stepping = true;
 	/* What is nearly over goes first: it sets memory free. */
 	tls_pool_submit(handshake->tls->pool, &handshake->step, goes_on);
 }
 
+/* What the threads have to do is not its peer's fault. */
+static bool
+is_slow(const struct tls_handshake *handshake, int64_t now_us)
+{
+	if (handshake->is_client || handshake->dead || handshake->stepping || handshake->answered)
+		return false;
+	if (!handshake->begun)
+		return now_us - handshake->since_us >= SILENT_US;
+	return handshake->waited_us + now_us - handshake->waits_since_us >= SLOW_US;
+}
+
 static void
-cut_silent(struct tls *tls)
+cut_slow(struct tls *tls)
 {
 	int64_t now_us = loop_now_us(tls->loop);
 	struct tls_handshake *handshake, *next;
 
 	TAILQ_FOREACH_SAFE (handshake, &tls->handshakes, link, next) {
-		if (handshake->begun || handshake->is_client || handshake->dead)
+		if (!is_slow(handshake, now_us))
 			continue;
-		if (now_us - handshake->since_us < SILENT_US)
-			break;
-		tls->figures.cut_silent++;
-		fail(handshake, "it says nothing, and others wait");
+		tls->figures.cut_slow++;
+		fail(handshake, handshake->begun ? "it is slow, and others wait"
+						 : "it says nothing, and others wait");
 	}
 }
 

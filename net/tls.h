@@ -25,7 +25,7 @@ struct tls_limits {
 struct tls_figures {
 	uint64_t handshakes; /* that were begun as a server */
 	uint64_t failed;     /* in TLS itself, or by time */
-	uint64_t cut_silent; /* for others, where there were too many */
+	uint64_t cut_slow;   /* silent or slow, for others, where there were too many */
 	uint64_t refused;    /* by the certificate that was shown, or not */
 	unsigned under_way;
 };

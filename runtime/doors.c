@@ -543,6 +543,9 @@ doors_figures(const struct doors *doors, struct buf *out)
 	    "TLS handshakes that clients have begun", figures->handshakes);
 	figures_counter(out, "moonlet_tls_failed_total",
 	    "TLS handshakes that failed or took too long", figures->failed);
+	figures_counter(out, "moonlet_tls_cut_slow_total",
+	    "TLS handshakes of silent or slow peers, ended for those who waited",
+	    figures->cut_slow);
 	figures_counter(out, "moonlet_tls_refused_total",
 	    "TLS clients refused for their certificate, or for having none", figures->refused);
 	figures_gauge(

@@ -190,3 +190,34 @@ assert sent < 100 << 20, "it takes pings for ever"
 PY
 stop_moonlet
 same "status" 0 "$moonlet_status"
+
+# All places for handshakes are taken, by peers that say nothing and by some that dribble: they do
+# not keep the others out until connect_timeout.
+start_moonlet "$work/functions" --mqtts 127.0.0.1:0 --tls-handshakes-max 8 --connect-timeout 1h
+tls_port=$(sed -n 's/.*MQTT over TLS on 127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/moonlet.log" | tail -1)
+python3 - "$tls_port" "$work/data/tls/ca.pem" <<'PY'
+import socket, ssl, sys, threading, time
+
+def connect():
+    return socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=120)
+
+def dribble(s):
+    try:
+        for byte in b"\x03\x01\x01\x00" + b"\x01" * 200:
+            s.send(bytes([byte]))
+            time.sleep(0.5)
+    except OSError:
+        pass
+
+silent, peers = [connect(), connect()], []
+for _ in range(14):
+    peers.append(connect())
+    peers[-1].send(b"\x16")
+for peer in peers:
+    threading.Thread(target=dribble, args=(peer,), daemon=True).start()
+ssl.create_default_context(cafile=sys.argv[2]).wrap_socket(connect(), server_hostname="localhost").close()
+PY
+grep -q 'it is slow, and others wait' "$work/moonlet.log" || fail "who dribbles is not told"
+[ "$(metric moonlet_tls_cut_slow_total)" -gt 0 ] || fail "who was cut is not counted"
+stop_moonlet
+same "status" 0 "$moonlet_status"
