@@ -5,7 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "net/late_curl.h"
 
@@ -60,6 +60,23 @@ set_up(struct call *call, const char *url, char *error)
 	       curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK;
 }
 
+/* Says why nobody is reached at `path`. */
+static int
+refuse(const char *path, struct err *err)
+{
+	if (access(path, W_OK) == 0)
+		return err_set(err, "no moonlet answers at %s; start one with `moonlet run`", path);
+	if (errno == EACCES)
+		return err_set(err,
+		    "only root and the user that moonlet runs as may ask it (%s: %s)", path,
+		    strerror(errno));
+	return err_set(err,
+	    "no moonlet runs here (%s: %s); start one with `moonlet run`, or name the data folder "
+	    "of "
+	    "one that runs with --data",
+	    path, strerror(errno));
+}
+
 static int
 perform(struct call *call, struct err *err)
 {
@@ -67,7 +84,6 @@ perform(struct call *call, struct err *err)
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 	char error[CURL_ERROR_SIZE] = "";
 	struct buf url = { 0 };
-	struct stat stat_of;
 	CURLcode code = CURLE_FAILED_INIT;
 	int result = 0;
 
@@ -75,12 +91,8 @@ perform(struct call *call, struct err *err)
 	if (headers != NULL && set_up(call, buf_string(&url), error) &&
 	    curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, headers) == CURLE_OK)
 		code = curl_easy_perform(call->easy);
-	if (code == CURLE_COULDNT_CONNECT && stat(path, &stat_of) < 0)
-		result = err_set(err, "no moonlet runs here (%s: %s); start one with `moonlet run`",
-		    path, strerror(errno));
-	else if (code == CURLE_COULDNT_CONNECT)
-		result =
-		    err_set(err, "no moonlet answers at %s; start one with `moonlet run`", path);
+	if (code == CURLE_COULDNT_CONNECT)
+		result = refuse(path, err);
 	else if (code != CURLE_OK && !call->ended)
 		result = err_set(err, "ask the running moonlet at %s: %s", path,
 		    error[0] != '\0' ? error : curl_easy_strerror(code));

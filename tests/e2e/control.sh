@@ -73,4 +73,4 @@ wait_for 5 sh -c "! '$moonlet' failed poison --data '$work/data' | grep -q '^$id
 stop_moonlet
 same "exit" 0 "$moonlet_status"
 run ls >"$work/outcome" 2>&1 && fail "ls without a host"
-grep -q 'no moonlet runs here' "$work/outcome" || fail "ls without a host says: $(cat "$work/outcome")"
+grep -q 'no moonlet runs here.* --data$' "$work/outcome" || fail "ls without a host says: $(cat "$work/outcome")"

@@ -141,6 +141,12 @@ install -d -o "$user" "$work/data4"
 same "owner of the authority's key" "$user" "$(owner "$work/data4/tls/ca.key")"
 same "owner of the car's key" root "$(owner "$work/car.key")"
 
+echo "who may not ask the host"
+start_moonlet "$work/functions" --data "$work/data5" --user root
+refused 'only root and the user that moonlet runs as may ask it' \
+  setpriv --reuid "$user" --regid "$gid" --clear-groups "$moonlet" ls --data "$work/data5"
+stop_moonlet
+
 echo "who cannot be become"
 refused 'there is no user "no-such-user"' "${run[@]}" --user no-such-user
 refused 'only root can become "root"' setpriv --reuid "$user" --regid "$gid" --clear-groups "${run[@]}" --user root
