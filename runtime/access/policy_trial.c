@@ -401,6 +401,20 @@ check_thing(struct trial *trial, const char *text, struct err *err)
 	return err_set(err, "thing %.140s is not attached to %.300s", trial->thing, text);
 }
 
+/* Who names no client id comes under the name of the thing that it speaks for. */
+static void
+name_client(struct trial *trial, const char *target)
+{
+	const struct thing *thing;
+
+	if (trial->client_id[0] != '\0')
+		return;
+	thing =
+	    registry_thing_of(trial->host->registry, bytes_of_string(target), bytes_of_string(""));
+	if (thing != NULL)
+		trial->client_id = thing->name;
+}
+
 cJSON *
 policy_trial(struct host *host, const cJSON *wish, int *status, struct err *err)
 {
@@ -422,8 +436,10 @@ policy_trial(struct host *host, const cJSON *wish, int *status, struct err *err)
 	if (read_question(&trial, wish, err) == 0 && read_policies(&trial, wish, err) == 0 &&
 	    read_certificate(&trial, wish, err) == 0 &&
 	    find_targets(&trial, wish, targets, &count, err) == 0 &&
-	    check_thing(&trial, targets[0], err) == 0)
+	    check_thing(&trial, targets[0], err) == 0) {
+		name_client(&trial, targets[0]);
 		reply = try_all(&trial, targets, count);
+	}
 	*status = trial.status;
 	for (size_t i = 0; i < count; i++)
 		free(targets[i]);

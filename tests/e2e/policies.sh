@@ -109,6 +109,8 @@ moon policy ls | holds '^alerts .* attached to 1$' || fail "$(moon policy ls)"
 moon policy show alerts 2>&1 >/dev/null | holds "cert:$id" || fail "not said to whom"
 may --thing audi22 publish alerts/audi/1
 may --thing audi22 publish types/car
+may --cert "$id" publish alerts/audi/1; because 'client id "audi22"'
+may --cert "$id" connect; because 'iot:Connect on client/audi22:'
 may_not --thing audi22 --address 192.0.2.1 publish alerts/audi/1; because 'statement 2, NotFromOutside of policy alerts denies it'
 may_not --thing audi22 publish alerts/vw/1
 may_not --thing vw1 publish alerts/audi/1
