@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -136,6 +137,9 @@ privilege_begin(struct privilege *privilege, const struct options *options, stru
 	const struct rlimit none = { 0, 0 };
 
 	*privilege = (struct privilege){ 0 };
+	/* The database holds what strangers on the machine shall not read, also in a folder that
+	 * was there before. */
+	(void)umask(umask(0777) | 0027);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_errno(err, "set no_new_privs");
 	/* A dump would hold keys, passwords and secrets. */

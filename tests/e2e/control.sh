@@ -26,6 +26,7 @@ for k in sys.argv[1:]: v = v[int(k) if k.isdigit() else k]
 print(v if isinstance(v, str) else json.dumps(v))' "$@"; }
 api() { curl -sS -m 120 --unix-socket "$work/data/moonlet.sock" "http://moonlet$1" "${@:2}"; }
 
+same "modes of the database" "640 640" "$(stat -c %a "$work/data/moonlet.db" "$work/data/moonlet.db-wal" | paste -sd " ")"
 same "mode of the socket" 600 "$(stat -c %a "$work/data/moonlet.sock")"
 
 # Messages in and out. What is sent until the subscription stands is not heard.

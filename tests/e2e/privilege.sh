@@ -73,6 +73,8 @@ for path in "$work/data" "$work/data/tls" "$work/data/moonlet.db" "$work/data/mo
 done
 same "owner of a file behind links" root "$(owner "$work/roots")"
 same "owner of a folder behind a link" root "$(owner "$work/else")"
+same "mode of the database" 640 "$(stat -c %a "$work/data/moonlet.db")" # in a folder that was there
+refused 'only root and the user' setpriv --reuid 65533 --regid 65533 --clear-groups "$moonlet" ls --data "$work/data"
 for program in $(pgrep -P "$moonlet_pid") $(pgrep -P "$(pgrep -d, -P "$moonlet_pid")"); do
   of=$(sed -n 's/^Uid:\t\([0-9]*\).*/\1/p' "/proc/$program/status" 2>/dev/null) || continue # it has ended
   same "user of process $program" "$uid" "$of"
