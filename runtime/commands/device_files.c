@@ -5,10 +5,12 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/bytes.h"
 #include "net/authority.h"
 #include "net/pem_file.h"
 
@@ -86,14 +88,30 @@ open_authority(const struct making *making, struct err *err)
 	return authority;
 }
 
+/* With the folders above it. Where one cannot be made, writing the file tells it. */
+static void
+make_folder(const char *path)
+{
+	char *part = xstrdup(path);
+
+	for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		(void)mkdir(part, 0700);
+		*slash = '/';
+	}
+	(void)mkdir(part, 0700);
+	free(part);
+}
+
 static int
 name_file(const struct making *making, const char *ending, struct buf *path, struct err *err)
 {
 	const char *out = command_value(making->call, "out");
 
-	if (out != NULL)
-		(void)mkdir(out, 0700);
-	buf_printf(path, "%s/%s.%s", out != NULL ? out : ".", making->name, ending);
+	if (out == NULL || out[0] == '\0')
+		out = ".";
+	make_folder(out);
+	buf_printf(path, "%s/%s.%s", out, making->name, ending);
 	if (making->replace || access(buf_string(path), F_OK) < 0)
 		return 0;
 	return err_set(err, "%s is there already: give another folder by --out", buf_string(path));

@@ -33,6 +33,9 @@ publish audi22 alerts/fire || fail "the group's policy"
 ! publish vw1 iot/vw1 keys/audi22 || fail "another's client id"
 same "keys are for nobody else" "700 600" "$(stat -c %a keys) $(stat -c %a keys/vw1.key)"
 
+moon thing create skoda4 --cert --out 'more keys/of 2026' >/dev/null
+same "folders above are made" "700 600" "$(stat -c %a 'more keys') $(stat -c %a 'more keys/of 2026/skoda4.key')"
+
 echo "a key of its own"
 openssl ecparam -name prime256v1 -genkey -noout -out keys/bmw3.key
 openssl req -new -key keys/bmw3.key -subj /CN=bmw3 -out bmw3.csr
