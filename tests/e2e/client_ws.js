@@ -28,6 +28,8 @@ let ending = false;
 
 client.on('close', () => ending || fail('closed'));
 client.on('error', (error) => fail('error: ' + error.message));
+// What the library says of a handshake that is refused, it says to its stream alone.
+client.stream.on('error', (error) => fail('stream: ' + error.message));
 client.on('message', (_, payload) => {
   if (!payload.equals(payloads[next])) fail('message ' + next + ' is wrong: ' + payload.length + ' bytes');
   if (++next < payloads.length) return;

@@ -58,8 +58,8 @@ if command -v node >/dev/null && [ -d "$modules/mqtt" ]; then
   ! js "wss://localhost:$https_port/mqtt" "$work/data/tls/ca.pem" 2>/dev/null || fail "nobody may connect by wss"
   echo "MQTT.js, mqtts on the port of https, without ALPN"
   js "mqtts://localhost:$https_port" "${mine[@]}"
-  ! js "ws://127.0.0.1:$http_port/mqtt" - https://evil.example 2>/dev/null ||
-    fail "a page from elsewhere may connect"
+  js "ws://127.0.0.1:$http_port/mqtt" - https://evil.example 2>"$work/evil" && fail "a page from elsewhere may connect"
+  grep -q '403' "$work/evil" || fail "a page from elsewhere: $(cat "$work/evil")"
 else
   echo "MQTT.js is not installed"
 fi
