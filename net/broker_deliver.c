@@ -76,12 +76,24 @@ delivery_queue(struct session *session, struct delivery *delivery)
 		session->next_to_send = delivery;
 }
 
+/* With the newest delivery its number would be forgotten, and packet identifiers come again after a
+ * restart: there are clients that take a message with one of them for what they still have of an
+ * earlier one with QoS 2. */
+static void
+persist_number(struct writes *writes, struct session *session, bool newest_is_gone)
+{
+	if (!session->has_sent_qos2 || session->client == NULL ||
+	    (!newest_is_gone && !TAILQ_EMPTY(&session->outbound)))
+		return;
+	persist_session(writes, session);
+	session->has_sent_qos2 = false;
+}
+
 /* Takes a delivery out, whatever its state; the store forgets it where it knew it. */
 void
 delivery_done(struct session *session, struct delivery *delivery)
 {
 	struct writes writes = { 0 };
-	uint64_t queued_before = session_queue_bytes(session);
 
 	if (session->next_to_send == delivery)
 		session->next_to_send = TAILQ_NEXT(delivery, link);
@@ -90,9 +102,9 @@ delivery_done(struct session *session, struct delivery *delivery)
 	TAILQ_REMOVE(&session->outbound, delivery, link);
 	session->queued--;
 	session->queued_bytes -= kept_content_bytes(delivery->kept);
-	owner_recount(session, queued_before);
 	if (delivery->durable) {
 		persist_delivery_gone(&writes, session, delivery);
+		persist_number(&writes, session, delivery->number == session->last_number);
 		broker_persist(session->broker, &writes, NULL, NULL);
 		writes_clear(&writes);
 	}
@@ -143,6 +155,7 @@ send_delivery(struct client *client, struct delivery *delivery)
 	alias_sent(client, &publish);
 	append_payload(client->conn, kept);
 	delivery->sent_before = true;
+	client->session->has_sent_qos2 |= delivery->qos == 2;
 	broker->metrics.messages_out++;
 	broker->metrics.bytes_out += size;
 	return true;

@@ -2,7 +2,7 @@
  * The broker's records in the store, and their way back at start. Values are fields of lib/frame.h:
  *
  *   session          client id                u32 expiry_s, i64 away since (ms; 0: connected),
- *                                             owner (bytes)
+ *                                             owner (bytes), u64 number of its newest message
  *   subscription     client id \0 filter      u32 identifier, u8 qos, no local, retain as
  *                                             published, retain handling
  *   session_message  client id \0 number(8)   message, u8 qos, retain, received (its PUBREC was
@@ -64,6 +64,7 @@ persist_session(struct writes *writes, const struct session *session)
 	frame_u32(&value, session->expiry_s);
 	frame_i64(&value, session->client == NULL ? loop_wall_ms(session->broker->loop) : 0);
 	frame_bytes(&value, session_owner(session));
+	frame_u64(&value, session->last_number);
 	writes_put(writes, SPACE_SESSION, session->link.key, buf_bytes(&value));
 	buf_clear(&value);
 }
@@ -239,6 +240,8 @@ restore_session(struct broker *broker, struct bytes key, struct cursor *cursor)
 	/* Rows of earlier versions end here. */
 	if (cursor->at < cursor->end)
 		session_own(session, cursor_bytes(cursor));
+	if (cursor->at < cursor->end)
+		session->last_number = cursor_u64(cursor);
 	session->durable = true;
 	session_detach(session);
 	if (since_ms > 0 && session->expiry_s != UINT32_MAX) {
@@ -274,6 +277,7 @@ restore_delivery(struct broker *broker, struct bytes key, struct cursor *cursor)
 	struct target target = { .qos = cursor_u8(cursor) };
 	struct delivery *delivery;
 	uint32_t ids[UINT8_MAX];
+	uint64_t newest;
 	bool received;
 
 	target.retain = cursor_u8(cursor) != 0;
@@ -285,8 +289,11 @@ restore_delivery(struct broker *broker, struct bytes key, struct cursor *cursor)
 		kept_unref(kept);
 		return false;
 	}
+	newest = session->last_number;
 	session->last_number = get_big(number) - 1;
 	delivery = delivery_new(session, kept, &target, ids);
+	if (session->last_number < newest)
+		session->last_number = newest;
 	kept_unref(kept);
 	delivery_make_durable(delivery);
 	/* Whether it was sent before is not known: DUP says that it may have been. */

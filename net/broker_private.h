@@ -157,6 +157,7 @@ struct session {
 	bool durable;		 /* outlives its connection, so it stands in the store */
 	bool dead;		 /* removed; kept only for its references */
 	bool is_away;		 /* in broker->away */
+	bool has_sent_qos2;	 /* since its newest number was last stored */
 	char id[];
 };
 
