@@ -2,7 +2,10 @@
 # Functions that follow the changes of a table: kinds, order, batches that are halved, keys that are
 # parked, replayed and discarded, and kill -9 in between.
 . "$(dirname "$0")/lib.sh"
-need mosquitto_pub mosquitto_sub curl
+need mosquitto_pub curl python3
+python=/usr/bin/python3
+"$python" -c 'import paho.mqtt' 2>/dev/null || python=python3
+"$python" -c 'import paho.mqtt' 2>/dev/null || skip "Paho for Python is not installed"
 
 functions=$work/functions
 mkdir "$functions"
@@ -28,10 +31,10 @@ on_host db create cars --key id
 on_host db create lots --key id
 
 write() { mosquitto_pub -p "$mqtt_port" -q 1 -t "write/$1" -m "$2"; }
-mosquitto_sub -p "$mqtt_port" -q 2 -i watcher -c -t 'seen/#' -t 'batch/#' -E
 # It connects again after each kill.
-mosquitto_sub -p "$mqtt_port" -q 2 -i watcher -c -t 'seen/#' -t 'batch/#' -F '%t %p' >"$work/seen" &
+"$python" "$tests_dir/e2e/client_watcher.py" "$mqtt_port" watcher 'seen/#' 'batch/#' >"$work/seen" 2>"$work/watcher.log" &
 remember $!
+wait_for 10 grep -q subscribed "$work/watcher.log"
 seen() { grep "^seen/$1 " "$work/seen" | cut -d' ' -f2- | tr '\n' ',' || true; }
 is_seen() { [ "$(seen "$1")" = "$2" ]; }
 has_seen() { wait_for 10 is_seen "$1" "$2"; }
