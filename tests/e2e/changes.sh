@@ -134,7 +134,7 @@ all_once() {
   done
 }
 (wait_for 20 all_once) || fail "$(for key in $(seq 0 19); do
-  sed -n "s/^seen\/r$key [a-z]* //p" "$work/seen" | diff "$work/expected" - | sed "s/^/r$key: /"; done | head -50)"
+  sed -n "s/^seen\/r$key [a-z]* //p" "$work/seen" | diff "$work/expected" - | sed "s/^/r$key: /"; done | head -50; on_host failed)"
 not_behind() { ! on_host ls | holds 'changes behind'; }
 wait_for 10 not_behind
 has_no_lag() { curl -sf "http://127.0.0.1:$http_port/metrics" | holds '^moonlet_changes_behind{function="watch",table="cars"} 0'; }
