@@ -94,6 +94,7 @@ void
 delivery_done(struct session *session, struct delivery *delivery)
 {
 	struct writes writes = { 0 };
+	uint64_t queued_before = session_queue_bytes(session);
 
 	if (session->next_to_send == delivery)
 		session->next_to_send = TAILQ_NEXT(delivery, link);
@@ -102,6 +103,7 @@ delivery_done(struct session *session, struct delivery *delivery)
 	TAILQ_REMOVE(&session->outbound, delivery, link);
 	session->queued--;
 	session->queued_bytes -= kept_content_bytes(delivery->kept);
+	owner_recount(session, queued_before);
 	if (delivery->durable) {
 		persist_delivery_gone(&writes, session, delivery);
 		persist_number(&writes, session, delivery->number == session->last_number);

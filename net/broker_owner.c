@@ -3,6 +3,7 @@
  * must not use up what there is for all. A session counts for who has connected to it last, also
  * after a restart.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,7 @@ owner_leave(struct broker *broker, struct owner *owner)
 {
 	if (owner == NULL || --owner->sessions > 0)
 		return;
+	assert(owner->queue_bytes == 0);
 	hash_remove(&broker->owners, &owner->link);
 	free(owner);
 }

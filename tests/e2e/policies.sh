@@ -269,3 +269,11 @@ wait_for 20 grep -q 'too much is kept for all sessions of one identity, as for s
 mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -q 1 -t y -m room
 timeout 30 mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -V 5 -i other -c -x 600 -q 1 -t y -C 1 >"$work/kept" || true
 same "what another one got" room "$(cat "$work/kept")"
+late() { mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -u late -P 'password of late' -V 5 -c -x 600 -q 1 -t x "$@"; }
+echo '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}}' >"$work/all.json"
+moon policy create wills "$work/all.json" --replace
+late -i third -W 2 >/dev/null 2>&1 || true # what one of them takes makes room for all
+mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -q 1 -t x -m more
+late -i second >"$work/taken" 2>&1 &
+remember $!
+wait_for 30 grep -qx more "$work/taken"
